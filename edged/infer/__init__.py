@@ -1,0 +1,1 @@
+"""From a spectrum to a verdict: the ONNX session, and the judge who reads what it says."""

@@ -1,0 +1,100 @@
+"""The record: what we keep and send. Its JSON Schema is generated from these classes and published."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from edged.infer.verdict import Model, Preset, Procedure, Reason, Verdict
+
+SCHEMA = "edged.record/1"
+
+
+class InstrumentInfo(Model):
+    """The unit that measured."""
+
+    kind: str
+    model: str
+    serial_number: str
+
+
+class TakenAt(Model):
+    """When light met the detector. Order is by (boot_id, seq): `wall` may be wrong while clock is unsynced."""
+
+    wall: str = Field(description="UTC, RFC 3339 with milliseconds")
+    monotonic_s: float
+    boot_id: str
+    clock: Literal["synced", "unsynced"]
+
+
+class BundleInfo(Model):
+    """The model that judged."""
+
+    name: str
+    version: str
+    digest: str
+
+
+class ReferenceInfo(Model):
+    """The white reference used for this reading."""
+
+    id: str
+    age_s: float
+    state: Literal["fresh", "stale", "mismatched"]
+
+
+class Quality(Model):
+    """Whether the measurement itself is fit. `reasons` is empty when it is."""
+
+    fit: bool
+    snr: float | None = None
+    saturated_points: int = 0
+    peak_counts: int | None = None
+    reasons: tuple[Reason, ...] = ()
+
+
+class ReadingInfo(Model):
+    """How it was measured, and the digests of what is stored beside the record."""
+
+    scan_index: int
+    settings: dict[str, float | int | str | None]
+    environment: dict[str, float | int | None]
+    scan_sha256: str
+    spectrum_sha256: str
+
+
+class Draft(Model):
+    """A record before the journal gives it its place in the chain.
+
+    kind: `result` is a verdict about a sample, `reference` a white reference that was taken,
+    `clock` a correction written when the wall clock became synced.
+    """
+
+    kind: Literal["result", "reference", "clock"] = "result"
+    id: str
+    device: str
+    station: str | None = None
+    instrument: InstrumentInfo | None = None
+    taken_at: TakenAt
+    procedure: Procedure | None = None
+    preset: Preset | None = None
+    bundle: BundleInfo | None = None
+    reading: ReadingInfo | None = None
+    reference: ReferenceInfo | None = None
+    quality: Quality | None = None
+    verdict: Verdict | None = None
+    operator: str | None = None
+    lot: str | None = None
+    barcode: str | None = None
+    note: str | None = None
+    timing_ms: dict[str, float] = Field(default_factory=dict)
+
+
+class Record(Draft):
+    """A stored record. `hash` is SHA-256 over the canonical JSON of all other fields, `prev_hash` included."""
+
+    schema_: Literal["edged.record/1"] = Field(default="edged.record/1", alias="schema")
+    seq: int
+    prev_hash: str
+    hash: str
