@@ -1,8 +1,8 @@
 """The bundle's manifest: everything the daemon must know about a model besides its graph.
 
-`<name>-<version>.edgebundle` is a zip (stored or deflated) of: manifest.json, model.onnx, golden.npz, report.html, and nothing else but
-LICENSE.txt. The graph takes `spectrum` float32 [N, points] on the manifest's axis and gives `logits` float32 [N, classes] and
-`features` float32 [N, k].
+`<name>-<version>.edgebundle` is a zip (stored or deflated) of: manifest.json, model.onnx, golden.npz, report.html, and
+nothing else but LICENSE.txt. The graph takes `spectrum` float32 [N, points] on the manifest's axis and gives `logits`
+float32 [N, classes] and `features` float32 [N, k].
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class OutOfModelGate(Model):
     """Distance of the graph's `features` to the nearest class centre, refused above `limits[preset]`.
 
     metric `mahalanobis`: sqrt of the smallest (f - mean_c)^T precision (f - mean_c) over classes c.
-    metric `norm`: the graph's own distance; the named feature columns are read as distances already, the smallest counts.
+    metric `norm`: the graph's own distance: the named feature columns are distances already, the smallest counts.
     means: [classes, k]; precision: [k, k].
     """
 
@@ -52,7 +52,10 @@ class OutOfModelGate(Model):
 
 
 class Calibration(Model):
-    """Probability = softmax(logits / temperature). Conformal: class c is in the set when 1 - p_c <= quantiles[preset][c]."""
+    """p = softmax(logits / temperature). Class c is in the conformal set when 1 - p_c <= quantiles[preset][c].
+
+    Every table here and every gate has the same presets.
+    """
 
     temperature: Annotated[float, Field(gt=0)]
     quantiles: dict[Preset, tuple[float, ...]]
@@ -91,9 +94,20 @@ class Manifest(Model):
         for preset, table in self.calibration.quantiles.items():
             if len(table) != n:
                 raise ValueError(f"calibration.quantiles.{preset}: {len(table)} values for {n} classes")
+        presets = set(self.calibration.quantiles)
+        if self.default_preset not in presets or set(self.calibration.min_probability) != presets:
+            raise ValueError(
+                "calibration: quantiles and min_probability need the same presets, default_preset among them"
+            )
+        if not self.procedures or "components" in self.procedures:
+            raise ValueError("procedures: identify, verify or both; this schema holds no thresholds for components")
+        if len({gate.name for gate in self.gates}) != len(self.gates):
+            raise ValueError("gates: two bear one name")
         for gate in self.gates:
+            if set(gate.limits) != presets:
+                raise ValueError(f"gates.{gate.name}.limits: needs the presets of the calibration, {sorted(presets)}")
             k = gate.columns[1] - gate.columns[0]
-            if k < 1:
+            if k < 1 or gate.columns[0] < 0:
                 raise ValueError(f"gates.{gate.name}.columns: no column")
             if gate.metric == "mahalanobis" and (
                 len(gate.means) != n

@@ -1,0 +1,353 @@
+"""The bundle as a file: bytes in, a checked `Bundle` out; and the deterministic writer of the same bytes.
+
+The archive is a zip whose last 64 bytes, the end of its comment, are the SHA-256 of everything before them in hex:
+
+    PK.. members .. PK.. directory .. PK.. end record | "edged.bundle/1 sha256:" | 64 hex digits
+
+so any changed byte is found, in a member, in the directory or in the seal, before anything is unpacked. A seal and the
+digests find damage; they do not say who built the file. Safe on any thread.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import re
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from edged.bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleUnfit, StoreUnusable
+from edged.bundle.manifest import Manifest
+
+SUFFIX = ".edgebundle"
+SEAL = b"edged.bundle/1 sha256:"
+MAX_FILE_BYTES = (
+    64 << 20
+)  # a bank of hundreds of networks in int8 is about 40 MB; more than this does not fit a small board
+MEMBER_LIMITS = {  # name -> largest size once unpacked; a zip bomb ends here
+    "manifest.json": 8 << 20,  # class centres and tables of some hundred classes are about 1 MB
+    "model.onnx": 128 << 20,
+    "golden.npz": 16 << 20,
+    "report.html": 32 << 20,  # plots are embedded
+    "LICENSE.txt": 1 << 20,
+}
+REQUIRED = ("manifest.json", "model.onnx", "golden.npz", "report.html")
+GOLDEN = ("spectra", "logits", "features")
+MAX_JSON_DEPTH = 32
+MAX_GOLDEN_VECTORS = 1024
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: equal contents give equal bytes
+_NPY_HEADER = re.compile(rb"\{'descr': '<f4', 'fortran_order': (False|True), 'shape': \((\d{1,9}), (\d{1,9})\), \} *\n")
+_COPY_AGAIN = "copy or download the file again"
+_BUILD_AGAIN = "build the bundle again with edged-export of the same version"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """One bundle in memory, every byte of it checked. `digest` is the SHA-256 of the whole file, in hex.
+
+    golden: float32 arrays `spectra` [n, points], `logits` [n, classes], `features` [n, k], read-only.
+    path: where it was read from, or None when it came from memory. license_text is empty when there is none.
+    """
+
+    manifest: Manifest
+    model: bytes
+    golden: Mapping[str, NDArray[np.float32]]
+    report: bytes
+    license_text: str
+    digest: str
+    size_bytes: int
+    path: Path | None
+
+    @property
+    def file_name(self) -> str:
+        """The name under which a bundle is built and installed."""
+        return f"{self.manifest.name}-{self.manifest.version}{SUFFIX}"
+
+
+def read_bundle(path: str | os.PathLike[str]) -> Bundle:
+    """Read and check one bundle. Raises BundleError with what is wrong and what to do, nothing else."""
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError as error:
+        raise BundleMissing(f"{path}: no such file", hint="give the path of an .edgebundle file") from error
+    except IsADirectoryError as error:
+        raise BundleMissing(f"{path}: is a folder", hint="give the path of an .edgebundle file") from error
+    except (OSError, ValueError) as error:
+        raise StoreUnusable(f"{path}: {_why(error)}", hint="check the file's permissions and the disk") from error
+    return bundle_from_bytes(data, path=path)
+
+
+def bundle_from_bytes(data: bytes, *, path: Path | None = None) -> Bundle:
+    """Check the bytes of one bundle. `path` only names it in messages. Raises BundleError."""
+    where = str(path) if path else "bundle"
+    try:
+        return _checked(data, path)
+    except BundleError as error:
+        raise type(error)(f"{where}: {error.message}", hint=error.hint) from error
+
+
+def write_bundle(
+    path: str | os.PathLike[str], manifest: Mapping[str, Any] | Manifest, files: Mapping[str, bytes]
+) -> Bundle:
+    """Write a bundle and return it as read back. Equal contents give equal bytes, on any day and machine.
+
+    manifest: the fields of Manifest as JSON values (or a Manifest); `digests` is filled in here.
+    files: every member but manifest.json, by name; `pack_golden` makes the bytes of golden.npz.
+    The file appears whole or not at all. Raises BundleUnfit when the contents break the format.
+    """
+    data = bundle_bytes(manifest, files)
+    path = Path(path)
+    bundle = bundle_from_bytes(data, path=path)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with scratch.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except OSError as error:
+        scratch.unlink(missing_ok=True)
+        raise StoreUnusable(f"{path}: {_why(error)}", hint="check the folder's permissions and the disk") from error
+    return bundle
+
+
+def bundle_bytes(manifest: Mapping[str, Any] | Manifest, files: Mapping[str, bytes]) -> bytes:
+    """Return the bytes of a sealed archive. The contents are not judged beyond the manifest's own rules."""
+    fields = manifest.model_dump(mode="json", by_alias=True) if isinstance(manifest, Manifest) else dict(manifest)
+    fields["digests"] = {name: hashlib.sha256(data).hexdigest() for name, data in sorted(files.items())}
+    try:
+        whole = Manifest.model_validate_json(json.dumps(fields))
+    except (ValidationError, TypeError, ValueError) as error:
+        raise BundleUnfit(f"manifest: {_problems(error)}", hint="correct the recipe") from error
+    text = json.dumps(whole.model_dump(mode="json", by_alias=True), indent=1, sort_keys=True, ensure_ascii=False)
+    members = {"manifest.json": text.encode(), **files}
+    return seal({name: members[name] for name in MEMBER_LIMITS if name in members} | members)
+
+
+def seal(members: Mapping[str, bytes]) -> bytes:
+    """Return a sealed zip of the members in the order given; nothing is checked."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, data in members.items():
+            info = zipfile.ZipInfo(name, _EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, data)
+        archive.comment = SEAL + b"0" * 64
+    body = out.getvalue()[:-64]
+    return body + hashlib.sha256(body).hexdigest().encode()
+
+
+def pack_golden(
+    spectra: NDArray[np.floating[Any]], logits: NDArray[np.floating[Any]], features: NDArray[np.floating[Any]]
+) -> bytes:
+    """Return the bytes of golden.npz: float32, C order, fixed times."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in zip(GOLDEN, (spectra, logits, features), strict=True):
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(array, dtype="<f4"), version=(1, 0))
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), member.getvalue())
+    return out.getvalue()
+
+
+def _checked(data: bytes, path: Path | None) -> Bundle:
+    if len(data) > MAX_FILE_BYTES:
+        raise BundleDamaged(f"larger than {MAX_FILE_BYTES >> 20} MiB", hint="this is no .edgebundle file")
+    body, digits = data[:-64], data[-64:]
+    if not body.endswith(SEAL):
+        raise BundleDamaged("the seal at its end is missing: cut short, damaged, or not a bundle", hint=_COPY_AGAIN)
+    found = hashlib.sha256(body).hexdigest()
+    if found.encode() != digits:
+        raise BundleDamaged(f"damaged: its bytes have SHA-256 {found[:12]}…, not the sealed one", hint=_COPY_AGAIN)
+    members = _unpack(data, MEMBER_LIMITS, required=REQUIRED)
+    manifest = _manifest(members["manifest.json"])
+    _check_digests(manifest, members)
+    try:
+        license_text = members.get("LICENSE.txt", b"").decode()
+    except UnicodeDecodeError as error:
+        raise BundleUnfit("LICENSE.txt is not UTF-8 text", hint=_BUILD_AGAIN) from error
+    return Bundle(
+        manifest=manifest,
+        model=members["model.onnx"],
+        golden=_golden(members["golden.npz"], manifest),
+        report=members["report.html"],
+        license_text=license_text,
+        digest=hashlib.sha256(data).hexdigest(),
+        size_bytes=len(data),
+        path=path,
+    )
+
+
+def _unpack(data: bytes, limits: Mapping[str, int], *, required: tuple[str, ...]) -> dict[str, bytes]:
+    """Unpack a zip with exactly known names, each within its limit."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            entries = archive.infolist()
+            if len(entries) > len(limits):
+                raise BundleUnfit(f"{len(entries)} members; at most {len(limits)} are allowed", hint=_BUILD_AGAIN)
+            members: dict[str, bytes] = {}
+            for entry in entries:
+                name = entry.orig_filename
+                if name not in limits:
+                    raise BundleUnfit(f"unknown member {name[:80]!a}; known: {', '.join(limits)}", hint=_BUILD_AGAIN)
+                if name in members:
+                    raise BundleUnfit(f"{name} is there twice", hint=_BUILD_AGAIN)
+                if entry.flag_bits & 0x1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise BundleUnfit(f"{name} is encrypted or packed in an unknown way", hint=_BUILD_AGAIN)
+                with archive.open(entry) as file:
+                    content = file.read(limits[name] + 1) if entry.file_size <= limits[name] else None
+                if content is None or len(content) > limits[name]:
+                    raise BundleUnfit(f"{name} is larger than {limits[name] >> 20} MiB unpacked", hint=_BUILD_AGAIN)
+                if len(content) != entry.file_size:
+                    raise BundleDamaged(f"{name} ends early", hint=_COPY_AGAIN)
+                members[name] = content
+    except BundleError:
+        raise
+    except (  # all that zipfile is known to raise on bytes that are no zip
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        NotImplementedError,
+        OSError,
+        RuntimeError,
+        ValueError,
+        OverflowError,
+        LookupError,
+        struct.error,
+    ) as error:
+        raise BundleDamaged(f"not a readable archive: {_why(error)}", hint=_COPY_AGAIN) from error
+    missing = [name for name in required if name not in members]
+    if missing:
+        raise BundleUnfit(f"missing: {', '.join(missing)}", hint=_BUILD_AGAIN)
+    return members
+
+
+def _manifest(raw: bytes) -> Manifest:
+    try:
+        fields = json.loads(raw.decode("utf-8"), object_pairs_hook=_no_duplicates, parse_constant=_no_constant)
+        _check_tree(fields)
+        return Manifest.model_validate_json(raw)
+    except BundleError:
+        raise
+    except RecursionError as error:
+        raise BundleUnfit(f"manifest.json is nested deeper than {MAX_JSON_DEPTH}", hint=_BUILD_AGAIN) from error
+    except (UnicodeDecodeError, ValidationError, ValueError) as error:
+        raise BundleUnfit(f"manifest.json: {_problems(error)}", hint=_BUILD_AGAIN) from error
+
+
+def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a key occurs twice in one object")
+    return table
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _check_tree(root: object) -> None:
+    """Refuse depth that would overflow later, and text that no terminal or file can take."""
+    level: list[object] = [root]
+    for _ in range(MAX_JSON_DEPTH):
+        below: list[object] = []
+        for node in level:
+            if isinstance(node, dict):
+                below.extend(node.keys())
+                below.extend(node.values())
+            elif isinstance(node, list):
+                below.extend(node)
+            elif isinstance(node, str) and not node.isprintable() and _UNPRINTABLE.search(node):
+                raise BundleUnfit("manifest.json holds text with control characters", hint=_BUILD_AGAIN)
+        if not below:
+            return
+        level = below
+    raise BundleUnfit(f"manifest.json is nested deeper than {MAX_JSON_DEPTH}", hint=_BUILD_AGAIN)
+
+
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _check_digests(manifest: Manifest, members: Mapping[str, bytes]) -> None:
+    names = set(members) - {"manifest.json"}
+    if set(manifest.digests) != names:
+        odd = ", ".join(sorted(set(manifest.digests) ^ names))[:200]
+        raise BundleUnfit(f"manifest.json: digests and members differ: {odd!a}", hint=_BUILD_AGAIN)
+    for name in sorted(names):
+        if hashlib.sha256(members[name]).hexdigest() != manifest.digests[name]:
+            raise BundleDamaged(f"{name} does not have the digest that manifest.json states", hint=_COPY_AGAIN)
+
+
+def _golden(raw: bytes, manifest: Manifest) -> dict[str, NDArray[np.float32]]:
+    names = tuple(f"{name}.npy" for name in GOLDEN)
+    limit = MEMBER_LIMITS["golden.npz"]
+    try:
+        members = _unpack(raw, dict.fromkeys(names, limit), required=names)
+    except BundleError as error:
+        raise type(error)(f"golden.npz: {error.message}", hint=error.hint) from error
+    arrays = {name: _array(f"{name}.npy", members[f"{name}.npy"]) for name in GOLDEN}
+    n = len(arrays["spectra"])
+    wanted = {"spectra": (n, manifest.axis.points), "logits": (n, len(manifest.classes))}
+    reach = max((gate.columns[1] for gate in manifest.gates), default=0)
+    if not 1 <= n <= MAX_GOLDEN_VECTORS or len(arrays["features"]) != n or arrays["features"].shape[1] < reach:
+        raise BundleUnfit(
+            f"golden.npz: {n} spectra with features {arrays['features'].shape}; the gates read {reach} columns",
+            hint=_BUILD_AGAIN,
+        )
+    for name, shape in wanted.items():
+        if arrays[name].shape != shape:
+            raise BundleUnfit(f"golden.npz: {name} has shape {arrays[name].shape}, not {shape}", hint=_BUILD_AGAIN)
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise BundleUnfit("golden.npz holds a value that is not a finite number", hint=_BUILD_AGAIN)
+    return arrays
+
+
+def _array(name: str, raw: bytes) -> NDArray[np.float32]:
+    """Read a two-dimensional little-endian float32 array in NPY format 1.0 or 2.0.
+
+    numpy's own reader evaluates the header and allocates what it claims before it looks at the data.
+    """
+    version = raw[:8]
+    width = {b"\x93NUMPY\x01\x00": 2, b"\x93NUMPY\x02\x00": 4}.get(version, 0)
+    length = int.from_bytes(raw[8 : 8 + width], "little")
+    match = _NPY_HEADER.fullmatch(raw[8 + width : 8 + width + length]) if width and length <= 512 else None
+    if match is None:
+        raise BundleUnfit(f"golden.npz: {name} is not a float32 array of two dimensions", hint=_BUILD_AGAIN)
+    rows, columns = int(match[2]), int(match[3])
+    data = raw[8 + width + length :]
+    if rows * columns * 4 != len(data) or not data:
+        raise BundleUnfit(f"golden.npz: {name} has {len(data)} bytes for {rows} x {columns} values", hint=_BUILD_AGAIN)
+    flat = np.frombuffer(data, dtype="<f4").astype(np.float32)
+    array = flat.reshape(columns, rows).T if match[1] == b"True" else flat.reshape(rows, columns)
+    array.flags.writeable = False
+    return array
+
+
+def _problems(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        shown = [
+            f"{'.'.join(str(part) for part in e['loc'])[:120] or 'manifest'}: {e['msg'][:200]}"
+            for e in error.errors()[:5]
+        ]
+        more = error.error_count() - len(shown)
+        return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+    return _why(error)
+
+
+def _why(error: BaseException) -> str:
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return text[:200].encode("ascii", "backslashreplace").decode()
