@@ -1,0 +1,118 @@
+"""Who may import whom. Every breach is shown with its file and line."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.architecture.sources import PACKAGES, REPOSITORY, Import, files, imports
+
+OURS = {  # package -> what it may import of the other packages
+    "drivers": (),
+    "firmware_sim": ("drivers.framing",),
+    "edged": ("drivers",),
+    "export": ("edged.spectra", "edged.bundle", "edged.infer"),
+}
+THEIRS = {  # package -> third-party modules it may import
+    "drivers": {"numpy", "serial"},
+    "firmware_sim": {"click", "numpy"},
+    "edged": {"amqtt", "click", "numpy", "onnxruntime", "paho", "pydantic", "pydantic_core", "rich", "serial"},
+    "export": {
+        "click",
+        "matplotlib",
+        "numpy",
+        "onnx",
+        "onnxruntime",
+        "onnxscript",
+        "pywt",
+        "rich",
+        "scipy",
+        "sklearn",
+        "torch",
+    },
+}
+LAZY_ONLY = {"amqtt", "rich"}  # in edged: loaded by the commands that use them, when they do
+ROOMS = ("spectra", "acquire", "bundle", "infer", "store", "publish", "service", "web", "config", "cli")
+DEMO = "edged/cli/demo.py"  # may reach the simulators, inside functions
+COMPOSITION = "edged/service/app.py"  # the one place that sees the configuration and every room at once
+
+BACKWARDS = {
+    ("bundle", "edged.infer.verdict")
+}  # a manifest speaks of procedures and presets, which are the verdict's words
+
+
+def of_ours(package: str) -> list[Import]:
+    return [found for path in files(package) for found in imports(path) if found.module.split(".")[0] in PACKAGES]
+
+
+def within(module: str, allowed: tuple[str, ...]) -> bool:
+    return any(f"{module}.".startswith(f"{name}.") for name in allowed)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_the_packages_below_it(package: str) -> None:
+    allowed = (package, *OURS[package])
+
+    breaches = [
+        f"{found.place}: {package} imports {found.module}, may import {', '.join(OURS[package]) or 'none of ours'}"
+        for found in of_ours(package)
+        if not within(found.module, allowed) and not is_demo_reaching_a_simulator(found)
+    ]
+
+    assert not breaches, "\n".join(breaches)
+
+
+def is_demo_reaching_a_simulator(found: Import) -> bool:
+    return (
+        within(found.module, ("firmware_sim",))
+        and found.lazy
+        and found.path == REPOSITORY / "edged" / "cli" / "demo.py"
+    )
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_imports_only_the_third_party_modules_it_is_meant_to_need(package: str) -> None:
+    known = set(PACKAGES) | sys.stdlib_module_names | THEIRS[package]
+
+    breaches = [
+        f"{found.place}: {package} imports {found.module}"
+        for path in files(package)
+        for found in imports(path)
+        if found.module.split(".")[0] not in known
+    ]
+
+    assert not breaches, "\n".join(breaches)
+
+
+def test_edged_loads_the_modules_that_only_some_commands_need_inside_functions() -> None:
+    breaches = [
+        f"{found.place}: {found.module} at the top of the file"
+        for path in files("edged")
+        for found in imports(path)
+        if found.module.split(".")[0] in LAZY_ONLY and not found.lazy and not found.typing_only
+    ]
+
+    assert not breaches, "\n".join(breaches)
+
+
+def test_a_room_of_edged_imports_only_the_rooms_before_it() -> None:
+    breaches = []
+    for found in of_ours("edged"):
+        here, there = room(found.path.relative_to(REPOSITORY).parts), room(tuple(found.module.split(".")))
+        composes = found.path == REPOSITORY / COMPOSITION and there == "config"
+        excepted = any(here == lower and within(found.module, (module,)) for lower, module in BACKWARDS)
+        if here and there and ROOMS.index(there) > ROOMS.index(here) and not composes and not excepted:
+            breaches.append(f"{found.place}: {here} imports {found.module}; the order is {', '.join(ROOMS)}")
+
+    assert not breaches, "\n".join(breaches)
+
+
+def room(parts: tuple[str, ...]) -> str | None:
+    return parts[1] if parts[0] == "edged" and len(parts) > 1 and parts[1] in ROOMS else None
+
+
+def test_every_folder_of_edged_has_its_place_in_the_order_of_rooms() -> None:
+    folders = {path.parent.name for path in (REPOSITORY / "edged").glob("*/__init__.py")}
+
+    assert folders <= set(ROOMS)
