@@ -92,9 +92,15 @@ class Draft(Model):
 
 
 class Record(Draft):
-    """A stored record. `hash` is SHA-256 over the canonical JSON of all other fields, `prev_hash` included."""
+    """A stored record. `hash` is SHA-256 over the canonical JSON of all other fields, `prev_hash` included.
+
+    What canonical means, and how to verify a chain without our code: `edged.store.journal`.
+    """
 
     schema_: Literal["edged.record/1"] = Field(default="edged.record/1", alias="schema")
     seq: int
+    attachments: dict[str, str] = Field(
+        default_factory=dict, description="SHA-256, in lower-case hex, of each file stored beside the record, by name"
+    )
     prev_hash: str
     hash: str
