@@ -1,4 +1,4 @@
-"""Entry point of `edged`. Subcommands are looked up by name, so that `edged run` never loads what `edged demo` needs."""
+"""Entry point of `edged`. Subcommands are looked up by name, so `edged run` never loads what `edged demo` needs."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ COMMANDS = {  # name -> module in edged.cli; the command object in it bears the 
 class LazyGroup(click.Group):
     """A group whose help text needs no import of its commands."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+    def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order in which a newcomer meets them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command, or None when there is none of that name."""
         if cmd_name not in COMMANDS:
             return None
@@ -37,7 +37,7 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table above."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))

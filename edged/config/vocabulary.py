@@ -1,0 +1,141 @@
+"""Every key of the configuration, as closed pydantic models. `example.toml` beside this file shows them all.
+
+What is built here is valid in itself; what depends on several stations at once is checked by `edged.config.load`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from edged.infer.verdict import Preset, Procedure
+
+# One level of an MQTT topic and one word in a log line: no slash, no wildcard, no space.
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+Path = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+
+
+class Section(BaseModel):
+    """Frozen, closed, strict base of every table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Storage(Section):
+    """Where the journal lives, and how much of the disk it may take."""
+
+    path: Path = Field(default="/var/lib/edged", description="folder of the journal, the outbox and installed bundles")
+    retention_days: Annotated[int, Field(ge=1, le=36_500)] = Field(
+        default=90, description="raw scans older than this are dropped; records stay"
+    )
+    attachments_max_mb: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        default=2_048, description="raw scans beyond this are dropped, oldest first; records stay"
+    )
+    reserve_mb: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=64, description="free space below which measurements are refused rather than half written"
+    )
+
+
+class Mqtt(Section):
+    """The broker that results are published to."""
+
+    enabled: bool = True
+    host: Text = "localhost"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 1883
+    protocol: Literal["auto", "5", "3.1.1"] = Field(default="auto", description="auto tries 5, then 3.1.1")
+    tls: bool = False
+    ca_file: Path | None = Field(default=None, description="certificate authority; unset uses the system's")
+    username: Text | None = None
+    password_file: Path | None = Field(
+        default=None,
+        description="file holding the password; unset uses the systemd credential `mqtt-password` when there is one",
+    )
+    keepalive_s: Annotated[int, Field(ge=5, le=3_600)] = 30
+
+
+class Bundle(Section):
+    """The model that judges."""
+
+    path: Path | None = Field(
+        default=None, description="a .edgebundle file; unset uses the active slot, else the one that edged ships with"
+    )
+    preset: Preset = Field(default="balanced", description="operating point of stations that name none")
+
+
+class Control(Section):
+    """The local socket that `edged status` and `edged measure` speak to."""
+
+    path: Path = "/run/edged/control.sock"
+
+
+class ScanOverrides(Section):
+    """What to ask of the instrument; unset keys keep the device family's default."""
+
+    start_nm: Annotated[float, Field(ge=200, le=5_000)] | None = None
+    end_nm: Annotated[float, Field(ge=200, le=5_000)] | None = None
+    points: Annotated[int, Field(ge=8, le=4_096)] | None = None
+    width_px: Annotated[int, Field(ge=1, le=255)] | None = None
+    repeats: Annotated[int, Field(ge=1, le=1_000)] | None = None
+    gain: Literal[1, 2, 4, 8, 16, 32, 64] | None = Field(default=None, description="unset lets the device choose")
+
+
+class QualityLimits(Section):
+    """When a measurement is unfit to be judged."""
+
+    min_snr: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        default=20.0, description="signal to noise, estimated from the scan"
+    )
+    max_saturated_points: Annotated[int, Field(ge=0, le=4_096)] = 0
+    min_reference_counts: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
+        default=2_000, description="peak of a white reference below which the tile is taken for missing or the lamp off"
+    )
+
+
+class StationConfig(Section):
+    """One place where an instrument is plugged in."""
+
+    kind: Text = Field(description="device family: the name of a file in drivers/devices")
+    port: Path = Field(description="serial device, best under /dev/serial/by-id")
+    serial_number: Text | None = Field(
+        default=None, description="the instrument expected here; another one parks the station; unset accepts any"
+    )
+    procedure: Procedure = "identify"
+    claimed: Text | None = Field(default=None, description="label that `verify` compares with, unless a command says")
+    preset: Preset | None = Field(default=None, description="operating point; unset uses bundle.preset")
+    trigger: Literal["manual", "interval"] = "manual"
+    interval_s: Annotated[float, Field(ge=1, le=86_400)] | None = Field(
+        default=None, description="seconds from the start of one measurement to the next, for trigger `interval`"
+    )
+    reference_max_age_s: Annotated[float, Field(ge=1, le=31_536_000)] = Field(
+        default=14_400.0, description="a white reference older than this is flagged stale"
+    )
+    settings: ScanOverrides = Field(default_factory=ScanOverrides)
+    quality: QualityLimits = Field(default_factory=QualityLimits)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> StationConfig:
+        if self.trigger == "interval" and self.interval_s is None:
+            raise ValueError("trigger is `interval`, so interval_s must say how often")
+        if self.trigger == "manual" and self.interval_s is not None:
+            raise ValueError("interval_s is set, but trigger is `manual`: set it to `interval` or remove interval_s")
+        if self.claimed is not None and self.procedure != "verify":
+            raise ValueError(f"claimed is set, but procedure is `{self.procedure}`: only `verify` has a use for it")
+        start_nm, end_nm = self.settings.start_nm, self.settings.end_nm
+        if start_nm is not None and end_nm is not None and not start_nm < end_nm:
+            raise ValueError(f"settings.start_nm {start_nm:g} is not below settings.end_nm {end_nm:g}")
+        return self
+
+
+class Configuration(Section):
+    """The whole of `edged.toml`."""
+
+    site: Name = Field(description="where this board stands; the first level of every topic")
+    device: Name = Field(description="this board; the second level of every topic")
+    storage: Storage = Field(default_factory=Storage)
+    mqtt: Mqtt = Field(default_factory=Mqtt)
+    bundle: Bundle = Field(default_factory=Bundle)
+    control: Control = Field(default_factory=Control)
+    station: dict[Name, StationConfig] = Field(default_factory=dict)
