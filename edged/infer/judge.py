@@ -21,13 +21,7 @@ from numpy.typing import NDArray
 from edged.bundle.manifest import Manifest, OutOfModelGate
 from edged.infer.errors import NotOffered
 from edged.infer.verdict import Candidate, Gate, Outcome, Preset, Procedure, Reason, Verdict
-
-FLAGS_ONLY = frozenset({"reference_stale"})
-"""Reasons that are shown beside a verdict without changing it; every other reason of a measurement makes it unfit.
-
-A stale white reference moves the level of a spectrum slowly, and the gates see when it moved too far. One taken with
-other settings or on another instrument, or none at all, gives numbers that are no absorbance.
-"""
+from edged.spectra.quality import is_unfit
 
 
 def judge(
@@ -44,11 +38,6 @@ def judge(
     return Judge(manifest).verdict(
         logits, features, procedure=procedure, preset=preset, claimed=claimed, measurement=measurement
     )
-
-
-def is_unfit(measurement: tuple[Reason, ...]) -> bool:
-    """Whether a reason among these forbids a verdict other than `rejected`."""
-    return any(reason.code not in FLAGS_ONLY for reason in measurement)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

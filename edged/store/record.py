@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from edged.infer.verdict import Model, Preset, Procedure, Reason, Verdict
+from edged.infer.verdict import Model, Preset, Procedure, Verdict
+from edged.spectra.quality import Quality as Quality
 
 SCHEMA = "edged.record/1"
 
@@ -42,16 +43,6 @@ class ReferenceInfo(Model):
     id: str
     age_s: float
     state: Literal["fresh", "stale", "mismatched"]
-
-
-class Quality(Model):
-    """Whether the measurement itself is fit. `reasons` is empty when it is."""
-
-    fit: bool
-    snr: float | None = None
-    saturated_points: int = 0
-    peak_counts: int | None = None
-    reasons: tuple[Reason, ...] = ()
 
 
 class ReadingInfo(Model):
