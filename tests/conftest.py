@@ -1,7 +1,7 @@
 """What every test can count on: the shared spectra, fixed seeds, a temp folder of its own, and nothing left behind.
 
 `EDGED_DATA` names the folder of public spectra (default: `../shared/data` beside the checkout). Where it is absent, the
-tests that need it are skipped with that reason; with `EDGED_CI=1` absence is a failure.
+tests that need it are skipped with that reason. With `EDGED_CI=1` nothing may be skipped: a skip is a failure.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import psutil
@@ -31,6 +32,29 @@ settings.register_profile("edged", deadline=None, derandomize=True, print_blob=T
 settings.load_profile("edged")
 
 
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything has to run, a skipped test is a failed one."""
+    return _allowed((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a skipped file."""
+    return _allowed((yield))
+
+
+def _allowed(report: Report) -> Report:
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("EDGED_CI") == "1":
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"EDGED_CI=1 allows no skips. {reason}"
+    return report
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The root of the checkout."""
@@ -43,10 +67,7 @@ def data_dir() -> Path:
     folder = Path(os.environ.get("EDGED_DATA") or REPOSITORY.parent / "shared" / "data")
     if (folder / "nir_pharma_powders_notredame" / "RawNIRData.csv").is_file():
         return folder
-    absent = f"no public spectra in {folder}: set EDGED_DATA to the folder that holds them"
-    if os.environ.get("EDGED_CI") == "1":
-        pytest.fail(absent)
-    pytest.skip(absent)
+    pytest.skip(f"no public spectra in {folder}: set EDGED_DATA to the folder that holds them")
 
 
 @pytest.fixture(autouse=True)
