@@ -13,6 +13,7 @@ from typing import Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from drivers.errors import AskAgain, Resynchronise
 from drivers.framing import Framer
 
 T = TypeVar("T")
@@ -49,7 +50,19 @@ class Wait:
     seconds: float
 
 
-Step = Send | Receive | Drain | Wait
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recover:
+    """Something went wrong and the conversation is willing to ask again; yielded by `drivers.attempt.attempt` only.
+
+    The session applies the cure (a pause or a drain) and resumes, or, when its patience is over, raises `error` there.
+    `attempt` counts the failures with this cure, from 1.
+    """
+
+    error: AskAgain | Resynchronise
+    attempt: int
+
+
+Step = Send | Receive | Drain | Wait | Recover
 Conversation = Generator[Step, bytes | None, T]
 
 
@@ -110,7 +123,8 @@ class RawScan:
     """One scan as the device gave it.
 
     axis, counts, saturated: 1-d arrays of one length (float64, int32, bool). `counts` have the dark level removed;
-    `raw` holds the detector's own integers as transferred, dark readings included. `blob` is the transfer itself, kept as the original.
+    `raw` holds the detector's own integers as transferred, dark readings included. `blob` is the transfer itself, kept
+    as the original.
     """
 
     identity: Identity

@@ -14,6 +14,8 @@ DriverError
         LinkMissing         no such port (yet); a station treats it as absent rather than parked
         WrongInstrument     something else answered, or another serial number than configured
         BadSettings         the request is outside what the device can do
+
+Interrupted                 not a fault: the owner of the session asked it to stop
 """
 
 from __future__ import annotations
@@ -89,3 +91,7 @@ class WrongInstrument(Park):
 
 class BadSettings(Park, ValueError):
     """The settings asked for are outside what the device can do."""
+
+
+class Interrupted(Exception):
+    """`Session.interrupt` was called. No DriverError, so that no recovery catches it."""

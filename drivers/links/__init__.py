@@ -1,0 +1,1 @@
+"""Streams of bytes: a serial port for real, memory, faulty and replay for tests."""

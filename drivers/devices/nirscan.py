@@ -1,0 +1,402 @@
+"""TI DLP NIRscan Nano family (InnoSpectra NIR-S-G1, NIR-M-R2), on its UART at 115200 8N1. Firmware 2.x.
+
+The message FF SS LL LL | data ... and its UART frame are drawn in `_nirscan_message`, the scan in `_nirscan_scan`.
+All integers are little-endian. Commands, with what is sent (->) and answered (<-):
+
+    0x0233 <- serial, 8 text        0x023C <- model, 16 text       0x0216 <- 7 x u32: four 0x00MMmmpp, three numbers
+    0x0403 <- u32 status: 1 well, 2 scan in progress               0x0404 <- u32 fault bits, 16 codes; 0x0405 clears
+    0x021E -> configuration, 124    <- s32 patterns, negative is an error
+    0x022E -> u16 repeats           0x040C -> u8 fixed, u8 gain    0x0237 <- s32 estimated ms, -1 is unknown
+    0x0218 -> u8 0, starts a scan   0x0219 <- u8 1 when done
+    0x002D -> u32 file type         <- u32 size, at its beginning  0x002E <- the next 512 bytes at most
+    0x0300 <- 2 x s32 0.01 C: ambient, detector (one s32 if the reading failed)   0x0302 <- 2 x s32: 0.01 C, 0.01 %
+    0x030A <- s32 0.01 V battery    0x0402 <- 3 x u32 photodiodes  0x030E -> u8 hibernate   0x0225 -> u8 lamp automatic
+
+A failed scan shows in the fault bits only, and the transfer that follows is the one before: its index has not moved.
+Source: TI user's guide DLPU030, appendix H.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from drivers.attempt import attempt
+from drivers.contract import Conversation, Drain, Environment, Identity, RawScan, Receive, ScanSettings, Send, Wait
+from drivers.devices._nirscan_message import READ, WRITE, Request, UartWire, Wire, decode_reply, encode_request
+from drivers.devices._nirscan_scan import (
+    GAINS,
+    Scan,
+    clean_text,
+    decode_scan,
+    encode_configuration,
+    humidity_percent,
+    scan_index_of,
+    temperature_c,
+)
+from drivers.errors import (
+    AskAgain,
+    BadSettings,
+    DeviceRefused,
+    NoAnswer,
+    Reopen,
+    Resynchronise,
+    WireError,
+    WrongInstrument,
+)
+
+# Facts
+KIND = "nirscan"
+TITLE = "TI NIRscan Nano, InnoSpectra NIR-M-R2"
+RANGE_NM = (900.0, 1700.0)
+POINTS = (25, 829)  # the 25th brings the first dark reading; 829 patterns and their dark readings fill the array of 864
+WIDTHS_PX = (2, 52)  # narrower than 2 columns there is no light, wider than 52 no resolution
+REPEATS = (1, 1000)  # more would take over half an hour
+NAME_BYTES = 39
+CONFIGURATION_BYTES = 124  # the buffer that the maker's host sends
+
+REPLY_WITHIN_S = 1.0
+CONFIGURE_WITHIN_S = 5.0  # the firmware computes and stores every pattern first
+SETTLE_S = 0.05  # [inferred] "done" may still be that of the scan before if asked sooner
+POLL_S = 0.1
+MAX_ESTIMATE_MS = 3_600_000  # a longer estimate is as good as none
+MAX_STALE_REPLIES = 8  # answers to earlier questions that may still come before ours
+MAX_FILE_BYTES = 8192  # the longest known transfer has 3822; bounds what a wrong size makes us read
+SCAN_FILE = 0
+
+# Layouts
+VERSIONS = struct.Struct("<7I")
+VERSION_NAMES = ("tiva", "dlpc", "dlpc_flash", "spectrum_library", "calibration", "reference", "configuration")
+DOTTED_VERSIONS = 4  # the first ones are 0x00MMmmpp, the others plain numbers
+U32, S32, TWO_S32, THREE_U32 = struct.Struct("<I"), struct.Struct("<i"), struct.Struct("<2i"), struct.Struct("<3I")
+FAULTS = struct.Struct("<IB15x")  # [inferred] the codes are bytes in the order of the bits, the scan's first
+STATUS_SCANNING = 2
+FAULT_BITS = {
+    0x001: "scan",
+    0x002: "adc",
+    0x004: "sd",
+    0x008: "eeprom",
+    0x010: "bluetooth",
+    0x020: "library",
+    0x040: "hardware",
+    0x080: "temperature",
+    0x100: "humidity",
+    0x200: "battery",
+    0x400: "memory",
+    0x800: "uart",
+}
+SPOILING = 0x001 | 0x002 | 0x020 | 0x040 | 0x400  # the others do not touch the light
+SCAN_CODES = {
+    0x01: "dlpc_boot",
+    0x02: "initialisation",
+    0x04: "lamp",
+    0x08: "crop",
+    0x10: "converter",
+    0x20: "configuration",
+    0x40: "streaming",
+    0x80: "read",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """One conversation: the wire it is carried on, and the running sequence. 0 is left to failures without request."""
+
+    wire: Wire
+    sequence: Iterator[int] = field(default_factory=lambda: itertools.cycle(range(1, 256)))
+
+    def read(self, command: int, data: bytes = b"", *, within_s: float = REPLY_WITHIN_S) -> Conversation[bytes]:
+        """Ask for the answer's data."""
+        return self._ask(READ, command, data, within_s)
+
+    def write(self, command: int, data: bytes = b"", *, within_s: float = REPLY_WITHIN_S) -> Conversation[bytes]:
+        """Tell, and wait for the acknowledgement."""
+        return self._ask(WRITE, command, data, within_s)
+
+    def _ask(self, flags: int, command: int, data: bytes, within_s: float) -> Conversation[bytes]:
+        request = Request(flags=flags, sequence=next(self.sequence), command=command, data=data)
+        yield Send(data=self.wire.wrap(encode_request(request)))
+        for _ in range(MAX_STALE_REPLIES + 1):
+            message = yield Receive(framer=self.wire.framer, within_s=within_s)
+            answer = self.wire.answer(decode_reply(message or b""), request)
+            if answer is not None:
+                return answer
+        raise WireError(f"command {command:#06x}: {MAX_STALE_REPLIES + 1} answers to other questions came instead")
+
+
+# Conversations
+
+
+def identify(talk: Talk) -> Conversation[Identity]:
+    """Ask who it is. Raises WrongInstrument for one without a serial number."""
+    serial_number = yield from ask_serial_number(talk)
+    model = yield from talk.read(0x023C)
+    versions = unpack(VERSIONS, (yield from talk.read(0x0216)), "versions")
+    texts = [f"{v >> 16 & 0xFF}.{v >> 8 & 0xFF}.{v & 0xFF}" for v in versions[:DOTTED_VERSIONS]]
+    texts += [str(v) for v in versions[DOTTED_VERSIONS:]]
+    return Identity(
+        kind=KIND,
+        model=clean_text(model),
+        serial_number=serial_number,
+        versions=dict(zip(VERSION_NAMES, texts, strict=True)),
+    )
+
+
+def ask_serial_number(talk: Talk) -> Conversation[str]:
+    """Ask for the text that tells units apart; USB cannot, it says the same for each."""
+    serial_number = clean_text((yield from talk.read(0x0233)))
+    if not serial_number:
+        raise WrongInstrument("the instrument has no serial number", hint="its memory may be blank")
+    return serial_number
+
+
+def measure_conditions(talk: Talk) -> Conversation[Environment]:
+    """Ask for temperatures, humidity, lamp and battery; each that is refused or failed stays None."""
+    temperatures = yield from talk_or_none(talk, 0x0300)
+    humidity = yield from talk_or_none(talk, 0x0302)
+    photodiodes = yield from talk_or_none(talk, 0x0402)
+    battery = yield from talk_or_none(talk, 0x030A)
+    ambient = detector = None
+    if temperatures and len(temperatures) != S32.size:  # a single number says that the reading failed
+        ambient, detector = map(temperature_c, unpack(TWO_S32, temperatures, "temperatures"))
+    return Environment(
+        ambient_c=ambient,
+        detector_c=detector,
+        humidity_percent=humidity_percent(unpack(TWO_S32, humidity, "humidity")[1]) if humidity else None,
+        lamp_photodiode=sum(unpack(THREE_U32, photodiodes, "photodiodes")) if photodiodes else None,
+        battery_v=unpack(S32, battery, "battery")[0] / 100 if battery else None,
+    )
+
+
+def talk_or_none(talk: Talk, command: int) -> Conversation[bytes | None]:
+    """Read what not every unit has; None where it is refused."""
+    try:
+        return (yield from talk.read(command))
+    except DeviceRefused:
+        return None
+
+
+def apply_settings(talk: Talk, settings: ScanSettings) -> Conversation[None]:
+    """Send configuration, repeats and gain. Raises DeviceRefused when the instrument cannot make the patterns."""
+    serial_number = yield from ask_serial_number(talk)
+    yield from talk.write(0x0405)
+    image = encode_configuration(settings, serial_number).ljust(CONFIGURATION_BYTES, b"\0")
+    (patterns,) = unpack(S32, (yield from talk.write(0x021E, image, within_s=CONFIGURE_WITHIN_S)), "number of patterns")
+    if patterns <= 0:
+        raise DeviceRefused(
+            f"the instrument refused the scan configuration with {patterns}", codes={"configuration": patterns}
+        )
+    yield from talk.write(0x022E, struct.pack("<H", settings.repeats))
+    gain = bytes([0, GAINS[0]]) if settings.gain is None else bytes([1, settings.gain])
+    yield from talk.write(0x040C, gain)
+
+
+def take_scan(talk: Talk, settings: ScanSettings) -> Conversation[tuple[Scan, bytes]]:
+    """Start a scan, wait for it, check that it went well, fetch it, and check that it is a new one."""
+    limit_s, before = yield from attempt(lambda: prepare(talk, settings), (Resynchronise,))
+    yield from attempt(lambda: talk.write(0x0218, b"\0"), (Resynchronise,))
+    yield Wait(seconds=SETTLE_S)
+    yield from await_scan(talk, limit_s)
+    yield from attempt(lambda: raise_scan_faults(talk), (Resynchronise,))
+    blob, scan = yield from attempt(lambda: fetch_scan(talk), (Resynchronise,))
+    if before is not None and scan.scan_index == before:
+        raise DeviceRefused(
+            f"the instrument still offers scan {before >> 16}.{before & 0xFFFF}; the new one failed without saying why",
+            hint="too little light and a failed lamp look like this",
+            codes={"stale_scan": before},
+        )
+    return scan, blob
+
+
+def prepare(talk: Talk, settings: ScanSettings) -> Conversation[tuple[float, int | None]]:
+    """Clear old faults; return how long a scan may take in seconds, and the index of the scan that is stored."""
+    yield from talk.write(0x0405)
+    (estimate_ms,) = unpack(S32, (yield from talk.read(0x0237)), "estimated time")
+    if not 0 < estimate_ms <= MAX_ESTIMATE_MS:
+        estimate_ms = estimated_ms(settings)
+    before = yield from stored_scan_index(talk)
+    return 2 * estimate_ms / 1000 + 5, before
+
+
+def stored_scan_index(talk: Talk) -> Conversation[int | None]:
+    """Return the index of the scan that a transfer would give now; None if there is none."""
+    try:
+        size = yield from begin_file(talk)
+        return scan_index_of((yield from talk.read(0x002E))) if size else None
+    except DeviceRefused:
+        return None
+
+
+def await_scan(talk: Talk, limit_s: float) -> Conversation[None]:
+    """Poll until the scan is done and no longer in progress. Raises NoAnswer after `limit_s`."""
+    for _ in range(math.ceil(limit_s / POLL_S)):
+        if (yield from attempt(lambda: scan_is_done(talk), (Resynchronise,))):
+            return
+        yield Wait(seconds=POLL_S)
+    raise NoAnswer(f"the scan was not done within {limit_s:.1f} s", hint="switch the instrument off and on")
+
+
+def scan_is_done(talk: Talk) -> Conversation[bool]:
+    """Ask whether the scan is done; the status has to agree, as "done" may come early."""
+    done = yield from talk.read(0x0219)
+    if len(done) != 1 or done[0] not in (0, 1):
+        raise WireError(f"scan progress of {len(done)} bytes, expected one of 0 or 1", received=done)
+    if done[0] == 0:
+        return False
+    (status,) = unpack(U32, (yield from talk.read(0x0403)), "status")
+    return not status & STATUS_SCANNING
+
+
+def raise_scan_faults(talk: Talk) -> Conversation[None]:
+    """Raise DeviceRefused with the codes by name if the scan failed."""
+    bits, scan_code = unpack(FAULTS, (yield from talk.read(0x0404)), "fault status")
+    if not bits & SPOILING:
+        return
+    codes = {name: bit for bit, name in FAULT_BITS.items() if bits & bit}
+    if "scan" in codes:
+        codes |= {f"scan_{name}": bit for bit, name in SCAN_CODES.items() if scan_code & bit}
+    raise DeviceRefused(
+        f"the scan failed: {', '.join(codes)}", hint="check the lamp and the sample window", codes=codes
+    )
+
+
+def begin_file(talk: Talk) -> Conversation[int]:
+    """Go to the beginning of the scan file and return its size in bytes."""
+    (size,) = unpack(U32, (yield from talk.read(0x002D, U32.pack(SCAN_FILE))), "file size")
+    if size > MAX_FILE_BYTES:
+        raise WireError(f"a scan file of {size} bytes, limit {MAX_FILE_BYTES}")
+    return int(size)
+
+
+def fetch_scan(talk: Talk) -> Conversation[tuple[bytes, Scan]]:
+    """Fetch the scan file from its beginning and understand it. Raises WireError if it does not fit together."""
+    size = yield from begin_file(talk)
+    blob = b""
+    while len(blob) < size:
+        piece = yield from talk.read(0x002E)
+        if not piece or len(blob) + len(piece) > size:
+            raise WireError(f"a piece of {len(piece)} bytes after {len(blob)} of {size}", received=piece)
+        blob += piece
+    return blob, decode_scan(blob)
+
+
+# Checks
+
+
+def raise_bad_settings(settings: ScanSettings) -> None:
+    """Raise BadSettings for what no unit of the family can do."""
+    problems = []
+    if not (settings.name.isascii() and settings.name.isprintable() and 0 < len(settings.name) <= NAME_BYTES):
+        problems.append(f"name {settings.name!r} (1 to {NAME_BYTES} characters of plain text)")
+    start_nm, end_nm = settings.start_nm, settings.end_nm
+    if not RANGE_NM[0] <= start_nm < end_nm <= RANGE_NM[1] or start_nm % 1 or end_nm % 1:
+        problems.append(f"range {start_nm:g} to {end_nm:g} nm (whole nm within {RANGE_NM[0]:g} to {RANGE_NM[1]:g})")
+    limits = (
+        ("points", settings.points, POINTS),
+        ("width_px", settings.width_px, WIDTHS_PX),
+        ("repeats", settings.repeats, REPEATS),
+    )
+    problems += [f"{name} {value} ({low} to {high})" for name, value, (low, high) in limits if not low <= value <= high]
+    if settings.gain is not None and settings.gain not in GAINS:
+        problems.append(f"gain {settings.gain} (one of {', '.join(map(str, GAINS))})")
+    if problems:
+        raise BadSettings(f"settings outside what the {TITLE} can do: {'; '.join(problems)}")
+
+
+def raise_unless_as_asked(scan: Scan, settings: ScanSettings) -> None:
+    """Raise Reopen for a scan with other settings, BadSettings for one whose points fall on the same mirrors."""
+    measured = (scan.start_nm, scan.end_nm, scan.width_px, scan.patterns, scan.repeats)
+    asked = (settings.start_nm, settings.end_nm, settings.width_px, settings.points, settings.repeats)
+    if measured != asked:
+        raise Reopen(
+            f"the instrument measured with other settings than asked: {measured} instead of {asked}",
+            hint="it may have restarted; it is opened and configured anew",
+        )
+    if not (np.diff(scan.axis_nm) > 0).all():
+        raise BadSettings(
+            f"{settings.points} points in {settings.start_nm:g} to {settings.end_nm:g} nm are closer than the mirrors",
+            hint="ask for fewer points or a wider range",
+        )
+
+
+def estimated_ms(settings: ScanSettings) -> int:
+    """Return the time of a scan as the firmware estimates it: lamp, gain setting, and 24 patterns a frame at 60 Hz."""
+    frames = settings.points // 24
+    return round(300 + 625 + 150 + 100 + ((frames + 4) + settings.repeats * (frames + 1 + 3)) * 1000 / 60)
+
+
+def unpack(layout: struct.Struct, data: bytes, name: str) -> tuple[int, ...]:
+    """Unpack an answer of exactly this length. Raises WireError naming both lengths."""
+    if len(data) != layout.size:
+        raise WireError(f"{name}: {len(data)} bytes, expected {layout.size}", received=data)
+    return layout.unpack(data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NirscanDevice:
+    """The family on one kind of link. Holds no state: each conversation asks again who is there."""
+
+    kind: str = KIND
+    title: str = TITLE
+    links: tuple[str, ...] = ("serial",)
+    default_settings: ScanSettings = field(default_factory=ScanSettings)
+    wire: Wire = field(default_factory=UartWire)
+
+    def open(self) -> Conversation[Identity]:
+        """Lamp automatic, no hibernation, old faults cleared, then who it is."""
+        yield Drain()
+        return (yield from attempt(self._open))
+
+    def configure(self, settings: ScanSettings) -> Conversation[None]:
+        """Make the settings current. Raises BadSettings before anything is sent."""
+        raise_bad_settings(settings)
+        return (yield from attempt(lambda: apply_settings(Talk(wire=self.wire), settings)))
+
+    def scan(self, settings: ScanSettings) -> Conversation[RawScan]:
+        """One scan. Raises DeviceRefused for a failed one, when asking again has not helped."""
+        raise_bad_settings(settings)
+        talk = Talk(wire=self.wire)
+        identity = yield from attempt(lambda: identify(talk))
+        scan, blob = yield from attempt(lambda: take_scan(talk, settings), (AskAgain,))
+        raise_unless_as_asked(scan, settings)
+        return RawScan(
+            identity=identity,
+            settings=settings,
+            scan_index=scan.scan_index,
+            axis=scan.axis_nm,
+            axis_unit="nm",
+            counts=scan.counts,
+            raw=scan.readings,
+            dark_level=float(scan.dark_level),
+            saturated=scan.saturated,
+            gain=scan.gain,
+            environment=scan.environment,
+            blob=blob,
+        )
+
+    def environment(self) -> Conversation[Environment]:
+        """Ask for conditions; also keeps the instrument from falling asleep."""
+        return (yield from attempt(lambda: measure_conditions(Talk(wire=self.wire))))
+
+    def close(self) -> Conversation[None]:
+        """Lamp automatic, which is off between scans. Asked twice if need be."""
+        yield Drain()
+        yield from attempt(lambda: Talk(wire=self.wire).write(0x0225, b"\1"))
+
+    def _open(self) -> Conversation[Identity]:
+        talk = Talk(wire=self.wire)
+        yield from talk.write(0x0225, b"\1")
+        identity = yield from identify(talk)
+        with contextlib.suppress(DeviceRefused):  # firmware without hibernation; `environment` keeps the others awake
+            yield from talk.write(0x030E, b"\0")
+        yield from talk.write(0x0405)
+        return identity
+
+
+DEVICE = NirscanDevice()

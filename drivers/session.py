@@ -1,0 +1,202 @@
+"""One conversation after the other on one link: the session performs steps; timers, patience and buffer are its own.
+
+Steps come in, results or sorted errors go out. Lives on its station's thread; others may call `interrupt` only.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self, TypeVar
+
+from drivers.clock import Clock, SystemClock
+from drivers.contract import Conversation, Drain, Link, Receive, Recover, Send, Step, Wait
+from drivers.errors import AskAgain, DriverError, Interrupted, NoAnswer, WireError
+from drivers.framing import Inbox
+from drivers.trace import LogTrace, Trace
+
+T = TypeVar("T")
+
+SLICE_S = 0.1  # longest read in one piece, so that an interrupt which raced with its start is seen soon
+WRITE_WITHIN_S = 2.0  # the longest message is 530 bytes, 46 ms at 115200 baud
+DRAIN_CHUNK_BYTES = 4096
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How often a fault is forgiven before it is passed on.
+
+    refusals: an AskAgain error; the pause before asking again doubles from `pause_s`.
+    resynchronisations: a Resynchronise error; the line is drained before asking again.
+    """
+
+    refusals: int = 2
+    resynchronisations: int = 1
+    pause_s: float = 0.25
+
+
+class Session:
+    """Performs conversations on `link`, which it closes in the end. `trace` None means DEBUG lines in the log."""
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        trace: Trace | None = None,
+        clock: Clock | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._link = link
+        self._trace: Trace = trace or LogTrace(link.name)
+        self._clock: Clock = clock or SystemClock()
+        self._patience = patience or Patience()
+        self._inbox = Inbox()
+        self._stop = threading.Event()
+        self._never = threading.Event()
+        self._out_of_step = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def link(self) -> Link:
+        """The link that this session talks on."""
+        return self._link
+
+    def perform(self, conversation: Conversation[T], *, interruptible: bool = True) -> T:
+        """Hold the conversation and return its result.
+
+        Raises the DriverError that ended it, or Interrupted. With `interruptible` False an interrupt waits for the
+        next one: for switching a lamp off. A conversation after one that failed begins with a drained line.
+        """
+        stop = self._stop if interruptible else self._never
+        settled = False
+        try:
+            if self._out_of_step:
+                self._drain(Drain(), stop)
+            self._out_of_step = True
+            result = self._hold(conversation, stop)
+            settled = True
+            return result
+        except Interrupted:
+            self._stop.clear()
+            raise
+        finally:
+            self._out_of_step = not settled
+            conversation.close()
+
+    def interrupt(self) -> None:
+        """Make the conversation under way, or else the next one, raise Interrupted within 0.3 s. Any thread."""
+        self._stop.set()
+        self._link.interrupt()
+
+    def close(self) -> None:
+        """Close the link. Never raises."""
+        self._link.close()
+
+    def _hold(self, conversation: Conversation[T], stop: threading.Event) -> T:
+        answer: bytes | None = None
+        fault: DriverError | None = None
+        while True:
+            try:
+                step = conversation.throw(fault) if fault else conversation.send(answer)
+            except StopIteration as end:
+                result: T = end.value
+                return result
+            answer = fault = None
+            try:
+                answer = self._perform(step, stop)
+            except DriverError as error:
+                fault = error
+
+    def _perform(self, step: Step, stop: threading.Event) -> bytes | None:
+        _raise_if(stop)
+        match step:
+            case Send():
+                self._trace.sent(step.data)
+                self._link.write(step.data, WRITE_WITHIN_S)
+            case Receive():
+                return self._receive(step, stop)
+            case Drain():
+                self._drain(step, stop)
+            case Wait():
+                self._wait(step.seconds, stop)
+            case Recover():
+                self._recover(step, stop)
+        return None
+
+    def _receive(self, step: Receive, stop: threading.Event) -> bytes:
+        deadline_s = self._clock.now_s() + step.within_s
+        inbox, framer = self._inbox, step.framer
+        inbox.forgive()
+        try:
+            while (frame := inbox.next(framer)) is None:
+                left_s = deadline_s - self._clock.now_s()
+                if left_s <= 0:
+                    raise self._silence(step)
+                inbox.feed(self._read(inbox.room(framer), left_s, stop))
+        finally:
+            self._trace.flush()
+        if inbox.skipped:
+            self._trace.note(f"skipped {inbox.skipped} bytes: {inbox.reason}")
+        return frame.payload
+
+    def _silence(self, step: Receive) -> WireError | NoAnswer:
+        inbox, where = self._inbox, self._link.name
+        if inbox.skipped:
+            return WireError(
+                f"{where}: {inbox.skipped} bytes made no frame: {inbox.reason}",
+                hint="check the baud rate, and that this port belongs to the instrument",
+                received=inbox.noise,
+            )
+        pending = f" but {len(inbox)} bytes of an unfinished frame" if len(inbox) else ""
+        return NoAnswer(f"{where}: no answer within {step.within_s:g} s{pending}")
+
+    def _read(self, limit: int, within_s: float, stop: threading.Event) -> bytes:
+        _raise_if(stop)
+        data = self._link.read(limit, min(within_s, SLICE_S))
+        if data:
+            self._trace.received(data)
+        return data
+
+    def _drain(self, step: Drain, stop: threading.Event) -> None:
+        dropped = len(self._inbox.clear())
+        deadline_s = self._clock.now_s() + step.within_s
+        quiet_since_s = self._clock.now_s()
+        while (now_s := self._clock.now_s()) < min(deadline_s, quiet_since_s + step.quiet_s):
+            data = self._read(DRAIN_CHUNK_BYTES, min(deadline_s, quiet_since_s + step.quiet_s) - now_s, stop)
+            if data:
+                dropped += len(data)
+                quiet_since_s = self._clock.now_s()
+        if dropped:
+            self._trace.note(f"drained {dropped} bytes")
+
+    def _wait(self, seconds: float, stop: threading.Event) -> None:
+        self._clock.wait(stop, seconds)
+        _raise_if(stop)
+
+    def _recover(self, step: Recover, stop: threading.Event) -> None:
+        asking_again = isinstance(step.error, AskAgain)
+        allowed = self._patience.refusals if asking_again else self._patience.resynchronisations
+        if step.attempt > allowed:
+            raise step.error
+        log.debug("asking again link=%s attempt=%d after=%s", self._link.name, step.attempt, step.error.message)
+        self._trace.note(f"asking again: {step.error.message}")
+        if asking_again:
+            self._wait(self._patience.pause_s * 2 ** (step.attempt - 1), stop)
+        else:
+            self._drain(Drain(), stop)
+
+
+def _raise_if(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Interrupted("stopped on request")
