@@ -18,7 +18,7 @@ from drivers.contract import Environment, Identity, RawScan
 from drivers.errors import AskAgain, DriverError, LinkMissing, Park, Resynchronise, WrongInstrument
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany
 from edged.acquire.lifecycle import RecoveryPlan, State, after_failed_opening, is_countable
-from edged.acquire.reading import Moment, Reading, Trigger
+from edged.acquire.reading import Moment, Reading
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -39,8 +39,11 @@ class Instrument(Protocol):
     def open(self) -> Identity:
         """Open the link, make the light source safe, ask who is there."""
 
+    def prepare(self) -> None:
+        """Make the configured settings current. Called once after `open`, when the instrument is the right one."""
+
     def scan(self) -> RawScan:
-        """Apply the settings if they are not current, and measure once."""
+        """Measure once."""
 
     def keep_alive(self) -> Environment:
         """Ask something cheap."""
@@ -89,7 +92,6 @@ class StationStatus:
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    trigger: Trigger
     answer: asyncio.Future[Reading]
     asked_s: float
 
@@ -146,7 +148,7 @@ class Station:
         """Whether an interval trigger should be skipped now."""
         return self._state is not State.READY or bool(self._waiting)
 
-    async def measure(self, trigger: Trigger) -> Reading:
+    async def measure(self) -> Reading:
         """Wait for the station's turn and return one reading. Raises AcquireError."""
         if self._state in (State.ABSENT, State.PARKED):
             raise self._not_ready()
@@ -155,7 +157,7 @@ class Station:
                 f"{self.plan.name}: {MAX_WAITING} measurements are waiting already", hint="ask again in a while"
             )
         answer: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(trigger, answer, self._clock())
+        waiting = _Waiting(answer, self._clock())
         self._waiting.append(waiting)
         self._wake.set()
         try:
@@ -221,6 +223,7 @@ class Station:
                 f"{self.plan.port}: serial number {identity.serial_number}, but {expected} is configured",
                 hint=f"plug in {expected}, or set station.{self.plan.name}.serial_number",
             )
+        self._instrument.prepare()
         return identity
 
     async def _serve_until_lost(self) -> None:
@@ -274,7 +277,6 @@ class Station:
                 waiting.answer.set_result(
                     Reading(
                         station=self.plan.name,
-                        trigger=waiting.trigger,
                         scan=scan,
                         moment=moment,
                         arrived_s=arrived_s,

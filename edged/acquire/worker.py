@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import logging
 import queue
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-PR_SET_NAME = 15  # linux/prctl.h: the name that top -H, ps -L and a debugger show
-MAX_THREAD_NAME_BYTES = 15  # the kernel keeps 16 with the closing zero
+MAX_THREAD_NAME_BYTES = 15  # what the kernel keeps, and top -H, ps -L and debuggers show
 
 
 class WorkerFull(Exception):
@@ -130,5 +129,5 @@ def _nothing() -> None:
 
 
 def _name_thread(name: str) -> None:
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(PR_SET_NAME, name.encode()[:MAX_THREAD_NAME_BYTES], 0, 0, 0)
+    with contextlib.suppress(OSError):
+        Path(f"/proc/self/task/{threading.get_native_id()}/comm").write_bytes(name.encode()[:MAX_THREAD_NAME_BYTES])

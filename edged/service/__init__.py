@@ -1,0 +1,1 @@
+"""The daemon: the rooms put together, supervised, and made known to systemd and to the commands."""

@@ -1,0 +1,239 @@
+"""The local control socket: a JSON object a line in, a JSON object a line out. `edged status`, `edged measure` use it.
+
+    {"do": "status"}
+    {"do": "measure", "station": "bench", "operator": "kl", "lot": "A1", "barcode": "04", "note": "left", "claimed": "X"}
+    {"do": "reference", "station": "bench"}
+    {"do": "look", "station": "bench"}          look again at a parked or absent instrument
+
+    {"ok": true, "result": {...}}
+    {"ok": false, "error": {"code": "not_ready", "message": "...", "hint": "..."}}
+
+`result` of measure and reference is the record as stored. A line that is no such request gets an error and the
+connection goes on; one longer than MAX_LINE_BYTES ends it. Answers come in the order of the requests of a connection.
+Whoever may write to the socket's file (mode 0660) may command. Lives on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+log = logging.getLogger(__name__)
+
+MAX_LINE_BYTES = 16_384  # the longest request is under 4 KiB; bounds what one connection can make us hold
+MAX_CONNECTIONS = 32  # several terminals and a script; bounds a runaway loop of clients
+IDLE_S = 60.0  # a connection that says nothing is closed
+ANSWER_WITHIN_S = 10.0  # a client that does not read its answer is dropped
+SOCKET_MODE = 0o660
+
+ShortText = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class StatusRequest(_Request):
+    """How are you?"""
+
+    do: Literal["status"]
+
+
+class MeasureRequest(_Request):
+    """One measurement, one verdict."""
+
+    do: Literal["measure"]
+    station: ShortText
+    claimed: ShortText | None = None
+    operator: ShortText | None = None
+    lot: ShortText | None = None
+    barcode: ShortText | None = None
+    note: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+
+
+class ReferenceRequest(_Request):
+    """Take the white reference."""
+
+    do: Literal["reference"]
+    station: ShortText
+    operator: ShortText | None = None
+    note: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+
+
+class LookRequest(_Request):
+    """Look again at an instrument that is parked or absent."""
+
+    do: Literal["look"]
+    station: ShortText
+
+
+Request = Annotated[StatusRequest | MeasureRequest | ReferenceRequest | LookRequest, Field(discriminator="do")]
+_REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
+
+Json = dict[str, Any]
+
+
+class Refusal(Exception):
+    """A request that is answered with an error. `code` is one word for programs."""
+
+    def __init__(self, code: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class ControlServer:
+    """Serves `handle` on a socket file. `handle` returns the result, or raises Refusal."""
+
+    def __init__(self, path: Path, handle: Callable[[Request], Awaitable[Json]]) -> None:
+        self.path = path
+        self._handle = handle
+        self._connections: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Begin to listen. Raises OSError, also when another daemon listens there already."""
+        if _someone_listens(self.path):
+            raise FileExistsError(f"{self.path}: another edged answers there already")
+        self.path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            mask = os.umask(0o777 & ~SOCKET_MODE)
+            try:
+                listener.bind(str(self.path))
+            finally:
+                os.umask(mask)
+            self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_LINE_BYTES)
+        except BaseException:
+            listener.close()
+            raise
+
+    async def stop(self) -> None:
+        """Stop listening, end every connection, remove the file."""
+        if self._server is None:
+            return
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        self.path.unlink(missing_ok=True)
+        self._server = None
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            if len(self._connections) > MAX_CONNECTIONS:
+                await _write(writer, _error("too_many", f"{MAX_CONNECTIONS} connections are open already"))
+            else:
+                await self._converse(reader, writer)
+        except (ConnectionError, TimeoutError):
+            pass  # the client is gone or silent: nobody is left to tell
+        except asyncio.CancelledError:
+            pass  # `stop`; the streams' own done-callback would report a cancelled task as an error
+        finally:
+            self._connections.discard(task)
+            writer.close()
+            with contextlib.suppress(ConnectionError, asyncio.CancelledError):
+                await writer.wait_closed()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(IDLE_S):
+                    line = await reader.readline()
+            except ValueError:
+                await _write(writer, _error("too_long", f"a request has at most {MAX_LINE_BYTES} bytes"))
+                return
+            if not line:
+                return
+            await _write(writer, await self._answer(line))
+
+    async def _answer(self, line: bytes) -> Json:
+        try:
+            request = _REQUEST.validate_json(line)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            return _error("bad_request", f"{where}: {first['msg']}" if where else first["msg"])
+        try:
+            return {"ok": True, "result": await self._handle(request)}
+        except Refusal as refusal:
+            return _error(refusal.code, refusal.message, refusal.hint)
+        except Exception:
+            log.exception("request=%s failed unexpectedly", request.do)
+            return _error("internal", "the daemon failed at this request; its log says more")
+
+
+def _error(code: str, message: str, hint: str = "") -> Json:
+    return {"ok": False, "error": {"code": code, "message": message, "hint": hint}}
+
+
+async def _write(writer: asyncio.StreamWriter, answer: Json) -> None:
+    writer.write(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+    async with asyncio.timeout(ANSWER_WITHIN_S):
+        await writer.drain()
+
+
+def _someone_listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+class NotRunning(Exception):
+    """No daemon answers on the control socket. `hint` tells a human what to do."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def ask(path: Path, request: Json, *, within_s: float) -> Json:
+    """Send one request, blocking, and return the result. Raises Refusal or NotRunning."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(within_s)
+        try:
+            connection.connect(str(path))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as stream:
+                line = stream.readline()
+        except TimeoutError as error:
+            raise NotRunning(
+                f"{path}: the daemon did not answer within {within_s:g} s", hint="look at: journalctl -u edged"
+            ) from error
+        except FileNotFoundError as error:
+            raise NotRunning(f"{path}: no such socket", hint=_START) from error
+        except PermissionError as error:
+            raise NotRunning(
+                f"{path}: permission denied", hint="run as root, or join the group that owns the socket (edged)"
+            ) from error
+        except OSError as error:
+            raise NotRunning(f"{path}: nobody answers ({error.strerror or error})", hint=_START) from error
+    if not line.endswith(b"\n"):
+        raise NotRunning(f"{path}: the daemon went away while answering", hint="look at: journalctl -u edged")
+    answer = json.loads(line)
+    if not answer["ok"]:
+        refused = answer["error"]
+        raise Refusal(refused["code"], refused["message"], hint=refused["hint"])
+    result: Json = answer["result"]
+    return result
+
+
+_START = "is the daemon running? systemctl start edged, or: edged run"

@@ -1,0 +1,113 @@
+"""What can be unwell, declared once: code, severity, text, and how long it must last before it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["warning", "fault"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """A way to be unwell. A fault stops measuring or recording; a warning does not.
+
+    text: one sentence with the cure. hides: while this one stands, these say nothing new about the same subject.
+    """
+
+    severity: Severity
+    text: str
+    after_s: float = 0.0
+    hides: tuple[str, ...] = ()
+
+
+CONDITIONS = {
+    "thread_hangs": Condition(severity="fault", text="a thread does not answer; systemd will restart the service"),
+    "store_fails": Condition(
+        severity="fault", text="the journal cannot be written; nothing is measured until it can: edged doctor"
+    ),
+    "disk_low": Condition(
+        severity="fault", text="less free space than storage.reserve_mb; measurements are refused: make room"
+    ),
+    "bundle_unusable": Condition(
+        severity="fault", text="no model to judge with; measurements are refused: edged bundle show"
+    ),
+    "station_parked": Condition(
+        severity="fault",
+        text="the instrument needs a human: follow the hint",
+        hides=("reference_missing", "reference_stale"),
+    ),
+    "station_absent": Condition(
+        severity="warning",
+        text="no instrument is plugged in",
+        after_s=5.0,
+        hides=("reference_missing", "reference_stale"),
+    ),
+    "reference_missing": Condition(
+        severity="warning", text="no white reference fits; take one: edged measure STATION --reference"
+    ),
+    "reference_stale": Condition(
+        severity="warning", text="the white reference is old; take a new one: edged measure STATION --reference"
+    ),
+    "broker_away": Condition(
+        severity="warning", text="no connection to the broker; results are kept and sent later", after_s=10.0
+    ),
+    "clock_unsynced": Condition(
+        severity="warning", text="the clock follows no time server; records say so", after_s=120.0
+    ),
+    "task_restarts": Condition(severity="warning", text="a part of the daemon failed unexpectedly and was restarted"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ailment:
+    """One condition that stands. `subject` is a station's name, or empty for the whole device."""
+
+    code: str
+    severity: Severity
+    subject: str
+    text: str
+    detail: str
+    since_s: float
+
+
+class Health:
+    """What stands now. Event loop only. `clock` gives monotonic seconds."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._standing: dict[tuple[str, str], tuple[float, str]] = {}
+
+    def set(self, code: str, *, stands: bool, subject: str = "", detail: str = "") -> None:
+        """Say whether a condition of CONDITIONS stands."""
+        assert code in CONDITIONS, code
+        key = (code, subject)
+        if not stands:
+            self._standing.pop(key, None)
+        else:
+            since_s = self._standing[key][0] if key in self._standing else self._clock()
+            self._standing[key] = (since_s, detail)
+
+    def warnings(self) -> list[Ailment]:
+        """Return what has stood long enough to be shown, faults first."""
+        now_s = self._clock()
+        shown = [
+            Ailment(
+                code=code,
+                severity=CONDITIONS[code].severity,
+                subject=subject,
+                text=CONDITIONS[code].text,
+                detail=detail,
+                since_s=since_s,
+            )
+            for (code, subject), (since_s, detail) in self._standing.items()
+            if now_s - since_s >= CONDITIONS[code].after_s and not self._is_hidden(code, subject)
+        ]
+        return sorted(shown, key=lambda w: (w.severity != "fault", w.subject, w.code))
+
+    def _is_hidden(self, code: str, subject: str) -> bool:
+        return any(
+            standing_subject == subject and code in CONDITIONS[standing].hides
+            for standing, standing_subject in self._standing
+        )

@@ -1,0 +1,37 @@
+"""Keeping parts alive: a part that fails unexpectedly is counted, logged and started again; the others go on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+from edged.acquire.lifecycle import is_countable
+
+log = logging.getLogger(__name__)
+
+RESTART_FIRST_S = 0.5
+RESTART_MOST_S = 30.0
+
+
+async def keep_running(
+    name: str,
+    part: Callable[[], Awaitable[object]],
+    *,
+    on_failure: Callable[[str, int], None] = lambda _name, _count: None,
+    pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+) -> NoReturn:
+    """Run `part` again and again until cancelled. Its failures are logged at powers of ten, with their traceback."""
+    failures = 0
+    while True:
+        try:
+            await part()
+            error: Exception | None = None
+        except Exception as caught:  # noqa: BLE001 - the boundary: one part's bug must not end the others
+            error = caught
+        failures += 1
+        if is_countable(failures):
+            log.error("part=%s ended unexpectedly, starting it again (time %d)", name, failures, exc_info=error)
+        on_failure(name, failures)
+        await pause(min(RESTART_FIRST_S * 2 ** min(failures - 1, 10), RESTART_MOST_S))
