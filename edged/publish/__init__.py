@@ -1,0 +1,1 @@
+"""Views of the journal on MQTT: late, repeated or absent, never wrong."""

@@ -28,7 +28,12 @@ from edged.store.verify import Verification, verify
 
 GENESIS = "0" * 64
 MAX_ATTACHMENT_BYTES = 16 * 2**20  # a scan is some kB; bounds what one record can do to the disk
+JOURNAL_FILE = "journal.db"  # its name in the folder `storage.path` of the configuration
 PAGE = 200  # rows fetched at once while iterating
+
+_CHOSEN = "SELECT seq, body FROM records WHERE seq > ?1 AND seq < ?2 AND (?3 IS NULL OR kind = ?3) ORDER BY seq "
+_OLDEST_FIRST = _CHOSEN + "ASC LIMIT ?4"
+_NEWEST_FIRST = _CHOSEN + "DESC LIMIT ?4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,14 +127,10 @@ class Journal:
     ) -> Iterator[bytes]:
         """Yield the stored bytes of records, as `records` does."""
         low, high, left = after_seq, 2**62, limit if limit is not None else 2**62
-        order = "DESC" if newest_first else "ASC"
+        query = _NEWEST_FIRST if newest_first else _OLDEST_FIRST
         while left > 0:
             with self.database.errors("read"):
-                rows = self.database.execute(
-                    "SELECT seq, body FROM records WHERE seq > ?1 AND seq < ?2 AND (?3 IS NULL OR kind = ?3)"
-                    f" ORDER BY seq {order} LIMIT ?4",
-                    (low, high, kind, min(PAGE, left)),
-                ).fetchall()
+                rows = self.database.execute(query, (low, high, kind, min(PAGE, left))).fetchall()
             for _, body in rows:
                 yield bytes(body)
             if len(rows) < min(PAGE, left):

@@ -28,7 +28,9 @@ class Verification:
     reason: str = ""
 
 
-class _Broken(Exception):  # noqa: N818  (a way out of the walk, not an error)
+class _Broken(Exception):
+    """A way out of the walk, not an error."""
+
     def __init__(self, seq: int, reason: str) -> None:
         super().__init__(reason)
         self.seq = seq
