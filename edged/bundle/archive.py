@@ -77,17 +77,21 @@ class Bundle:
 
 def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """Read and check one bundle. Raises BundleError with what is wrong and what to do, nothing else."""
+    return bundle_from_bytes(file_bytes(path), path=Path(path))
+
+
+def file_bytes(path: str | os.PathLike[str]) -> bytes:
+    """Return the bytes of a file, of one too large only so many that it is refused for them. Raises BundleError."""
     path = Path(path)
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            return file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError as error:
         raise BundleMissing(f"{path}: no such file", hint="give the path of an .edgebundle file") from error
     except IsADirectoryError as error:
         raise BundleMissing(f"{path}: is a folder", hint="give the path of an .edgebundle file") from error
     except (OSError, ValueError) as error:
         raise StoreUnusable(f"{path}: {_why(error)}", hint="check the file's permissions and the disk") from error
-    return bundle_from_bytes(data, path=path)
 
 
 def bundle_from_bytes(data: bytes, *, path: Path | None = None) -> Bundle:

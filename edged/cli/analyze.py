@@ -1,0 +1,181 @@
+"""`edged analyze`: spectra from files to verdicts, the way the daemon takes from spectrum to verdict."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edged.bundle.errors import BundleError
+from edged.cli.bundle import chosen_bundle, place_options
+from edged.infer.analyze import Analysis, Analyzer
+from edged.infer.errors import InferError, NotOffered
+from edged.infer.judge import Question
+from edged.infer.verdict import Preset, Procedure, Verdict
+from edged.spectra.files import read_spectra
+from edged.spectra.rows import Lost
+from edged.spectra.spectrum import AxisUnit, Quantity, SpectrumError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What became of one spectrum; `row` is None for a file that gave none, or no more.
+
+    Exactly one of `analysis` and `error` is set.
+    """
+
+    file: str
+    row: int | None
+    title: str
+    analysis: Analysis | None = None
+    error: SpectrumError | InferError | None = None
+
+
+@click.command(epilog="Example: edged analyze powders.csv --json")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--bundle", "bundle_name", metavar="FILE|NAME", help="The model; unset takes the one that the daemon would."
+)
+@click.option("--procedure", type=click.Choice(["identify", "verify"]), default="identify", show_default=True)
+@click.option("--claimed", metavar="LABEL", help="With --procedure verify: the class that the samples should be.")
+@click.option("--preset", type=click.Choice(["screen", "balanced", "confirm"]), help="Unset takes the model's own.")
+@click.option(
+    "--unit", type=click.Choice(["nm", "cm-1"]), help="Of the axis; unset takes what the file says or looks like."
+)
+@click.option(
+    "--quantity",
+    type=click.Choice(["absorbance", "reflectance", "intensity"]),
+    help="What the values are; unset takes what the model wants.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a spectrum, one a line.")
+@place_options
+def analyze(
+    files: tuple[Path, ...],
+    bundle_name: str | None,
+    procedure: Procedure,
+    claimed: str | None,
+    preset: Preset | None,
+    unit: AxisUnit | None,
+    quantity: Quantity | None,
+    storage: Path | None,
+    config: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Judge the spectra in FILES; no daemon, no device.
+
+    \b
+    CSV with comma, semicolon (decimal comma allowed) or tab:
+      wide          first row: axis positions; then one spectrum a row, with a name before its values or without
+      column-wise   axis in the first column; then one spectrum a column, with a row of names or without
+      vendor        as saved by the programs for DLP NIRscan and InnoSpectra handhelds
+
+    Exit status: 0 every spectrum got a verdict, whatever it is; 1 some could not be read or judged; 2 wrong usage.
+    """
+    try:
+        analyzer = Analyzer(chosen_bundle(bundle_name, storage, config))
+        asked = analyzer.question(procedure=procedure, preset=preset, claimed=claimed)
+    except NotOffered as error:
+        raise click.UsageError(str(error)) from error
+    except (BundleError, InferError) as error:
+        if as_json:
+            click.echo(json.dumps({"file": None, "row": None, "error": _error(error)}))
+        else:
+            click.echo(str(error), err=True)
+        raise SystemExit(1) from None
+    kind = quantity or analyzer.bundle.manifest.quantity
+    answers = (a for file in files for a in _answers(file, analyzer, asked, unit=unit, quantity=kind))
+    complete = _print_json(answers) if as_json else _print_table(answers, analyzer, asked)
+    raise SystemExit(0 if complete else 1)
+
+
+def _answers(
+    file: Path, analyzer: Analyzer, asked: Question, *, unit: AxisUnit | None, quantity: Quantity
+) -> Iterator[Answer]:
+    name = str(file)
+    try:
+        for row in read_spectra(file, unit=unit, quantity=quantity):
+            if isinstance(row, Lost):
+                yield Answer(file=name, row=row.row, title=row.title, error=row.error)
+                continue
+            title = row.spectrum.title
+            try:
+                analysis = analyzer.analyze(row.spectrum, asked)
+            except InferError as error:
+                yield Answer(file=name, row=row.row, title=title, error=error)
+            else:
+                yield Answer(file=name, row=row.row, title=title, analysis=analysis)
+    except SpectrumError as error:
+        yield Answer(file=name, row=None, title="", error=error)
+
+
+def _print_json(answers: Iterator[Answer]) -> bool:
+    complete = True
+    out = sys.stdout  # click.echo flushes each line: 1,200 writes for one
+    for answer in answers:
+        place: dict[str, Any] = {"file": answer.file, "row": answer.row}
+        if answer.analysis is None:
+            assert answer.error is not None
+            complete = False
+            out.write(json.dumps({**place, "error": _error(answer.error)}) + "\n")
+            continue
+        verdict = answer.analysis.verdict.model_dump(mode="json")
+        probabilities = answer.analysis.probabilities
+        out.write(
+            json.dumps({**place, "title": answer.title, "verdict": verdict, "probabilities": probabilities}) + "\n"
+        )
+    out.flush()
+    return complete
+
+
+def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question) -> bool:
+    """Print the verdicts as a table, and what failed as lines on stderr."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("spectrum", no_wrap=True, min_width=16, max_width=40)
+    table.add_column("outcome", no_wrap=True, min_width=12)
+    table.add_column("label", no_wrap=True, min_width=8)
+    table.add_column("p", no_wrap=True, min_width=6)
+    table.add_column("why", min_width=24)
+    counts: Counter[str] = Counter()
+    for answer in answers:
+        if answer.analysis is None:
+            assert answer.error is not None
+            counts["error"] += 1
+            click.echo(
+                f"{answer.error.message} ({answer.error.hint})" if answer.error.hint else answer.error.message, err=True
+            )
+            continue
+        verdict = answer.analysis.verdict
+        counts[verdict.outcome] += 1
+        cells = (f"{answer.row} {answer.title or Path(answer.file).name}", *_said(verdict))
+        table.add_row(*(Text(cell) for cell in cells))
+    console = Console()
+    if table.rows:
+        console.print(table)
+    manifest = analyzer.bundle.manifest
+    shares = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
+    console.print(Text(f"{shares}; {manifest.name} {manifest.version}, {asked.procedure}, {asked.preset}"))
+    return not counts["error"]
+
+
+def _said(verdict: Verdict) -> tuple[str, str, str, str]:
+    probability = f"{verdict.probability:.4f}" if verdict.probability is not None else ""
+    why = [reason.message for reason in verdict.reasons]
+    if verdict.candidates and (verdict.label is None or verdict.outcome == "fail"):
+        why.append("it may be " + ", ".join(f"{c.label} {c.probability:.3f}" for c in verdict.candidates))
+    return verdict.outcome, verdict.label or "", probability, "; ".join(why)
+
+
+def _error(error: SpectrumError | InferError | BundleError) -> dict[str, str]:
+    return {"message": error.message, "hint": error.hint}

@@ -1,0 +1,229 @@
+"""`edged bundle`: what is installed, what it holds, whether it is whole and right here, and which one judges."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from edged.bundle.archive import SUFFIX, Bundle, read_bundle
+from edged.bundle.errors import BundleError
+from edged.bundle.slots import Slots
+from edged.cli.configuration import load_or_exit
+from edged.config.load import DEFAULT_PATH
+from edged.config.vocabulary import Configuration, Storage
+from edged.infer.errors import InferError
+
+F = TypeVar("F", bound=Callable[..., object])
+FOLDER = "bundles"  # under storage.path
+
+
+def place_options(command: F) -> F:
+    """Add --storage and --config: where bundles are installed."""
+    command = click.option(
+        "--storage",
+        type=click.Path(path_type=Path, file_okay=False),
+        help="Folder of the journal and the bundles; unset takes storage.path of the configuration.",
+    )(command)
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="EDGED_CONFIG",
+        help=f"The configuration file.  [default: {DEFAULT_PATH} where it exists]",
+    )(command)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+
+
+def configuration_at(config: Path | None) -> Configuration | None:
+    """Return the configuration, or None when none was named and there is none at the usual place."""
+    if config is None and not Path(DEFAULT_PATH).exists():
+        return None
+    return load_or_exit(config or Path(DEFAULT_PATH))
+
+
+def slots_at(storage: Path | None, config: Path | None) -> Slots:
+    """Return the slots of `--storage`, else of the configuration, else of the usual place."""
+    if storage is not None:
+        return Slots(storage / FOLDER)
+    found = configuration_at(config)
+    section = found.storage if found else Storage()
+    return Slots(Path(section.path) / FOLDER)
+
+
+def chosen_bundle(name: str | None, storage: Path | None, config: Path | None) -> Bundle:
+    """Read the bundle named: a file, an installed one, or as the daemon would choose when `name` is None."""
+    if name is not None and (name.endswith(SUFFIX) or "/" in name or Path(name).exists()):
+        return read_bundle(name)
+    if name is not None:
+        return read_bundle(slots_at(storage, config).find(name))
+    found = configuration_at(config) if storage is None else None
+    if found is not None and found.bundle.path is not None:
+        return read_bundle(found.bundle.path)
+    return slots_at(storage, config).current()
+
+
+@click.group()
+def bundle() -> None:
+    """List, show, verify, install, activate, roll back models.
+
+    Exit status: 0 done, 1 not, with the reason.
+    """
+
+
+@bundle.command("list", epilog="Example: edged bundle list --json")
+@place_options
+@json_option
+def list_(storage: Path | None, config: Path | None, *, as_json: bool) -> None:
+    """What is installed and built in, and which one judges."""
+    with _reporting(as_json=as_json):
+        entries = slots_at(storage, config).entries()
+        for entry in entries:
+            if as_json:
+                click.echo(json.dumps({"name": entry.name, "state": entry.state, "path": str(entry.path)}))
+            else:
+                click.echo(f"{entry.name:<40} {entry.state:<10} {entry.path}")
+        if not entries and not as_json:
+            click.echo("nothing is installed and nothing is built in; edged bundle install FILE --activate")
+
+
+@bundle.command(epilog="Example: edged bundle show powders12-1.0.0")
+@click.argument("name", required=False)
+@place_options
+@json_option
+def show(name: str | None, storage: Path | None, config: Path | None, *, as_json: bool) -> None:
+    """What a bundle is: a file or an installed one; without NAME the one that judges. --json gives the manifest."""
+    with _reporting(as_json=as_json):
+        found = chosen_bundle(name, storage, config)
+        if as_json:
+            manifest = found.manifest.model_dump(mode="json", by_alias=True)
+            click.echo(json.dumps({**_identity(found), "manifest": manifest}))
+        else:
+            click.echo(_summary(found))
+
+
+@bundle.command(epilog="Example: edged bundle verify ./powders12-1.0.0.edgebundle")
+@click.argument("names", nargs=-1)
+@place_options
+@json_option
+def verify(names: tuple[str, ...], storage: Path | None, config: Path | None, *, as_json: bool) -> None:
+    """Check seal, digests and manifest, and that the model computes on this CPU what its builder saw."""
+    failed = False
+    for name in names or (None,):
+        try:
+            found = chosen_bundle(name, storage, config)
+            difference = _prove(found)
+        except (BundleError, InferError) as error:
+            failed = True
+            _tell(error, as_json=as_json, name=name)
+            continue
+        if as_json:
+            click.echo(json.dumps({**_identity(found), "ok": True, "largest_logit_difference": difference}))
+        else:
+            click.echo(
+                f"{found.file_name}: whole; {len(found.golden['spectra'])} golden vectors agree, "
+                f"largest difference of a logit {difference:.2g} (allowed {found.manifest.golden_tolerance:.2g})"
+            )
+    if failed:
+        raise SystemExit(1)
+
+
+@bundle.command(epilog="Example: edged bundle install ./powders12-1.0.0.edgebundle --activate")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--activate", "activating", is_flag=True, help="Let it judge from the next start on.")
+@place_options
+@json_option
+def install(file: Path, storage: Path | None, config: Path | None, *, activating: bool, as_json: bool) -> None:
+    """Check a bundle, prove it on this CPU, and copy it in."""
+    with _reporting(as_json=as_json):
+        _prove(read_bundle(file))
+        slots = slots_at(storage, config)
+        found = slots.install(file)
+        if activating:
+            slots.activate(found.file_name)
+        _done("installed and active" if activating else "installed", found, as_json=as_json)
+
+
+@bundle.command(epilog="Example: edged bundle activate powders12-1.0.0")
+@click.argument("name")
+@place_options
+@json_option
+def activate(name: str, storage: Path | None, config: Path | None, *, as_json: bool) -> None:
+    """Let an installed bundle judge from the next start on; the one before it can be had back with rollback."""
+    with _reporting(as_json=as_json):
+        slots = slots_at(storage, config)
+        _prove(read_bundle(slots.find(name)))
+        _done("active", slots.activate(name), as_json=as_json)
+
+
+@bundle.command(epilog="Example: edged bundle rollback")
+@place_options
+@json_option
+def rollback(storage: Path | None, config: Path | None, *, as_json: bool) -> None:
+    """Let the previous bundle judge again; a second rollback undoes the first."""
+    with _reporting(as_json=as_json):
+        _done("active", slots_at(storage, config).rollback(), as_json=as_json)
+
+
+@contextmanager
+def _reporting(*, as_json: bool) -> Iterator[None]:
+    """Turn an expected error into one line and exit status 1."""
+    try:
+        yield
+    except (BundleError, InferError) as error:
+        _tell(error, as_json=as_json)
+        raise SystemExit(1) from None
+
+
+def _prove(found: Bundle) -> float:
+    from edged.infer.engine import Engine
+
+    return Engine.load(found).prove(found)
+
+
+def _tell(error: BundleError | InferError, *, as_json: bool, name: str | None = None) -> None:
+    if as_json:
+        about = {"bundle": name, "ok": False} if name else {"ok": False}
+        click.echo(json.dumps({**about, "error": {"message": error.message, "hint": error.hint}}))
+    else:
+        click.echo(str(error), err=True)
+
+
+def _done(state: str, found: Bundle, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps({**_identity(found), "ok": True, "state": state}))
+    else:
+        click.echo(f"{found.file_name}: {state}")
+
+
+def _identity(found: Bundle) -> dict[str, Any]:
+    return {
+        "name": found.manifest.name,
+        "version": found.manifest.version,
+        "digest": found.digest,
+        "size_bytes": found.size_bytes,
+        "path": str(found.path),
+    }
+
+
+def _summary(found: Bundle) -> str:
+    manifest = found.manifest
+    axis = manifest.axis
+    lines = [
+        f"{manifest.name} {manifest.version}    {found.path}",
+        f"SHA-256     {found.digest}",
+        f"measures    {manifest.technique}, {manifest.quantity}",
+        f"axis        {axis.start:g} to {axis.stop:g} {axis.unit}, {axis.points} points",
+        f"answers     {', '.join(manifest.procedures)}",
+        f"presets     {', '.join(manifest.calibration.quantiles)}; unless told otherwise {manifest.default_preset}",
+        f"gates       {', '.join(gate.name for gate in manifest.gates) or 'none'}",
+        f"size        {found.size_bytes / 1e6:.2f} MB, of it the model {len(found.model) / 1e6:.2f} MB unpacked",
+        f"classes     {len(manifest.classes)}",
+        *(f"            {info.label:<12} {info.title}" for info in manifest.classes),
+    ]
+    return "\n".join(lines)
