@@ -66,9 +66,8 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     without = []
     for words in leaves(program(name), (name,)):
         result = CliRunner().invoke(program(name), [*words[1:], "--help"], prog_name=name)
-        if result.exit_code != 0 or not re.search(
-            rf"^\s+(\$ )?{re.escape(' '.join(words))}\b", result.output, re.MULTILINE
-        ):
+        example = rf"^\s*(Examples?:\s*)?(\$ )?{re.escape(' '.join(words))}\b"
+        if result.exit_code != 0 or not re.search(example, result.output, re.MULTILINE):
             without.append(" ".join(words))
 
     assert not without, f"no example of itself in the help of: {', '.join(without)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -135,6 +136,21 @@ class Machine:
     def write(self, path: str, text: str) -> None:
         """Write a file inside."""
         subprocess.run(self.enter("sh", "-c", 'cat > "$0"', path), input=text, text=True, check=True, timeout=30)
+
+    def thread(self, pid: str, name: str) -> int:
+        """Return the host's number of a thread, by its process's number inside and its name."""
+        namespace = Path(f"/proc/{self.leader}/ns/pid").readlink()
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                inside = re.search(r"^NSpid:.*\t(\d+)$", (process / "status").read_text(), re.MULTILINE)
+                if inside is None or inside[1] != pid or (process / "ns/pid").readlink() != namespace:
+                    continue
+                threads = {(task / "comm").read_text().strip(): int(task.name) for task in (process / "task").iterdir()}
+            except OSError:  # ended while we looked
+                continue
+            assert name in threads, f"threads of {pid}: {sorted(threads)}"
+            return threads[name]
+        raise AssertionError(f"no process {pid} in the container")
 
     def properties(self, unit: str, *names: str) -> Mapping[str, str]:
         """Return what systemd says of a unit."""
