@@ -76,12 +76,15 @@ class Arrived:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """The last event of a connection. version_refused: the broker does not speak this version of MQTT."""
+    """The last event of a connection. version_refused: the broker does not speak this version of MQTT.
+
+    silent: it took our CONNECT and never answered, as some brokers do to a version that they cannot read.
+    """
 
     reason: str
     was_connected: bool
     version_refused: bool = False
-    silent: bool = False  # it hung up on our CONNECT without a word, as some brokers do to a version they do not know
+    silent: bool = False
 
 
 Event = Connected | Acknowledged | Arrived | Closed
@@ -116,6 +119,7 @@ class Connection:
         self._receive_maximum = 65_535
         self._why = ""
         self._version_refused = False
+        self._silent = False
         self._waiting: dict[int, tuple[object, float]] = {}  # message id -> token, when it was sent
         self._acked: list[object] = []
         self._refused: list[tuple[object, str]] = []
@@ -181,7 +185,7 @@ class Connection:
                     reason=self._why or "connection closed by the broker",
                     was_connected=self._connected,
                     version_refused=self._version_refused,
-                    silent=not self._connected and not self._why,
+                    silent=self._silent or not (self._connected or self._why),
                 )
             )
 
@@ -226,6 +230,7 @@ class Connection:
     def _check_deadlines(self, connect_by: float) -> None:
         now = self._monotonic()
         if not self._connected and now > connect_by:
+            self._silent = True
             raise TimeoutError("the broker took the connection but said nothing")
         oldest = next(iter(self._waiting.values()), None)
         if oldest is not None and now - oldest[1] > 2 * self._settings.keepalive_s:

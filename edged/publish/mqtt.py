@@ -33,7 +33,7 @@ STEADY_S = 10.0  # a connection that lasted so long was a good one: the next fai
 MAX_ALERTS = 64  # kept while there is no broker; then the oldest go, since health tells what holds at present
 GRACE_S = 0.5  # for a thread that has nothing left to do
 GOODBYE = "goodbye"  # token of the last message
-SILENT_REFUSALS = 2  # a broker that hangs up on MQTT 5 so often without a word is asked with 3.1.1
+PATIENCE = 2  # silences after which a broker that once spoke MQTT 5 is asked with 3.1.1; a stranger is at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,7 @@ class Publisher:
         self._alerts: deque[Alert] = deque(maxlen=MAX_ALERTS)
         self._connection: Connection | None = None  # set while the broker listens
         self._drain: Drain | None = None
+        self._five_spoken = False
         self._sent_before = 0
         self._state = PublisherState()
 
@@ -138,7 +139,7 @@ class Publisher:
             if self._stopping:
                 return
             silent = silent + 1 if closed.silent else 0
-            refused = closed.version_refused or silent >= SILENT_REFUSALS
+            refused = closed.version_refused or silent >= (PATIENCE if self._five_spoken else 1)
             if refused and version == "5" and self.settings.protocol == "auto":
                 log.info("broker does not speak MQTT 5, trying 3.1.1 broker=%s", self.settings.name)
                 version, silent = "3.1.1", 0
@@ -226,6 +227,7 @@ class Publisher:
         through = head.seq if head is not None else 0
         log.info("broker connected broker=%s mqtt=%s", self.settings.name, connection.version)
         self._state = replace(self._state, connected=True, error="")
+        self._five_spoken = self._five_spoken or connection.version == "5"
         self._say(connection, STATUS, self._status("online", "connected", since, through))
         self._say(connection, DESCRIPTION, self._described())
         self._say(connection, BUNDLE, self._bundle())

@@ -39,7 +39,7 @@ class MqttSettings:
     password_file: Path | None = None
     tls: TlsSettings | None = None
     keepalive_s: int = 30
-    connect_within_s: float = 10.0
+    connect_within_s: float = 5.0
     backoff_min_s: float = 0.5
     backoff_max_s: float = 60.0
     in_flight: int = 256

@@ -19,9 +19,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from edged.store.canonical import Json, canonical
 from edged.store.database import Database
-from edged.store.errors import StoreError, StoreRejected
+from edged.store.errors import StoreDamaged, StoreRejected
 from edged.store.outbox import Outbox
 from edged.store.record import SCHEMA, Draft, Record
 from edged.store.verify import Verification, verify
@@ -120,7 +122,7 @@ class Journal:
     ) -> Iterator[Record]:
         """Yield records with a larger `seq`, in order, or from the newest down. New ones may appear meanwhile."""
         for body in self.bodies(after_seq=after_seq, limit=limit, newest_first=newest_first, kind=kind):
-            yield Record.model_validate_json(body)
+            yield record_from(body)
 
     def bodies(
         self, *, after_seq: int = 0, limit: int | None = None, newest_first: bool = False, kind: str | None = None
@@ -141,7 +143,7 @@ class Journal:
     def get(self, record_id: str) -> Record | None:
         """Return one record, or None when there is none of that id."""
         body = self.body(record_id)
-        return None if body is None else Record.model_validate_json(body)
+        return None if body is None else record_from(body)
 
     def body(self, record_id: str) -> bytes | None:
         """Return the stored bytes of one record, or None when there is none of that id."""
@@ -159,12 +161,12 @@ class Journal:
                 "SELECT body FROM records WHERE kind = ? AND station = ? AND serial = ? ORDER BY seq DESC LIMIT 1",
                 (kind, station, serial_number),
             ).fetchone()
-        return None if row is None else Record.model_validate_json(bytes(row[0]))
+        return None if row is None else record_from(bytes(row[0]))
 
     def attachment(self, record_id: str, name: str) -> bytes | None:
         """Return a file stored beside a record, or None when there never was one or retention has dropped it.
 
-        Raises StoreError when its digest is not the one in the record.
+        Raises StoreDamaged when its digest is not the one in the record.
         """
         with self.database.errors("read"):
             row = self.database.execute(
@@ -174,8 +176,8 @@ class Journal:
         if row is None or row[0] is None:
             return None
         data = bytes(row[0])
-        if Record.model_validate_json(bytes(row[1])).attachments.get(name) != hashlib.sha256(data).hexdigest():
-            raise StoreError(
+        if record_from(bytes(row[1])).attachments.get(name) != hashlib.sha256(data).hexdigest():
+            raise StoreDamaged(
                 f"{self.path}: attachment {name} of record {record_id} is not what was stored",
                 hint="edged journal verify says what else has changed",
             )
@@ -200,6 +202,16 @@ class Journal:
         return verify(
             self.database, genesis=GENESIS, expected=(expected_head.seq, expected_head.hash) if expected_head else None
         )
+
+
+def record_from(body: bytes) -> Record:
+    """Read a record from its stored bytes. Raises StoreDamaged when they are none."""
+    try:
+        return Record.model_validate_json(body)
+    except ValidationError as error:
+        raise StoreDamaged(
+            f"a stored record cannot be read: {error.errors()[0]['msg']}", hint="edged journal verify says which one"
+        ) from error
 
 
 def _chained(draft: Draft, files: Mapping[str, bytes], head: Head) -> tuple[Record, bytes]:

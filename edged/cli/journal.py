@@ -1,0 +1,291 @@
+"""`edged journal`: look into the journal of record, beside a running daemon or without one. Never writes to it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TypeVar
+
+import click
+
+from edged.cli.configuration import load_or_exit
+from edged.config.load import DEFAULT_PATH
+from edged.config.vocabulary import Storage
+from edged.store.errors import StoreError
+from edged.store.journal import JOURNAL_FILE, Head, Journal, record_from
+from edged.store.record import Record
+
+F = TypeVar("F", bound=Callable[..., object])
+
+TABLE_LIMIT = 50  # a screen; --json has no limit unless told
+WIDE = 160  # columns of a table that goes into a file or a pipe
+COLUMNS: dict[str, Callable[[Record], object]] = {  # of a CSV export
+    "seq": lambda r: r.seq,
+    "id": lambda r: r.id,
+    "kind": lambda r: r.kind,
+    "wall": lambda r: r.taken_at.wall,
+    "clock": lambda r: r.taken_at.clock,
+    "boot_id": lambda r: r.taken_at.boot_id,
+    "device": lambda r: r.device,
+    "station": lambda r: r.station,
+    "instrument_kind": lambda r: r.instrument and r.instrument.kind,
+    "instrument_serial_number": lambda r: r.instrument and r.instrument.serial_number,
+    "procedure": lambda r: r.procedure,
+    "preset": lambda r: r.preset,
+    "outcome": lambda r: r.verdict and r.verdict.outcome,
+    "label": lambda r: r.verdict and r.verdict.label,
+    "title": lambda r: r.verdict and r.verdict.title,
+    "probability": lambda r: r.verdict and r.verdict.probability,
+    "reasons": lambda r: " ".join(reason.code for reason in r.verdict.reasons) if r.verdict else None,
+    "fit": lambda r: r.quality and r.quality.fit,
+    "snr": lambda r: r.quality and r.quality.snr,
+    "reference_id": lambda r: r.reference and r.reference.id,
+    "reference_state": lambda r: r.reference and r.reference.state,
+    "bundle": lambda r: r.bundle and f"{r.bundle.name} {r.bundle.version}",
+    "operator": lambda r: _plain(r.operator),
+    "lot": lambda r: _plain(r.lot),
+    "barcode": lambda r: _plain(r.barcode),
+    "note": lambda r: _plain(r.note),
+    "prev_hash": lambda r: r.prev_hash,
+    "hash": lambda r: r.hash,
+}
+
+
+def _place_options(command: F) -> F:
+    command = click.option(
+        "--journal",
+        "file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help=f"The journal's file; unset takes {JOURNAL_FILE} in the folder of --storage.",
+    )(command)
+    command = click.option(
+        "--storage",
+        type=click.Path(path_type=Path, file_okay=False),
+        envvar="EDGED_STORAGE__PATH",
+        help="Folder of the journal; unset takes storage.path of the configuration.",
+    )(command)
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, dir_okay=False),
+        envvar="EDGED_CONFIG",
+        help=f"The configuration file.  [default: {DEFAULT_PATH} where it exists]",
+    )(command)
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
+_kind_option = click.option(
+    "--kind",
+    type=click.Choice(["result", "reference", "clock", "all"]),
+    default="result",
+    show_default=True,
+    help="Which records.",
+)
+
+
+@click.group()
+def journal() -> None:
+    """List, show, verify, export the journal of record.
+
+    Exit status: 0 done, 1 not, or the chain is broken.
+    """
+
+
+@journal.command("list", epilog="Example: edged journal list --limit 5")
+@_place_options
+@_kind_option
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    help=f"How many: the newest, or with --after the first ones.  [default: {TABLE_LIMIT}; with --json all]",
+)
+@click.option("--after", type=click.IntRange(min=0), help="Only records with a larger seq.")
+@_json_option
+def list_(
+    file: Path | None,
+    storage: Path | None,
+    config: Path | None,
+    kind: str,
+    limit: int | None,
+    after: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print records in order, oldest first. --json prints them exactly as stored."""
+    if limit is None and not as_json:
+        limit = TABLE_LIMIT
+    newest = limit is not None and after is None
+    with _opened(file, storage, config, as_json=as_json) as opened:
+        bodies = opened.bodies(
+            after_seq=after or 0, limit=limit, newest_first=newest, kind=None if kind == "all" else kind
+        )
+        chosen = reversed(list(bodies)) if newest else bodies
+        if as_json:
+            for body in chosen:
+                click.echo(body)
+        else:
+            _print_table([record_from(body) for body in chosen])
+
+
+@journal.command(epilog="Example: edged journal show 01936f0e-5b7c-7c3a-9f0e-2f6a1d5c8b11")
+@click.argument("id_", metavar="ID")
+@_place_options
+@_json_option
+def show(id_: str, file: Path | None, storage: Path | None, config: Path | None, *, as_json: bool) -> None:
+    """Print one record. --json prints it exactly as stored."""
+    with _opened(file, storage, config, as_json=as_json) as opened:
+        body = opened.body(id_)
+        if body is None:
+            raise StoreError(
+                f"{opened.path}: no record {id_}", hint="edged journal list --kind all shows what there is"
+            )
+        click.echo(body if as_json else json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+
+
+@journal.command(epilog="Example: edged journal verify --head 24:9f2c... (as kept from audit/head)")
+@_place_options
+@click.option("--head", metavar="SEQ:HASH", help="A record's hash that was noted elsewhere; finds a cut tail.")
+@_json_option
+def verify(file: Path | None, storage: Path | None, config: Path | None, head: str | None, *, as_json: bool) -> None:
+    """Check every record, every link of the chain and every attachment. Exit status 1 when anything is broken."""
+    expected = _head(head)
+    with _opened(file, storage, config, as_json=as_json) as opened:
+        found = opened.verify(expected_head=expected)
+        end = opened.head() if found.intact else None
+    if as_json:
+        click.echo(
+            json.dumps(
+                {
+                    "intact": found.intact,
+                    "records": found.records,
+                    "attachments_checked": found.attachments_checked,
+                    "attachments_dropped": found.attachments_dropped,
+                    "broken_seq": found.broken_seq,
+                    "reason": found.reason,
+                    "head": None if end is None else {"seq": end.seq, "hash": end.hash},
+                }
+            )
+        )
+    elif found.intact:
+        click.echo(
+            f"intact: {found.records} records, {found.attachments_checked} attachments"
+            f" ({found.attachments_dropped} more were dropped by retention)"
+        )
+        if end is not None:
+            click.echo(f"head: {end.seq}:{end.hash}")
+    else:
+        click.echo(f"broken at record {found.broken_seq}: {found.reason}", err=True)
+        click.echo(f"the {found.records} records before it are intact", err=True)
+    if not found.intact:
+        raise SystemExit(1)
+
+
+@journal.command(epilog="Example: edged journal export results.csv")
+@click.argument("target", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@_place_options
+@_kind_option
+@click.option("--force", is_flag=True, help="Replace FILE if it exists.")
+def export(
+    target: Path, file: Path | None, storage: Path | None, config: Path | None, kind: str, *, force: bool
+) -> None:
+    """Write records to FILE: .jsonl, each exactly as stored, or .csv, one row each.
+
+    In a .csv a text that a spreadsheet would run as a formula gets a leading apostrophe.
+    """
+    if target.suffix not in (".jsonl", ".csv"):
+        raise click.BadParameter("the name must end in .jsonl or .csv", param_hint="FILE")
+    if target.exists() and not force:
+        raise click.BadParameter(f"{target} exists; --force replaces it", param_hint="FILE")
+    with _opened(file, storage, config, as_json=False) as opened:
+        bodies = opened.bodies(kind=None if kind == "all" else kind)
+        partial = target.with_name(f".{target.name}.part")
+        try:
+            with partial.open("w", encoding="utf-8", newline="") as out:
+                count = _write_csv(bodies, out) if target.suffix == ".csv" else _write_lines(bodies, out)
+            partial.replace(target)
+        except OSError as error:
+            raise StoreError(f"{target}: {error.strerror or error}", hint="give another file, or make room") from error
+        finally:
+            partial.unlink(missing_ok=True)
+    click.echo(f"{count} records in {target}")
+
+
+@contextmanager
+def _opened(file: Path | None, storage: Path | None, config: Path | None, *, as_json: bool) -> Iterator[Journal]:
+    """Open the journal for reading; turn an expected error into one line and exit status 1."""
+    try:
+        with Journal.open(_place(file, storage, config), read_only=True) as opened:
+            yield opened
+    except StoreError as error:
+        if as_json:
+            click.echo(json.dumps({"ok": False, "error": {"message": error.message, "hint": error.hint}}))
+        else:
+            click.echo(str(error), err=True)
+        raise SystemExit(1) from None
+
+
+def _place(file: Path | None, storage: Path | None, config: Path | None) -> Path:
+    if file is not None:
+        return file
+    if storage is not None:
+        return storage / JOURNAL_FILE
+    if config is None and not DEFAULT_PATH.exists():
+        return Path(Storage().path) / JOURNAL_FILE
+    return Path(load_or_exit(config or DEFAULT_PATH).storage.path) / JOURNAL_FILE
+
+
+def _head(text: str | None) -> Head | None:
+    if text is None:
+        return None
+    seq, _, digest = text.partition(":")
+    if not seq.isdecimal() or len(digest) != 64:
+        raise click.BadParameter("it reads SEQ:HASH, the hash in 64 hex digits", param_hint="--head")
+    return Head(seq=int(seq), hash=digest.lower())
+
+
+def _print_table(records: list[Record]) -> None:
+    if not records:
+        click.echo("no records")
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("seq", "taken at", "station", "what", "title", "probability", "id", box=None)
+    for record in records:
+        verdict = record.verdict
+        table.add_row(
+            str(record.seq),
+            record.taken_at.wall + ("" if record.taken_at.clock == "synced" else " ?"),
+            record.station or "",
+            verdict.outcome if verdict else record.kind,
+            (verdict.title or verdict.label or "") if verdict else "",
+            f"{verdict.probability:.3f}" if verdict and verdict.probability is not None else "",
+            record.id,
+        )
+    console = Console(width=None if sys.stdout.isatty() else WIDE, markup=False, highlight=False)
+    console.print(table)
+
+
+def _write_lines(bodies: Iterator[bytes], out: IO[str]) -> int:
+    count = 0
+    for count, body in enumerate(bodies, start=1):  # noqa: B007  (the last count is the result)
+        out.write(body.decode() + "\n")
+    return count
+
+
+def _write_csv(bodies: Iterator[bytes], out: IO[str]) -> int:
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    count = 0
+    for count, body in enumerate(bodies, start=1):  # noqa: B007
+        record = record_from(body)
+        writer.writerow([column(record) for column in COLUMNS.values()])
+    return count
+
+
+def _plain(text: str | None) -> str | None:
+    """Defuse what a spreadsheet would run as a formula."""
+    return f"'{text}" if text and text[0] in "=+-@\t\r" else text
