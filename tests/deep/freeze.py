@@ -1,7 +1,7 @@
 """Stops one thread of another process, as a hung system call would, while all its other threads go on.
 
-`python tests/deep/freeze.py THREAD_ID` (root) prints a line when the thread has stopped, holds it under ptrace, and ends
-when it dies. When the program itself is ended, the thread goes on.
+`python tests/deep/freeze.py THREAD_ID` (root) prints a line when the thread has stopped, holds it under ptrace, and
+ends when it dies. When the program itself is ended, the thread goes on.
 """
 
 from __future__ import annotations
