@@ -65,6 +65,7 @@ REPLY_WITHIN_S = 1.0
 CONFIGURE_WITHIN_S = 5.0  # the firmware computes and stores every pattern first
 SETTLE_S = 0.05  # [inferred] "done" may still be that of the scan before if asked sooner
 POLL_S = 0.1
+LAMP_DIODE = 0  # [inferred] which of the three photodiodes looks at the lamp as a scan reports it
 MAX_ESTIMATE_MS = 3_600_000  # a longer estimate is as good as none
 MAX_STALE_REPLIES = 8  # answers to earlier questions that may still come before ours
 MAX_FILE_BYTES = 8192  # the longest known transfer has 3822; bounds what a wrong size makes us read
@@ -169,7 +170,7 @@ def measure_conditions(talk: Talk) -> Conversation[Environment]:
         ambient_c=ambient,
         detector_c=detector,
         humidity_percent=humidity_percent(unpack(TWO_S32, humidity, "humidity")[1]) if humidity else None,
-        lamp_photodiode=sum(unpack(THREE_U32, photodiodes, "photodiodes")) if photodiodes else None,
+        lamp_photodiode=unpack(THREE_U32, photodiodes, "photodiodes")[LAMP_DIODE] if photodiodes else None,
         battery_v=unpack(S32, battery, "battery")[0] / 100 if battery else None,
     )
 

@@ -38,6 +38,8 @@ def holders_of(port: str, *, proc: Path = PROC) -> list[str]:
         number = Path(port).stat().st_rdev
     except OSError:
         return []
+    if not number:  # a file, not a device
+        return []
     return sorted(
         f"{_name(process)} (pid {process.name})"
         for process in proc.glob("[0-9]*")
