@@ -35,11 +35,8 @@ THEIRS = {  # package -> third-party modules it may import
 LAZY_ONLY = {"amqtt", "rich"}  # in edged: loaded by the commands that use them, when they do
 ROOMS = ("spectra", "acquire", "bundle", "infer", "store", "publish", "service", "web", "config", "cli")
 DEMO = "edged/cli/demo.py"  # may reach the simulators, inside functions
-COMPOSITION = "edged/service/app.py"  # the one place that sees the configuration and every room at once
-
-BACKWARDS = {
-    ("bundle", "edged.infer.verdict")
-}  # a manifest speaks of procedures and presets, which are the verdict's words
+COMPOSES = "service"  # the room that puts the others together is told how by the configuration
+WORDS = ("edged.infer.verdict",)  # reasons, procedures, presets: words that every room uses; imports no room itself
 
 
 def of_ours(package: str) -> list[Import]:
@@ -100,12 +97,18 @@ def test_a_room_of_edged_imports_only_the_rooms_before_it() -> None:
     breaches = []
     for found in of_ours("edged"):
         here, there = room(found.path.relative_to(REPOSITORY).parts), room(tuple(found.module.split(".")))
-        composes = found.path == REPOSITORY / COMPOSITION and there == "config"
-        excepted = any(here == lower and within(found.module, (module,)) for lower, module in BACKWARDS)
-        if here and there and ROOMS.index(there) > ROOMS.index(here) and not composes and not excepted:
+        told = here == COMPOSES and there == "config"
+        if here and there and ROOMS.index(there) > ROOMS.index(here) and not told and not within(found.module, WORDS):
             breaches.append(f"{found.place}: {here} imports {found.module}; the order is {', '.join(ROOMS)}")
 
     assert not breaches, "\n".join(breaches)
+
+
+@pytest.mark.parametrize("module", WORDS)
+def test_words_that_every_room_may_import_import_no_room(module: str) -> None:
+    path = REPOSITORY.joinpath(*module.split(".")).with_suffix(".py")
+
+    assert not [found.place for found in imports(path) if room(tuple(found.module.split(".")))]
 
 
 def room(parts: tuple[str, ...]) -> str | None:

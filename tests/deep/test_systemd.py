@@ -27,7 +27,8 @@ PORT = "/run/edged-sim/nirscan"
 READY_WITHIN_S = 60.0
 BUILD = "hatchling>=1.25"
 
-# What stands in for the reader at the keyboard: sudo as root, and packages from a folder instead of from the network.
+# What stands in for the reader's board: packages come from a folder instead of from the network, and root needs no sudo.
+OFFLINE = ("env", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels")
 SUDO = """#!/bin/sh
 if [ "$1" = -u ]; then user=$2; shift 2; exec runuser -u "$user" -- "$@"; fi
 exec "$@"
@@ -58,14 +59,14 @@ def board(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with booted(tree, read_only={checkout: "/checkout", packages: "/wheels"}) as machine:
         machine.write("/usr/local/bin/sudo", SUDO)
         machine.run("chmod", "755", "/usr/local/bin/sudo")
-        machine.run("cp", "-r", "/checkout", "/root/edged")
+        machine.run("cp", "-r", "/checkout", "/srv/edged")
         machine.run(
             "/usr/lib/systemd/systemd-udevd", "--daemon"
         )  # its unit is off in containers: no devices come there
         machine.write("/etc/pip.conf", "[global]\nno-index = true\nfind-links = /wheels\n")
         for heading in ("2. Program", "3. Configuration"):
             script = re.sub(r"^edged (check|doctor)$", "", commands(DOCUMENT, heading), flags=re.MULTILINE)
-            machine.run("sh", "-eux", "-c", f"cd /root/edged; {script}", within_s=300)
+            machine.run(*OFFLINE, "sh", "-eux", "-c", f"cd /srv/edged; {script}", within_s=300)
         machine.write("/etc/edged/edged.toml", CONFIGURATION)
         yield machine
 
