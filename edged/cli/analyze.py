@@ -142,10 +142,10 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("spectrum", no_wrap=True, min_width=16, max_width=40)
-    table.add_column("outcome", no_wrap=True, min_width=12)
-    table.add_column("label", no_wrap=True, min_width=8)
-    table.add_column("p", no_wrap=True, min_width=6)
+    table.add_column("spectrum", no_wrap=True, max_width=22)
+    table.add_column("outcome", no_wrap=True)
+    table.add_column("label", no_wrap=True)
+    table.add_column("p", no_wrap=True)
     table.add_column("why", min_width=24)
     counts: Counter[str] = Counter()
     for answer in answers:
