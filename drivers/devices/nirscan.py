@@ -50,6 +50,7 @@ from drivers.errors import (
     WireError,
     WrongInstrument,
 )
+from drivers.tpl import MAGIC
 
 # Facts
 KIND = "nirscan"
@@ -206,6 +207,9 @@ def take_scan(talk: Talk, settings: ScanSettings) -> Conversation[tuple[Scan, by
     yield from await_scan(talk, limit_s)
     yield from attempt(lambda: raise_scan_faults(talk), (Resynchronise,))
     blob, scan = yield from attempt(lambda: fetch_scan(talk), (Resynchronise,))
+    if scan.scan_index == before:  # "done" may have come early, and the data a moment later
+        yield Wait(seconds=POLL_S)
+        blob, scan = yield from attempt(lambda: fetch_scan(talk), (Resynchronise,))
     if before is not None and scan.scan_index == before:
         raise DeviceRefused(
             f"the instrument still offers scan {before >> 16}.{before & 0xFFFF}; the new one failed without saying why",
@@ -276,7 +280,10 @@ def begin_file(talk: Talk) -> Conversation[int]:
 
 
 def fetch_scan(talk: Talk) -> Conversation[tuple[bytes, Scan]]:
-    """Fetch the scan file from its beginning and understand it. Raises WireError if it does not fit together."""
+    """Fetch the scan file from its beginning and understand it.
+
+    Raises WireError if it does not fit together, DeviceRefused if there is none.
+    """
     size = yield from begin_file(talk)
     blob = b""
     while len(blob) < size:
@@ -284,6 +291,8 @@ def fetch_scan(talk: Talk) -> Conversation[tuple[bytes, Scan]]:
         if not piece or len(blob) + len(piece) > size:
             raise WireError(f"a piece of {len(piece)} bytes after {len(blob)} of {size}", received=piece)
         blob += piece
+    if not blob.startswith(MAGIC):
+        raise DeviceRefused("the instrument offers no valid scan", hint="too little light?", codes={"invalid_scan": 1})
     return blob, decode_scan(blob)
 
 

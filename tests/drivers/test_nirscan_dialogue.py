@@ -65,6 +65,11 @@ def has_no_lamp(error: Any) -> None:
     assert "lamp" in str(error)
 
 
+def has_no_light(error: Any) -> None:
+    assert isinstance(error, DeviceRefused)
+    assert error.codes == {"invalid_scan": 1}
+
+
 def is_refused_configuration(error: Any) -> None:
     assert isinstance(error, DeviceRefused)
     assert error.codes == {"configuration": -5}
@@ -94,6 +99,8 @@ TABLE: dict[str, tuple[Callable[[], Conversation[Any]], Callable[[Any], None]]] 
     "first_scan": (lambda: DEVICE.scan(SETTINGS), is_the_golden_scan),
     "scan_without_lamp": (lambda: DEVICE.scan(SETTINGS), has_no_lamp),
     "scan_stale_once": (lambda: DEVICE.scan(SETTINGS), is_the_golden_scan),
+    "scan_done_early": (lambda: DEVICE.scan(SETTINGS), is_the_golden_scan),
+    "scan_in_the_dark": (lambda: DEVICE.scan(SETTINGS), has_no_light),
     "scan_with_a_bit_wrong": (lambda: DEVICE.scan(SETTINGS), is_the_golden_scan),
     "scan_after_a_restart": (lambda: DEVICE.scan(SETTINGS), is_to_be_reopened),
     "conditions": (DEVICE.environment, knows_all),
