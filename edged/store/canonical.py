@@ -24,6 +24,17 @@ def canonical(value: Json) -> bytes:
     return "".join(parts).encode("utf-8")
 
 
+def parsed(text: bytes) -> Json:
+    """Read JSON so that `canonical` writes the same number again: what is beyond MAX_INTEGER was a double."""
+    value: Json = json.loads(text, parse_int=_whole)
+    return value
+
+
+def _whole(digits: str) -> int | float:
+    value = int(digits)
+    return value if abs(value) <= MAX_INTEGER else float(digits)
+
+
 def number(value: float) -> str:
     """Return a finite double as ECMAScript prints it (ECMA-262, Number::toString)."""
     if not math.isfinite(value):

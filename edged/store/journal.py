@@ -33,7 +33,10 @@ MAX_ATTACHMENT_BYTES = 16 * 2**20  # a scan is some kB; bounds what one record c
 JOURNAL_FILE = "journal.db"  # its name in the folder `storage.path` of the configuration
 PAGE = 200  # rows fetched at once while iterating
 
-_CHOSEN = "SELECT seq, body FROM records WHERE seq > ?1 AND seq < ?2 AND (?3 IS NULL OR kind = ?3) ORDER BY seq "
+_CHOSEN = (  # as a blob: what someone else has written may be stored as text
+    "SELECT seq, CAST(body AS BLOB) FROM records"
+    " WHERE seq > ?1 AND seq < ?2 AND (?3 IS NULL OR kind = ?3) ORDER BY seq "
+)
 _OLDEST_FIRST = _CHOSEN + "ASC LIMIT ?4"
 _NEWEST_FIRST = _CHOSEN + "DESC LIMIT ?4"
 
@@ -148,7 +151,7 @@ class Journal:
     def body(self, record_id: str) -> bytes | None:
         """Return the stored bytes of one record, or None when there is none of that id."""
         with self.database.errors("read"):
-            row = self.database.execute("SELECT body FROM records WHERE id = ?", (record_id,)).fetchone()
+            row = self.database.execute("SELECT CAST(body AS BLOB) FROM records WHERE id = ?", (record_id,)).fetchone()
         return None if row is None else bytes(row[0])
 
     def latest(self, *, kind: str, station: str, serial_number: str) -> Record | None:
@@ -158,7 +161,8 @@ class Journal:
         """
         with self.database.errors("read"):
             row = self.database.execute(
-                "SELECT body FROM records WHERE kind = ? AND station = ? AND serial = ? ORDER BY seq DESC LIMIT 1",
+                "SELECT CAST(body AS BLOB) FROM records WHERE kind = ? AND station = ? AND serial = ?"
+                " ORDER BY seq DESC LIMIT 1",
                 (kind, station, serial_number),
             ).fetchone()
         return None if row is None else record_from(bytes(row[0]))
@@ -170,7 +174,8 @@ class Journal:
         """
         with self.database.errors("read"):
             row = self.database.execute(
-                "SELECT a.data, r.body FROM attachments a JOIN records r USING (seq) WHERE r.id = ? AND a.name = ?",
+                "SELECT CAST(a.data AS BLOB), CAST(r.body AS BLOB)"
+                " FROM attachments a JOIN records r USING (seq) WHERE r.id = ? AND a.name = ?",
                 (record_id, name),
             ).fetchone()
         if row is None or row[0] is None:

@@ -33,7 +33,7 @@ class Outbox:
         """Return the oldest unsent records with a larger `seq`, in order, at most `limit`."""
         with self._database.errors("read the outbox"):
             rows = self._database.execute(
-                "SELECT r.seq, r.id, r.kind, r.station, r.body FROM outbox o JOIN records r USING (seq)"
+                "SELECT r.seq, r.id, r.kind, r.station, CAST(r.body AS BLOB) FROM outbox o JOIN records r USING (seq)"
                 " WHERE o.seq > ? ORDER BY o.seq LIMIT ?",
                 (after_seq, limit),
             ).fetchall()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
-from edged.store.canonical import canonical
+from edged.store.canonical import canonical, parsed
 from edged.store.database import Database
 from edged.store.errors import StoreDamaged
 
@@ -78,7 +77,9 @@ def verify(database: Database, *, genesis: str, expected: tuple[int, str] | None
 
 def _walk(database: Database, genesis: str, expected: tuple[int, str] | None, tally: _Tally) -> None:
     previous = genesis
-    rows = database.execute("SELECT seq, id, kind, station, serial, wall, clock, hash, body FROM records ORDER BY seq")
+    rows = database.execute(
+        "SELECT seq, id, kind, station, serial, wall, clock, hash, CAST(body AS BLOB) FROM records ORDER BY seq"
+    )
     for seq, *columns, body in rows:
         wanted = tally.records + 1
         if seq != wanted:
@@ -101,7 +102,7 @@ def _walk(database: Database, genesis: str, expected: tuple[int, str] | None, ta
 def _check_record(seq: int, columns: list[Any], body: bytes, previous: str) -> dict[str, str]:
     """Return the digests of its attachments."""
     try:
-        fields = json.loads(body)
+        fields: Any = parsed(body)
         if canonical(fields) != body:
             raise _Broken(seq, "the stored text is not in canonical form: it was edited")
         stated = fields.pop("hash")
@@ -130,7 +131,7 @@ def _check_record(seq: int, columns: list[Any], body: bytes, previous: str) -> d
 
 
 def _check_attachments(database: Database, seq: int, digests: dict[str, str], tally: _Tally) -> None:
-    stored = database.execute("SELECT name, size, data FROM attachments WHERE seq = ?", (seq,)).fetchall()
+    stored = database.execute("SELECT name, size, CAST(data AS BLOB) FROM attachments WHERE seq = ?", (seq,)).fetchall()
     if {name for name, _, _ in stored} != set(digests):
         raise _Broken(seq, "attachments are missing or were added")
     for name, size, data in stored:
