@@ -25,6 +25,8 @@ THEIRS = {  # package -> third-party modules it may import
         "onnx",
         "onnxruntime",
         "onnxscript",
+        "pydantic",
+        "pydantic_core",
         "pywt",
         "rich",
         "scipy",

@@ -27,7 +27,7 @@ PORT = "/run/edged-sim/nirscan"
 READY_WITHIN_S = 60.0
 BUILD = "hatchling>=1.25"
 
-# What stands in for the reader's board: packages come from a folder instead of from the network, and root needs no sudo.
+# The board of the test: packages come from a folder instead of from the network, and root needs no sudo.
 OFFLINE = ("env", "PIP_NO_INDEX=1", "PIP_FIND_LINKS=/wheels")
 SUDO = """#!/bin/sh
 if [ "$1" = -u ]; then user=$2; shift 2; exec runuser -u "$user" -- "$@"; fi
@@ -63,7 +63,6 @@ def board(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         machine.run(
             "/usr/lib/systemd/systemd-udevd", "--daemon"
         )  # its unit is off in containers: no devices come there
-        machine.write("/etc/pip.conf", "[global]\nno-index = true\nfind-links = /wheels\n")
         for heading in ("2. Program", "3. Configuration"):
             script = re.sub(r"^edged (check|doctor)$", "", commands(DOCUMENT, heading), flags=re.MULTILINE)
             machine.run(*OFFLINE, "sh", "-eux", "-c", f"cd /srv/edged; {script}", within_s=300)
