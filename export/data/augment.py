@@ -1,0 +1,123 @@
+"""What another day, filling or unit does to an absorbance spectrum, as drawn from a seeded generator.
+
+`augment` is for training: each spectrum has its own draw. `session` is for stress tests: one draw for all, of another
+make (a sine, a fixed shift), so that a model is not only tested on what it was trained with.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+Sigma = Annotated[float, Field(ge=0, le=10)]
+NOISE_SPREAD = 0.7  # log-normal spread of the noise between fillings
+NOISE_FLOOR_AU = 1.2  # above this absorbance less light comes back and the noise grows with it
+
+
+class Augmentation(BaseModel):
+    """Standard deviations of the drawn changes, at strength 1. Absorbance units (AU) and nm.
+
+    shift_nm, stretch_nm: the axis of another unit, at its middle and at its ends. gain_au: a smooth curve, as from another
+    white reference or a warm lamp. offset_au, slope_au: scatter and filling. path: effective path length, relative.
+    noise_au: of a typical scan. blend: chance that a spectrum is mixed with another of its class. refill: how much of the
+    difference between two scans of one class, any class, is added: fillings of all powders vary in like ways.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    shift_nm: Sigma
+    stretch_nm: Sigma
+    gain_au: Sigma
+    offset_au: Sigma
+    slope_au: Sigma
+    path: Sigma
+    noise_au: Sigma
+    blend: Annotated[float, Field(ge=0, le=1)]
+    refill: Sigma
+
+
+class Session(BaseModel):
+    """A simulated change of session: the axis moves by `shift_nm`, the gain waves by `gain` (relative), and so on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    shift_nm: Sigma
+    gain: Annotated[float, Field(ge=0, lt=1)]
+    offset_au: Sigma
+    slope_au: Sigma
+    noise_au: Sigma
+
+
+def resample(
+    values: NDArray[np.float64], axis_nm: NDArray[np.float64], at_nm: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return values [n, points] linearly interpolated at `at_nm`, [m] or [n, m]; positions outside take the end value."""
+    place = np.interp(at_nm, axis_nm, np.arange(len(axis_nm), dtype=np.float64))
+    place = np.broadcast_to(place, (len(values), place.shape[-1]))
+    left = np.minimum(place.astype(np.int64), len(axis_nm) - 2)
+    share = place - left
+    low = np.take_along_axis(values, left, axis=1)
+    return np.asarray(low + share * (np.take_along_axis(values, left + 1, axis=1) - low), dtype=np.float64)
+
+
+def augment(
+    values: NDArray[np.float64],
+    axis_nm: NDArray[np.float64],
+    grid_nm: NDArray[np.float64],
+    change: Augmentation,
+    rng: np.random.Generator,
+    *,
+    strength: float = 1.0,
+) -> NDArray[np.float64]:
+    """Return a changed copy of each spectrum, on the grid. Strength 0 only resamples."""
+    n, along = len(values), np.linspace(-1.0, 1.0, len(grid_nm))
+
+    def draw(sigma: float) -> NDArray[np.float64]:
+        return strength * sigma * rng.normal(size=(n, 1))
+
+    moved = grid_nm + draw(change.shift_nm) + draw(change.stretch_nm) * along
+    out = resample(values, axis_nm, np.clip(moved, axis_nm[0], axis_nm[-1]))
+    orders = np.arange(2, 8)
+    curves = np.stack([np.polynomial.legendre.Legendre.basis(k)(along) for k in orders])
+    gain = strength * change.gain_au * rng.normal(size=(n, len(orders))) / np.sqrt(orders / 2)
+    out = out * np.exp(draw(change.path)) + draw(change.offset_au) + draw(change.slope_au) * along + gain @ curves
+    noise = strength * change.noise_au * np.exp(NOISE_SPREAD * rng.normal(size=(n, 1)))
+    return np.asarray(out + noise * 10.0 ** np.clip(out - NOISE_FLOOR_AU, -1.0, 1.0) * rng.normal(size=out.shape))
+
+
+def refill(
+    values: NDArray[np.float64], targets: NDArray[np.int64], change: Augmentation, rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Return a copy as other fillings of the same powders might look, on the instrument's own axis.
+
+    By the chance `blend` a spectrum is mixed with up to one half of another of its class; then `refill` times the difference of
+    two scans of one randomly chosen class is added.
+    """
+    out = values.copy()
+    rows_of = [np.flatnonzero(targets == target) for target in np.unique(targets)]
+    for rows in rows_of:
+        share = 0.5 * rng.random((len(rows), 1)) * (rng.random((len(rows), 1)) < change.blend)
+        out[rows] = values[rows] * (1.0 - share) + values[rng.permutation(rows)] * share
+    donors = np.array([rng.choice(rows_of[c], 2) for c in rng.integers(len(rows_of), size=len(values))])
+    amount = change.refill * rng.normal(size=(len(values), 1))
+    return np.asarray(out + amount * (values[donors[:, 0]] - values[donors[:, 1]]))
+
+
+def session(
+    values: NDArray[np.float64],
+    axis_nm: NDArray[np.float64],
+    grid_nm: NDArray[np.float64],
+    change: Session,
+    rng: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return all spectra as one other session would have given them, on the grid."""
+    shift = float(rng.choice([-1.0, 1.0])) * change.shift_nm
+    out = resample(values, axis_nm, np.clip(grid_nm + shift, axis_nm[0], axis_nm[-1]))
+    along = np.linspace(0.0, 1.0, len(grid_nm))
+    waves, phase = rng.uniform(0.5, 2.5), rng.uniform(0.0, 2.0 * np.pi)
+    out = out + np.log10(1.0 + change.gain * np.sin(2.0 * np.pi * waves * along + phase))
+    out = out + rng.uniform(-change.offset_au, change.offset_au) + rng.uniform(-1, 1) * change.slope_au * along
+    return np.asarray(out + change.noise_au * rng.normal(size=out.shape))

@@ -1,0 +1,45 @@
+"""What can go wrong while a bundle is built, sorted by cure.
+
+ExportError
+    RecipeError          the recipe is wrong: every problem at once
+    DataUnusable         the spectra are absent or not what the recipe's data set is: get the data
+    StageMissing         an earlier stage has not run in this work folder: run it
+    VerificationFailed   the graph does not compute what it should: do not ship it
+"""
+
+from __future__ import annotations
+
+
+class ExportError(Exception):
+    """Root of everything this package raises. `hint` tells a human what to do, and may be empty."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class RecipeError(ExportError, ValueError):
+    """The recipe breaks its vocabulary. `problems` holds one line for each mistake."""
+
+    def __init__(self, message: str, *, problems: tuple[str, ...], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
+
+
+class DataUnusable(ExportError, ValueError):
+    """The spectra are absent or damaged. Cure: get the data set again."""
+
+
+class StageMissing(ExportError, LookupError):
+    """A stage needs what an earlier one writes. Cure: run that stage, or `build`."""
+
+    def __str__(self) -> str:
+        return ExportError.__str__(self)
+
+
+class VerificationFailed(ExportError, RuntimeError):
+    """The graph does not compute what it should. Cure: another quantisation, or report the versions."""

@@ -1,0 +1,366 @@
+"""Measure what will be shipped: the bundle itself, run and judged by the daemon's own code, beside torch and the baselines.
+
+The held-out block was seen by nothing before. The rotation trains the whole recipe anew with each other block held out, so that
+every spectrum is judged once by models that have not seen its block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from edged.bundle.archive import Bundle
+from edged.bundle.manifest import Manifest
+from edged.infer.engine import Engine
+from edged.infer.resample import resample as resample_one
+from edged.infer.verdict import Preset
+from edged.spectra.spectrum import Spectrum
+from export.answers import Answers, ask, gate_distances, refused, summary
+from export.baselines import BASELINES, tuned
+from export.calibrate import calibrated
+from export.compare import run_rows, session
+from export.data.augment import Session, augment, resample, session as session_change
+from export.data.powders import Spectra, load_capsules, load_compounds, load_ternaries
+from export.data.split import Split
+from export.job import Job
+from export.models.identifier import Identifier, steps_in_two
+from export.pack import draft, manifest_of
+from export.quantise import quantised
+from export.to_onnx import float_graph
+from export.train import Progress, Trained, load_identifier, train_ensemble
+from export.verify import torch_outputs
+
+Rows = NDArray[np.float32]
+BASELINE_COPIES = 3  # augmented copies that the augmented baseline learns from
+OUTSIDERS = {  # name in tables -> what it is
+    "isoniazid capsules": "1,031 scans of another drug through capsule walls, same kind of instrument",
+    "20 compounds, exported absorbance": "100 scans of pure drugs, another unit, against a reference that is itself a drug",
+    "20 compounds, log counts": "the same scans as -log10 of the counts",
+    "ternary mixtures": "400 scans of four mixtures of the same three compounds: the hard case",
+}
+HARD = "ternary mixtures"
+
+
+def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
+    """Stage: leave evaluate.json (every number of the report) and evaluate.npz (what its plots are drawn from)."""
+    spectra = job.spectra()
+    split = job.split(spectra)
+    bundle = draft(job)
+    engine, manifest = Engine.load(bundle), bundle.manifest
+    identifier = load_identifier(job, len(spectra.classes))
+    sets = {
+        "held-out": _rows(spectra, manifest)[split.test],
+        **{f"session {n}": rows for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.session))},
+        **{f"mild {n}": rows for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.mild_session))},
+        **{name: _rows(other, manifest) for name, other in load_outsiders(job).items()},
+    }
+    raw: dict[str, tuple[Rows, Rows]] = {}
+    torch_raw: dict[str, tuple[Rows, Rows]] = {}
+    progress("judging", 0, len(sets))
+    for done, (name, rows) in enumerate(sets.items(), 1):
+        out = engine.run(rows)
+        raw[name] = (out.logits, out.features)
+        torch_raw[name] = torch_outputs(identifier, rows)
+        progress("judging", done, len(sets))
+    truth = spectra.targets[split.test]
+    answers = {p: _answers(raw, manifest, p) for p in manifest.calibration.quantiles}
+    torch_answers = _answers(torch_raw, manifest, manifest.default_preset)
+    runs = _rotation(job, spectra, progress)
+    shipped = _shipped_row(job, spectra, split, raw, torch_raw, truth)
+    result = {
+        "quick": job.quick,
+        "accuracy": _accuracy_table(job, spectra, [shipped, *runs], progress),
+        "operating_points": {
+            preset: {
+                "held-out": summary(of["held-out"], truth),
+                "stress sessions": summary(_joined(of, "session "), np.tile(truth, job.recipe.evaluation.sessions)),
+                "mild sessions": summary(_joined(of, "mild "), np.tile(truth, job.recipe.evaluation.sessions)),
+                **{name: {"spectra": len(of[name].outcome), "refused": refused(of[name])} for name in OUTSIDERS},
+            }
+            for preset, of in answers.items()
+        },
+        "rotation": [run["summary"] for run in runs if run["kind"] == "rotation"],
+        "agreement": _agreement(answers[manifest.default_preset], torch_answers, raw, torch_raw),
+        "gate_limits": dict(manifest.gates[0].limits),
+        "temperature": manifest.calibration.temperature,
+        "outsiders": OUTSIDERS,
+        "footnote": _random_split(job, spectra, progress),
+    }
+    result["summary"] = _headline(job, result)
+    job.write_json("evaluate.json", result)
+    _save_plot_data(job, answers[manifest.default_preset], raw, manifest, truth, runs)
+    return dict(result["summary"])
+
+
+def load_outsiders(job: Job) -> dict[str, Spectra]:
+    """Load the spectra of other things, under the names of OUTSIDERS."""
+    loaded = (
+        load_capsules(job.data),
+        load_compounds(job.data, ratio=True),
+        load_compounds(job.data, ratio=False),
+        load_ternaries(job.data),
+    )
+    return dict(zip(OUTSIDERS, loaded, strict=True))
+
+
+def _rows(spectra: Spectra, manifest: Manifest) -> Rows:
+    """Resample as the daemon does."""
+    return np.stack(
+        [
+            resample_one(
+                Spectrum(
+                    axis=spectra.axis_nm.copy(),
+                    values=values.astype(np.float32),
+                    axis_unit="nm",
+                    quantity="absorbance",
+                ),
+                manifest,
+            )
+            for values in spectra.values
+        ]
+    )
+
+
+def _sessions(job: Job, spectra: Spectra, rows: NDArray[np.int64], change: Session) -> list[Rows]:
+    rng = job.rng(7, int(change.shift_nm * 1000))
+    return [
+        session_change(spectra.values[rows], spectra.axis_nm, job.grid_nm, change, rng).astype(np.float32)
+        for _ in range(job.recipe.evaluation.sessions)
+    ]
+
+
+def _answers(raw: Mapping[str, tuple[Rows, Rows]], manifest: Manifest, preset: Preset) -> dict[str, Answers]:
+    return {name: ask(manifest, logits, features, preset) for name, (logits, features) in raw.items()}
+
+
+def _joined(of: Mapping[str, Answers], prefix: str) -> Answers:
+    parts = [answers for name, answers in of.items() if name.startswith(prefix)]
+    return Answers.joined(parts)
+
+
+def _rotation(job: Job, spectra: Spectra, progress: Progress) -> list[dict[str, Any]]:
+    """Train the recipe anew with every other block held out, and on the shipped split with other seeds."""
+    words, shipped = job.recipe.evaluation, job.recipe.data.test_block
+    blocks = int(job.split(spectra).group.max()) + 1
+    plans = [("rotation", b, 0) for b in range(blocks) if b != shipped] if words.rotation else []
+    plans += [("seed", shipped, variant) for variant in range(1, words.seeds)]
+    runs = []
+    for number, (kind, block, variant) in enumerate(plans, 1):
+        split = job.split(spectra, test_block=block)
+        what = f"{'block' if kind == 'rotation' else 'seed'} {block if kind == 'rotation' else variant} of {number}/{len(plans)}"
+        trained = train_ensemble(job, spectra, split, progress, variant=variant, what=what)
+        runs.append(_run(job, spectra, split, trained, kind, block, variant))
+    return runs
+
+
+def _run(
+    job: Job, spectra: Spectra, split: Split, trained: Trained, kind: str, block: int, variant: int
+) -> dict[str, Any]:
+    """Judge one newly trained model on its own held-out block."""
+    found = calibrated(job, trained, spectra.targets[split.development])
+    manifest = manifest_of(job, spectra, found, metrics={})
+    truth = spectra.targets[split.test]
+    plain = _rows(spectra, manifest)[split.test]
+    opened = session(quantised(float_graph(trained.identifier, job.recipe.axis.points), job.recipe.quantisation.scheme))
+    logits, features = run_rows(opened, plain, "logits"), run_rows(opened, plain, "features")
+    answers = ask(manifest, logits, features)
+    stress = _sessions(job, spectra, split.test, job.recipe.evaluation.session)
+    mild = _sessions(job, spectra, split.test, job.recipe.evaluation.mild_session)
+
+    def share(rows: list[Rows], of_torch: bool) -> float:
+        said = [torch_outputs(trained.identifier, r)[0] if of_torch else run_rows(opened, r, "logits") for r in rows]
+        return float(np.mean([(s.argmax(1) == truth).mean() for s in said]))
+
+    return {
+        "kind": kind,
+        "block": block,
+        "variant": variant,
+        "answers": answers,
+        "truth": truth,
+        "split": split,
+        "int8": [share([plain], False), share(stress, False), share(mild, False)],
+        "torch": [share([plain], True), share(stress, True), share(mild, True)],
+        "summary": {"block": block, **summary(answers, truth)},
+    }
+
+
+def _shipped_row(
+    job: Job,
+    spectra: Spectra,
+    split: Split,
+    raw: Mapping[str, tuple[Rows, Rows]],
+    torch_raw: Mapping[str, tuple[Rows, Rows]],
+    truth: NDArray[np.int64],
+) -> dict[str, Any]:
+    def shares(of: Mapping[str, tuple[Rows, Rows]]) -> list[float]:
+        kinds = ("held-out", "session ", "mild ")
+        return [
+            float(np.mean([(of[n][0].argmax(1) == truth).mean() for n in of if n.startswith(kind)])) for kind in kinds
+        ]
+
+    return {
+        "kind": "shipped",
+        "block": job.recipe.data.test_block,
+        "split": split,
+        "int8": shares(raw),
+        "torch": shares(torch_raw),
+    }
+
+
+def _accuracy_table(
+    job: Job, spectra: Spectra, runs: list[dict[str, Any]], progress: Progress
+) -> dict[str, dict[str, Any]]:
+    """Accuracy on held-out block, stress sessions, mild sessions: the shipped split, and the spread over blocks and seeds."""
+    table: dict[str, dict[str, Any]] = {}
+    over_blocks = [run for run in runs if run["kind"] != "seed"]
+    for name, key in (("GRU, int8 bundle", "int8"), ("GRU, float torch", "torch")):
+        table[name] = _spread([run[key] for run in over_blocks])
+        seeds = [run[key] for run in runs if run["kind"] != "rotation"]
+        table[name]["seeds"] = _spread(seeds) if len(seeds) > 1 else None
+    plans = [(name, augmented) for name in BASELINES for augmented in (False, True)]
+    for done, (name, augmented) in enumerate(plans):
+        progress("baselines", done, len(plans))
+        found = [_baseline(job, spectra, run["split"], name, augmented) for run in over_blocks]
+        row = _spread([shares for shares, _ in found])
+        row["settings"] = found[0][1]
+        table[f"{name}, tuned{', trained on augmented copies' if augmented else ''}"] = row
+    progress("baselines", len(plans), len(plans))
+    return table
+
+
+def _spread(runs: list[list[float]]) -> dict[str, Any]:
+    values = np.array(runs)
+    return {
+        "shipped": [round(float(v), 5) for v in values[0]],
+        "mean": [round(float(v), 5) for v in values.mean(axis=0)],
+        "sd": [round(float(v), 5) for v in values.std(axis=0, ddof=1)] if len(values) > 1 else None,
+        "runs": len(values),
+    }
+
+
+def _baseline(
+    job: Job, spectra: Spectra, split: Split, name: str, augmented: bool
+) -> tuple[list[float], dict[str, Any]]:
+    words = job.recipe.training
+    rows, truth = split.development, spectra.targets[split.test]
+    values = [resample(spectra.values[rows], spectra.axis_nm, job.grid_nm)]
+    if augmented:
+        rng = job.rng(9, int(split.test[0]))
+        values += [
+            augment(
+                spectra.values[rows], spectra.axis_nm, job.grid_nm, words.augmentation, rng, strength=words.strength
+            )
+            for _ in range(BASELINE_COPIES)
+        ]
+    copies = len(values)
+    predict, settings = tuned(
+        name,
+        _prepared(job, spectra, np.concatenate(values)),
+        np.tile(spectra.targets[rows], copies),
+        np.tile(split.group[rows], copies),
+    )
+    plain = resample(spectra.values[split.test], spectra.axis_nm, job.grid_nm)
+    stress = _sessions(job, spectra, split.test, job.recipe.evaluation.session)
+    mild = _sessions(job, spectra, split.test, job.recipe.evaluation.mild_session)
+    shares = [
+        float(np.mean([(predict(_prepared(job, spectra, r)) == truth).mean() for r in part]))
+        for part in ([plain], stress, mild)
+    ]
+    return shares, settings
+
+
+def _prepared(job: Job, spectra: Spectra, values: NDArray[np.floating]) -> NDArray[np.float64]:
+    """What the network's own preprocessing, before its fitted step, makes of spectra."""
+    common, _ = steps_in_two(job.recipe)
+    with torch.no_grad():
+        return np.asarray(common(torch.from_numpy(values.astype(np.float32))).double().numpy())
+
+
+def _random_split(job: Job, spectra: Spectra, progress: Progress) -> dict[str, float] | None:
+    """The figure that a random split would have given; a footnote, because it measures memory of fillings."""
+    if not job.recipe.evaluation.rotation:
+        return None
+    rng, shuffled = job.rng(11), spectra.scan.copy()
+    for target in range(len(spectra.classes)):
+        rows = np.flatnonzero(spectra.targets == target)
+        shuffled[rows] = rng.permutation(len(rows))
+    mixed = replace(spectra, scan=shuffled)
+    split = job.split(mixed)
+    trained = train_ensemble(job, mixed, split, progress, what="random split")
+    plain = resample(mixed.values[split.test], mixed.axis_nm, job.grid_nm).astype(np.float32)
+    logits, _ = torch_outputs(trained.identifier, plain)
+    svm, _ = _baseline(job, mixed, split, "SVM", augmented=False)
+    return {"GRU": round(float((logits.argmax(1) == mixed.targets[split.test]).mean()), 5), "SVM": round(svm[0], 5)}
+
+
+def _agreement(
+    final: Mapping[str, Answers],
+    by_torch: Mapping[str, Answers],
+    raw: Mapping[str, tuple[Rows, Rows]],
+    torch_raw: Mapping[str, tuple[Rows, Rows]],
+) -> dict[str, Any]:
+    names = ["held-out", *OUTSIDERS]
+    same = np.concatenate([final[n].same_as(by_torch[n]) for n in names])
+    off = max(float(np.abs(raw[n][0] - torch_raw[n][0]).max()) for n in names)
+    return {
+        "spectra": len(same),
+        "same_outcome_and_label": round(float(same.mean()), 6),
+        "largest_logit_difference": round(off, 5),
+    }
+
+
+def _headline(job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers that the manifest carries."""
+    point = result["operating_points"][job.recipe.default_preset]
+    others = [point[name] for name in OUTSIDERS if name != HARD]
+    return {
+        "held_out_accuracy": result["accuracy"]["GRU, int8 bundle"]["shipped"][0],
+        "held_out_accuracy_all_blocks": result["accuracy"]["GRU, int8 bundle"]["mean"][0],
+        "stress_accuracy": result["accuracy"]["GRU, int8 bundle"]["shipped"][1],
+        "held_out_refused": point["held-out"]["refused"],
+        "held_out_wrong_names": point["held-out"]["wrong"],
+        "others_refused": round(
+            sum(o["refused"] * o["spectra"] for o in others) / sum(o["spectra"] for o in others), 6
+        ),
+        "ternary_mixtures_refused": point[HARD]["refused"],
+        "int8_and_float_same_outcome": result["agreement"]["same_outcome_and_label"],
+    }
+
+
+def _save_plot_data(
+    job: Job,
+    answers: Mapping[str, Answers],
+    raw: Mapping[str, tuple[Rows, Rows]],
+    manifest: Manifest,
+    truth: NDArray[np.int64],
+    runs: list[dict[str, Any]],
+) -> None:
+    rotated = [run for run in runs if run["kind"] == "rotation"]
+    judged = [(answers["held-out"], truth), *((run["answers"], run["truth"]) for run in rotated)]
+    arrays = {
+        "truth": np.concatenate([t for _, t in judged]),
+        "best": np.concatenate([a.best for a, _ in judged]),
+        "probability": np.concatenate([a.probability for a, _ in judged]),
+    }
+    for name in ("held-out", *OUTSIDERS):
+        arrays[f"distance {name}"] = gate_distances(manifest, raw[name][1])
+    stress = [raw[name][1] for name in raw if name.startswith("session ")]
+    arrays["distance stress sessions"] = gate_distances(manifest, np.concatenate(stress))
+    np.savez(job.path("evaluate.npz"), **arrays)
+
+
+def bundle_answers(bundle: Bundle, spectra: Spectra, preset: Preset | None = None) -> Answers:
+    """Judge spectra with a bundle, as the daemon would."""
+    out = Engine.load(bundle).run(_rows(spectra, bundle.manifest))
+    return ask(bundle.manifest, out.logits, out.features, preset)
+
+
+def identifier_answers(identifier: Identifier, manifest: Manifest, spectra: Spectra) -> Answers:
+    """Judge spectra with the float torch model and a manifest's rules."""
+    logits, features = torch_outputs(identifier, _rows(spectra, manifest))
+    return ask(manifest, logits, features)

@@ -1,0 +1,96 @@
+"""One build: the recipe, where its spectra are, and the folder in which each stage leaves what the next one needs."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.data.powders import Spectra, load_powders
+from export.data.split import Split, block_split
+from export.errors import DataUnusable, StageMissing
+from export.recipe import Recipe
+
+STAGE_OF = {  # file in the work folder -> the stage that writes it
+    "model.pt": "train",
+    "history.json": "train",
+    "heldout.npz": "train",
+    "calibration.json": "calibrate",
+    "float.onnx": "convert",
+    "model.onnx": "quantise",
+    "quantise.json": "quantise",
+    "golden.npz": "verify",
+    "verify.json": "verify",
+    "evaluate.json": "evaluate",
+    "evaluate.npz": "evaluate",
+    "report.html": "report",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a stage works on. `quick` builds a small bundle for tests; its recipe is already quickened.
+
+    workers: processes that train at the same time; the result does not depend on it.
+    """
+
+    recipe: Recipe
+    data: Path
+    work: Path
+    seed: int
+    quick: bool
+    workers: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
+
+    def spectra(self) -> Spectra:
+        """Load the recipe's spectra. Raises DataUnusable when they do not cover the recipe's axis."""
+        spectra = load_powders(self.data)
+        axis = self.recipe.axis
+        first, last = float(spectra.axis_nm[0]), float(spectra.axis_nm[-1])
+        if not first <= axis.start < axis.stop <= last:
+            raise DataUnusable(
+                f"the spectra cover {first:g} to {last:g} nm, the recipe's axis {axis.start:g} to {axis.stop:g}",
+                hint="choose an axis inside what every instrument of the family covers",
+            )
+        return spectra
+
+    def split(self, spectra: Spectra, *, test_block: int | None = None) -> Split:
+        """Split as the recipe says, or with another test block for the rotation."""
+        data = self.recipe.data
+        block = data.test_block if test_block is None else test_block
+        return block_split(spectra, block_scans=data.block_scans, test_block=block)
+
+    @property
+    def grid_nm(self) -> NDArray[np.float64]:
+        """The model's own axis."""
+        axis = self.recipe.axis
+        return np.linspace(axis.start, axis.stop, axis.points)
+
+    def rng(self, *purpose: int) -> np.random.Generator:
+        """A generator of its own for each purpose, so that no stage shifts another's draws."""
+        return np.random.default_rng([self.seed, *purpose])
+
+    def path(self, name: str) -> Path:
+        """Where a stage writes `name`; the work folder is made if need be."""
+        self.work.mkdir(parents=True, exist_ok=True)
+        return self.work / name
+
+    def need(self, name: str) -> Path:
+        """Where an earlier stage left `name`. Raises StageMissing when it has not run."""
+        path = self.work / name
+        if not path.is_file():
+            stage = STAGE_OF[name]
+            raise StageMissing(f"{path} is missing", hint=f"run: edged-export {stage} {self.recipe.name}")
+        return path
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write a stage's numbers, readable and stable."""
+        self.path(name).write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+    def read_json(self, name: str) -> Any:
+        """Read what an earlier stage wrote. Raises StageMissing."""
+        return json.loads(self.need(name).read_text())

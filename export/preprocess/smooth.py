@@ -1,0 +1,76 @@
+"""Filters along the axis: Savitzky-Golay with polynomial ends, and the moving average. Float32 [n, points] in and out."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+
+class SavitzkyGolay(nn.Module):
+    """Least-squares polynomial of `order` in a window of `window` points, or its derivative, per point of the axis.
+
+    At each end the polynomial of the last whole window is evaluated, as scipy does with mode `interp`.
+    """
+
+    kernel: Tensor
+    start: Tensor
+    stop: Tensor
+
+    def __init__(self, *, window: int, order: int, derivative: int = 0) -> None:
+        super().__init__()
+        if window % 2 == 0 or not 0 <= derivative <= order < window:
+            raise ValueError("an odd window, wider than the polynomial's order, which is at least the derivative's")
+        half = window // 2
+        fit = np.linalg.pinv(np.vander(np.arange(-half, half + 1, dtype=np.float64), order + 1, increasing=True))
+        self.window = window
+        self.register_buffer("kernel", _values(fit, derivative, np.zeros(1)).reshape(1, 1, window))
+        self.register_buffer("start", _values(fit, derivative, np.arange(-half, 0)).T.contiguous())
+        self.register_buffer("stop", _values(fit, derivative, np.arange(1, half + 1)).T.contiguous())
+        self.derivative = derivative
+
+    def fit(self, spectra: Tensor) -> None:
+        """Nothing to fit."""
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        """Return the smoothed spectra or their derivative per point."""
+        mean = spectra.mean(dim=1, keepdim=True)  # products of a large level cost digits that a derivative needs
+        offset = spectra - mean
+        middle = nn.functional.conv1d(offset.unsqueeze(1), self.kernel).squeeze(1)
+        first, last = offset[:, : self.window] @ self.start, offset[:, -self.window :] @ self.stop
+        out = torch.cat([first, middle, last], dim=1)
+        return out + mean if self.derivative == 0 else out
+
+
+class MovingAverage(nn.Module):
+    """Mean of a window of `window` points; beyond the ends the end value is repeated."""
+
+    kernel: Tensor
+
+    def __init__(self, *, window: int) -> None:
+        super().__init__()
+        if window % 2 == 0:
+            raise ValueError("an odd window")
+        self.register_buffer("kernel", torch.full((1, 1, window), 1.0 / window))
+
+    def fit(self, spectra: Tensor) -> None:
+        """Nothing to fit."""
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        """Return the averaged spectra."""
+        half = self.kernel.shape[2] // 2
+        ends = [spectra[:, :1].expand(-1, half), spectra, spectra[:, -1:].expand(-1, half)]
+        return nn.functional.conv1d(torch.cat(ends, dim=1).unsqueeze(1), self.kernel).squeeze(1)
+
+
+def _values(fit: NDArray[np.float64], derivative: int, at: NDArray[np.floating]) -> Tensor:
+    """Return the weights [len(at), window] that give the derivative of the fitted polynomial at the positions."""
+    powers = np.arange(fit.shape[0])
+    terms = np.zeros((len(at), len(powers)))
+    for power in powers[derivative:]:
+        factor = math.factorial(power) / math.factorial(power - derivative)
+        terms[:, power] = factor * np.asarray(at, dtype=np.float64) ** (power - derivative)
+    return torch.from_numpy((terms @ fit).astype(np.float32))

@@ -1,0 +1,222 @@
+"""The vocabulary of a recipe: one TOML file says everything a bundle is made of, and unknown keys are errors.
+
+All mistakes are reported at once, each with its key, what was found and what is allowed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from edged.bundle.manifest import Axis
+from edged.infer.verdict import Preset, Procedure
+from export.data.augment import Augmentation, Session
+from export.errors import RecipeError
+from export.preprocess.pipeline import StepWords
+
+RECIPES = Path(__file__).parent / "recipes"
+Share = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+Scheme = Literal["float", "weights", "weights-qdq", "unrolled-dynamic", "unrolled-static", "unrolled-float"]
+
+
+class _Words(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Data(_Words):
+    """Which spectra, and how they are split: blocks of contiguous scans within a class, numbered from 0."""
+
+    set: Literal["powders12"]
+    block_scans: Annotated[int, Field(ge=5, le=50)]
+    test_block: Annotated[int, Field(ge=0)]
+
+
+class Network(_Words):
+    """A GRU that is fed patches of the spectrum. `features` is the width of the layer before the logits."""
+
+    kind: Literal["gru"]
+    patch: Annotated[int, Field(ge=1, le=512)]
+    hidden: Annotated[int, Field(ge=4, le=512)]
+    layers: Annotated[int, Field(ge=1, le=3)]
+    bidirectional: bool
+    features: Annotated[int, Field(ge=4, le=512)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Training(_Words):
+    """AdamW with a one-cycle rate; `ema` averages the weights. Each fold's members differ by seed."""
+
+    seed: Annotated[int, Field(ge=0, le=2**31)]
+    members_per_fold: Annotated[int, Field(ge=1, le=8)]
+    epochs: Annotated[int, Field(ge=1, le=2000)]
+    batch: Annotated[int, Field(ge=4, le=4096)]
+    learning_rate: Positive
+    weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    ema: Annotated[float, Field(ge=0, lt=1)]
+    strength: Annotated[float, Field(ge=0, le=3, description="of the augmentation")]
+    augmentation: Augmentation
+
+
+class Gate(_Words):
+    """Out-of-model gate: distance in the discriminant space. Limit = slack x the quantile of held-out distances.
+
+    copies: augmented copies of each spectrum that the space is fitted on and that the limits are taken from.
+    shrinkage: share of the mean variance added to the within-class scatter.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    shrinkage: Share
+    copies: Annotated[int, Field(ge=1, le=50)]
+    quantile: Share
+    slack: dict[Preset, Annotated[float, Field(ge=1, le=10)]]
+
+
+class OperatingPoint(_Words):
+    """coverage: share of held-out spectra whose true class the conformal set is to hold. The floor is a probability."""
+
+    coverage: Share
+    min_probability: Annotated[float, Field(ge=0, le=1)]
+
+
+class Quantisation(_Words):
+    """scheme: how the weights become int8; float keeps them. tolerance: largest logit difference on any CPU."""
+
+    scheme: Scheme
+    tolerance: Positive
+    golden_vectors: Annotated[int, Field(ge=1, le=256)]
+
+
+class Evaluation(_Words):
+    """What the report measures beside the held-out block: stress sessions, and the rotation over all blocks."""
+
+    sessions: Annotated[int, Field(ge=1, le=100)]
+    session: Session
+    mild_session: Session
+    rotation: bool
+    seeds: Annotated[int, Field(ge=1, le=10, description="how often the shipped split is trained anew, for the spread")]
+
+
+class Quick(_Words):
+    """What `--quick` replaces: a small bundle in seconds, for tests and first tries; not for use."""
+
+    epochs: Annotated[int, Field(ge=1, le=2000)]
+    hidden: Annotated[int, Field(ge=4, le=512)]
+    sessions: Annotated[int, Field(ge=1, le=100)]
+
+
+class Recipe(_Words):
+    """Everything a bundle is made of."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+    version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
+    technique: Literal["nir"]
+    quantity: Literal["absorbance"]
+    procedures: Annotated[tuple[Procedure, ...], Field(min_length=1)]
+    default_preset: Preset
+    data: Data
+    axis: Axis
+    steps: Annotated[tuple[StepWords, ...], Field(min_length=1)]
+    network: Network
+    training: Training
+    gate: Gate
+    presets: dict[Preset, OperatingPoint]
+    quantisation: Quantisation
+    evaluation: Evaluation
+    quick: Quick
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        if self.default_preset not in self.presets:
+            raise ValueError(f"default_preset: {self.default_preset} is not among presets")
+        if set(self.presets) != set(self.gate.slack):
+            raise ValueError("gate.slack: must name the same presets as presets")
+        if self.axis.points % self.network.patch:
+            raise ValueError(
+                f"network.patch: {self.axis.points} points are no whole number of patches of {self.network.patch}"
+            )
+        return self
+
+    def quickened(self) -> Recipe:
+        """Return the recipe with the values of its `quick` table, one member a fold and no rotation."""
+        training = {"epochs": self.quick.epochs, "members_per_fold": 1}
+        evaluation = {"rotation": False, "seeds": 1, "sessions": self.quick.sessions}
+        return self.model_copy(
+            update={
+                "training": self.training.model_copy(update=training),
+                "network": self.network.model_copy(update={"hidden": self.quick.hidden}),
+                "evaluation": self.evaluation.model_copy(update=evaluation),
+            }
+        )
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what the recipe says, in hex: equal for equal meaning."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+def load_recipe(name: str) -> Recipe:
+    """Read a recipe by path, or by the name of one that comes with the package. Raises RecipeError with all problems."""
+    path = Path(name)
+    if not path.suffix:
+        path = RECIPES / f"{name}.toml"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
+        why = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise RecipeError(f"{path}: {why}", problems=(why,), hint=f"a path, or one of: {known}") from error
+    return parse_recipe(text, where=str(path))
+
+
+def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
+    """Read a recipe from TOML text. `where` names it in messages. Raises RecipeError with all problems."""
+    try:
+        fields = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RecipeError(f"{where}: {error}", problems=(str(error),), hint="the file is not TOML") from error
+    try:
+        return Recipe.model_validate(fields)
+    except ValidationError as error:
+        problems = tuple(_problem(detail) for detail in error.errors())
+        listed = "\n".join(f"  {problem}" for problem in problems)
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise RecipeError(f"{where}: {count}\n{listed}", problems=problems) from error
+
+
+def _problem(detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in detail["loc"])
+    match detail["type"]:
+        case "extra_forbidden":
+            near = difflib.get_close_matches(str(detail["loc"][-1]), _keys(), n=1)
+            return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
+        case "missing":
+            return f"{key}: missing"
+        case "value_error":
+            text = detail["msg"].removeprefix("Value error, ")
+            return f"{key}.{text}" if key else text
+        case _:
+            return f"{key}: {_shown(detail['input'])}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _keys() -> list[str]:
+    found: set[str] = set()
+
+    def visit(schema: dict[str, Any]) -> None:
+        found.update(schema.get("properties", {}))
+        for part in schema.get("$defs", {}).values():
+            visit(part)
+
+    visit(Recipe.model_json_schema())
+    return sorted(found)

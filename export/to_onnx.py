@@ -1,0 +1,80 @@
+"""From the torch identifier to one ONNX graph in float: `spectrum` in, `logits` and `features` out."""
+
+from __future__ import annotations
+
+import io
+import logging
+import warnings
+from typing import Any
+
+import onnx
+import torch
+from onnxscript import optimizer
+
+from export.job import Job
+from export.models.identifier import Identifier
+from export.train import load_identifier
+
+OPSET = 18
+PRODUCER = "edged-export"
+LARGEST_CONSTANT = 1 << 24  # elements; torch cuts and joins a GRU's weights in the graph, which is folded here
+
+
+def convert(job: Job) -> dict[str, Any]:
+    """Stage: leave float.onnx."""
+    identifier = load_identifier(job, len(job.spectra().classes))
+    model = float_graph(identifier, job.recipe.axis.points)
+    job.path("float.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    return {"nodes": len(model.graph.node), "size_bytes": model.ByteSize(), "opset": OPSET}
+
+
+def float_graph(identifier: Identifier, points: int) -> onnx.ModelProto:
+    """Export an identifier; its batch is left open, all weights are inside."""
+    return module_graph(identifier, points, outputs=("logits", "features"))
+
+
+def module_graph(module: torch.nn.Module, points: int, *, outputs: tuple[str, ...]) -> onnx.ModelProto:
+    """Export any module that takes spectra [n, points]."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # it warns of an absent torchvision, which nothing here needs
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter uses what torch itself has deprecated
+            program = torch.onnx.export(
+                module.eval(),
+                (torch.linspace(0.0, 1.0, 2 * points).reshape(2, points) ** 2,),
+                dynamo=True,
+                dynamic_shapes=({0: torch.export.Dim("N")},),
+                input_names=["spectrum"],
+                output_names=list(outputs),
+                opset_version=OPSET,
+                external_data=False,
+                verbose=False,
+            )
+    finally:
+        logger.setLevel(level)
+    assert program is not None
+    buffer = io.BytesIO()
+    program.save(buffer)
+    folded = optimizer.optimize(
+        onnx.load_from_string(buffer.getvalue()), input_size_limit=LARGEST_CONSTANT, output_size_limit=LARGEST_CONSTANT
+    )
+    return _stripped(folded)
+
+
+def _stripped(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Take out what tells of the builder's machine (stack traces, paths): equal weights give equal bytes."""
+    model.producer_name, model.producer_version, model.doc_string = PRODUCER, "", ""
+    del model.metadata_props[:]
+    model.graph.name, model.graph.doc_string = "identifier", ""
+    del model.graph.metadata_props[:]
+    del model.graph.value_info[:]
+    for node in model.graph.node:
+        node.doc_string = ""
+        del node.metadata_props[:]
+    for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):
+        value.doc_string = ""
+        del value.metadata_props[:]
+    onnx.checker.check_model(model, full_check=True)
+    return model

@@ -1,0 +1,276 @@
+"""Train the members of an ensemble, each without one block; and fit the gate's space. Spectra in, an Identifier out.
+
+What each member says of the block it has not seen is kept: it calibrates the bundle without costing training spectra
+(cross-conformal). Members train in processes of their own with one thread each, so the result does not depend on how many run
+at a time.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from export.data.augment import augment, refill, resample
+from export.data.powders import Spectra
+from export.data.split import Split
+from export.job import Job
+from export.models.discriminant import Discriminant
+from export.models.gru import PatchGru
+from export.models.identifier import Identifier, new_identifier, new_member, steps_in_two
+from export.preprocess.pipeline import Pipeline
+from export.recipe import Recipe
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+FIT_COPIES = 4  # augmented copies that the standardising constants are taken from
+WARM_UP = 0.15  # share of the steps in which the one-cycle rate rises
+CLIP = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberTask:
+    """What one process needs to train one member. `rows` are the training spectra on the instrument's axis."""
+
+    recipe: Recipe
+    axis_nm: NDArray[np.float64]
+    values: NDArray[np.float64]
+    targets: NDArray[np.int64]
+    classes: int
+    seed: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A trained member: its own preprocessing constants and its weights; the mean training loss of each epoch."""
+
+    own: dict[str, Tensor]
+    network: dict[str, Tensor]
+    losses: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """What is known of each development spectrum by those who have not seen it. Rows as in `Split.development`.
+
+    logits: [n, classes], mean of the members that left it out. distances: of the spectrum itself. changed_logits,
+    changed_distances: of its augmented copies, [n * copies, ...], copy after copy.
+    """
+
+    logits: NDArray[np.float32]
+    distances: NDArray[np.float64]
+    changed_logits: NDArray[np.float32]
+    changed_distances: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """An identifier, what calibrates it, and how it learned: losses [member, epoch]."""
+
+    identifier: Identifier
+    held_out: HeldOut
+    losses: tuple[tuple[float, ...], ...]
+
+
+def train(job: Job, progress: Progress) -> dict[str, Any]:
+    """Stage: train the recipe's ensemble and leave model, history and held-out answers in the work folder."""
+    spectra = job.spectra()
+    trained = train_ensemble(job, spectra, job.split(spectra), progress)
+    torch.save(
+        {"recipe": job.recipe.digest(), "seed": job.seed, "state": trained.identifier.state_dict()},
+        job.path("model.pt"),
+    )
+    held = trained.held_out
+    np.savez(
+        job.path("heldout.npz"),
+        logits=held.logits,
+        distances=held.distances,
+        changed_logits=held.changed_logits,
+        changed_distances=held.changed_distances,
+    )
+    job.write_json("history.json", {"losses": trained.losses})
+    targets = spectra.targets[job.split(spectra).development]
+    accuracy = float((held.logits.argmax(axis=1) == targets).mean())
+    return {"members": len(trained.losses), "held_out_accuracy": accuracy}
+
+
+def load_identifier(job: Job, classes: int) -> Identifier:
+    """Return the trained identifier of the work folder, ready to run. Raises StageMissing."""
+    saved = torch.load(job.need("model.pt"), weights_only=True)
+    members = len({key.split(".")[1] for key in saved["state"] if key.startswith("members.")})
+    identifier = new_identifier(job.recipe, classes=classes, members=members)
+    identifier.load_state_dict(saved["state"])
+    return identifier.eval()
+
+
+def train_ensemble(
+    job: Job, spectra: Spectra, split: Split, progress: Progress, *, variant: int = 0, what: str = "members"
+) -> Trained:
+    """Train one member (or several) for each fold. `variant` draws other seeds. Deterministic for one seed."""
+    recipe, classes = job.recipe, len(spectra.classes)
+    per_fold = recipe.training.members_per_fold
+    tasks = [
+        MemberTask(
+            recipe=recipe,
+            axis_nm=spectra.axis_nm,
+            values=spectra.values[fold.train],
+            targets=spectra.targets[fold.train],
+            classes=classes,
+            seed=(job.seed, recipe.training.seed, variant, fold.block, number),
+        )
+        for fold in split.folds
+        for number in range(per_fold)
+    ]
+    members = _train_all(tasks, job.workers, progress, what)
+    identifier = new_identifier(recipe, classes=classes, members=len(members)).eval()
+    for own, network, member in zip(identifier.own, identifier.members, members, strict=True):
+        own.load_state_dict(member.own)
+        network.load_state_dict(member.network)
+    gate = _GateFit(job=job, spectra=spectra, common=identifier.common)
+    gate.fit(identifier.discriminant, split.development, fold=0)
+    held = _held_out(job, spectra, split, identifier, gate)
+    return Trained(identifier=identifier, held_out=held, losses=tuple(member.losses for member in members))
+
+
+def train_member(task: MemberTask) -> Member:
+    """Train one network on one thread. Runs in a process of its own."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    recipe, words = task.recipe, task.recipe.training
+    rng = np.random.default_rng(task.seed)
+    torch.manual_seed(int(rng.integers(2**62)))
+    grid = np.linspace(recipe.axis.start, recipe.axis.stop, recipe.axis.points)
+    common, own = steps_in_two(recipe)
+
+    def changed() -> Tensor:
+        refilled = refill(task.values, task.targets, words.augmentation, rng)
+        drawn = augment(refilled, task.axis_nm, grid, words.augmentation, rng, strength=words.strength)
+        return common(_tensor(drawn))
+
+    own.fit(torch.cat([changed() for _ in range(FIT_COPIES)]))
+    network = new_member(recipe, task.classes)
+    averaged = new_member(recipe, task.classes)
+    averaged.load_state_dict(network.state_dict())
+    losses = _descend(network, averaged, lambda: own(changed()), torch.from_numpy(task.targets), recipe)
+    return Member(own=own.state_dict(), network=averaged.state_dict(), losses=tuple(losses))
+
+
+def _descend(
+    network: PatchGru, averaged: PatchGru, draw: Callable[[], Tensor], targets: Tensor, recipe: Recipe
+) -> list[float]:
+    words = recipe.training
+    batches = -(-len(targets) // words.batch)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=words.learning_rate, weight_decay=words.weight_decay)
+    rate = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, words.learning_rate, total_steps=words.epochs * batches, pct_start=WARM_UP
+    )
+    losses = []
+    network.train()
+    for _ in range(words.epochs):
+        with torch.no_grad():
+            spectra = draw()
+        order, total = torch.randperm(len(targets)), 0.0
+        for rows in order.split(words.batch):
+            loss = nn.functional.cross_entropy(
+                network(spectra[rows]), targets[rows], label_smoothing=words.label_smoothing
+            )
+            optimiser.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+            optimiser.step()
+            rate.step()
+            total += loss.item() * len(rows)
+            with torch.no_grad():
+                for slow, fast in zip(averaged.parameters(), network.parameters(), strict=True):
+                    slow.lerp_(fast, 1.0 - words.ema)
+        losses.append(total / len(targets))
+    return losses
+
+
+def _train_all(tasks: list[MemberTask], workers: int, progress: Progress, what: str) -> list[Member]:
+    progress(what, 0, len(tasks))
+    done: dict[int, Member] = {}
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting = {pool.submit(train_member, task): number for number, task in enumerate(tasks)}
+        for future in as_completed(waiting):
+            done[waiting[future]] = future.result()
+            progress(what, len(done), len(tasks))
+    return [done[number] for number in range(len(tasks))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _GateFit:
+    """Fits discriminant spaces on augmented copies of chosen spectra."""
+
+    job: Job
+    spectra: Spectra
+    common: Pipeline
+
+    def copies(self, rows: NDArray[np.int64], *purpose: int) -> NDArray[np.float64]:
+        """Augmented copies of the rows on the grid, copy after copy."""
+        words, rng = self.job.recipe.training, self.job.rng(*purpose)
+        return np.concatenate(
+            [
+                augment(
+                    self.spectra.values[rows],
+                    self.spectra.axis_nm,
+                    self.job.grid_nm,
+                    words.augmentation,
+                    rng,
+                    strength=words.strength,
+                )
+                for _ in range(self.job.recipe.gate.copies)
+            ]
+        )
+
+    def fit(self, discriminant: Discriminant, rows: NDArray[np.int64], *, fold: int) -> None:
+        """Fit on the rows' copies."""
+        with torch.no_grad():
+            prepared = self.common(_tensor(self.copies(rows, 1, fold))).double().numpy()
+        targets = np.tile(self.spectra.targets[rows], self.job.recipe.gate.copies)
+        discriminant.fit(prepared, targets, shrinkage=self.job.recipe.gate.shrinkage)
+
+
+@torch.no_grad()
+def _held_out(job: Job, spectra: Spectra, split: Split, identifier: Identifier, gate: _GateFit) -> HeldOut:
+    """Ask of each development spectrum those members, and a gate space, that have not seen its block."""
+    classes, copies = len(spectra.classes), job.recipe.gate.copies
+    place = {int(row): number for number, row in enumerate(split.development)}
+    n = len(place)
+    logits, distances = np.empty((n, classes), np.float32), np.empty(n)
+    changed_logits, changed_distances = np.empty((copies, n, classes), np.float32), np.empty((copies, n))
+    per_fold = job.recipe.training.members_per_fold
+    for number, fold in enumerate(split.folds):
+        at = np.array([place[int(row)] for row in fold.held])
+        members = range(number * per_fold, (number + 1) * per_fold)
+        space = Discriminant(points=job.recipe.axis.points, classes=classes)
+        gate.fit(space, fold.train, fold=fold.block + 1)
+        plain = identifier.common(_tensor(resample(spectra.values[fold.held], spectra.axis_nm, job.grid_nm)))
+        changed = identifier.common(_tensor(gate.copies(fold.held, 2, fold.block)))
+        logits[at] = _mean_logits(identifier, members, plain)
+        distances[at] = space.distance(space(plain).numpy())
+        changed_logits[:, at] = _mean_logits(identifier, members, changed).reshape(copies, len(at), classes)
+        changed_distances[:, at] = space.distance(space(changed).numpy()).reshape(copies, len(at))
+    return HeldOut(
+        logits=logits,
+        distances=distances,
+        changed_logits=changed_logits.reshape(-1, classes),
+        changed_distances=changed_distances.reshape(-1),
+    )
+
+
+def _mean_logits(identifier: Identifier, members: range, prepared: Tensor) -> NDArray[np.float32]:
+    said = [identifier.members[m](identifier.own[m](prepared)) for m in members]
+    return np.asarray(torch.stack(said).mean(dim=0).numpy(), dtype=np.float32)
+
+
+def _tensor(values: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
