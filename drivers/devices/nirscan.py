@@ -22,10 +22,8 @@ import contextlib
 import itertools
 import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from drivers.attempt import attempt
 from drivers.contract import Conversation, Drain, Environment, Identity, RawScan, Receive, ScanSettings, Send, Wait
@@ -40,12 +38,11 @@ from drivers.devices._nirscan_scan import (
     scan_index_of,
     temperature_c,
 )
+from drivers.devices._nirscan_settings import estimated_ms, raise_bad_settings, raise_unless_as_asked
 from drivers.errors import (
     AskAgain,
-    BadSettings,
     DeviceRefused,
     NoAnswer,
-    Reopen,
     Resynchronise,
     WireError,
     WrongInstrument,
@@ -54,12 +51,6 @@ from drivers.tpl import MAGIC
 
 # Facts
 KIND = "nirscan"
-TITLE = "TI NIRscan Nano, InnoSpectra NIR-M-R2"
-RANGE_NM = (900.0, 1700.0)
-POINTS = (25, 829)  # the 25th brings the first dark reading; 829 patterns and their dark readings fill the array of 864
-WIDTHS_PX = (2, 52)  # narrower than 2 columns there is no light, wider than 52 no resolution
-REPEATS = (1, 1000)  # more would take over half an hour
-NAME_BYTES = 39
 CONFIGURATION_BYTES = 124  # the buffer that the maker's host sends
 
 REPLY_WITHIN_S = 1.0
@@ -201,10 +192,11 @@ def apply_settings(talk: Talk, settings: ScanSettings) -> Conversation[None]:
 
 def take_scan(talk: Talk, settings: ScanSettings) -> Conversation[tuple[Scan, bytes]]:
     """Start a scan, wait for it, check that it went well, fetch it, and check that it is a new one."""
-    limit_s, before = yield from attempt(lambda: prepare(talk, settings), (Resynchronise,))
+    limit_s = yield from await_idle(talk, settings)
+    before = yield from attempt(lambda: prepare(talk), (Resynchronise,))
     yield from attempt(lambda: talk.write(0x0218, b"\0"), (Resynchronise,))
     yield Wait(seconds=SETTLE_S)
-    yield from await_scan(talk, limit_s)
+    yield from poll(lambda: is_done(talk), limit_s)
     yield from attempt(lambda: raise_scan_faults(talk), (Resynchronise,))
     blob, scan = yield from attempt(lambda: fetch_scan(talk), (Resynchronise,))
     if scan.scan_index == before:  # "done" may have come early, and the data a moment later
@@ -219,18 +211,25 @@ def take_scan(talk: Talk, settings: ScanSettings) -> Conversation[tuple[Scan, by
     return scan, blob
 
 
-def prepare(talk: Talk, settings: ScanSettings) -> Conversation[tuple[float, int | None]]:
-    """Clear old faults; return how long a scan may take in seconds, and the index of the scan that is stored."""
-    yield from talk.write(0x0405)
-    (estimate_ms,) = unpack(S32, (yield from talk.read(0x0237)), "estimated time")
+def await_idle(talk: Talk, settings: ScanSettings) -> Conversation[float]:
+    """Let a scan that an earlier session began come to its end; return how long a scan may take, in seconds."""
+    estimate_ms = yield from attempt(lambda: ask_estimate_ms(talk))
     if not 0 < estimate_ms <= MAX_ESTIMATE_MS:
         estimate_ms = estimated_ms(settings)
-    before = yield from stored_scan_index(talk)
-    return 2 * estimate_ms / 1000 + 5, before
+    limit_s = 2 * estimate_ms / 1000 + 5
+    yield from poll(lambda: is_idle(talk), limit_s)
+    return limit_s
 
 
-def stored_scan_index(talk: Talk) -> Conversation[int | None]:
-    """Return the index of the scan that a transfer would give now; None if there is none."""
+def ask_estimate_ms(talk: Talk) -> Conversation[int]:
+    """Ask how long a scan will take; the answer may be -1."""
+    (estimate_ms,) = unpack(S32, (yield from talk.read(0x0237)), "estimated time")
+    return estimate_ms
+
+
+def prepare(talk: Talk) -> Conversation[int | None]:
+    """Clear old faults; return the index of the scan that a transfer would give now, None if there is none."""
+    yield from talk.write(0x0405)
     try:
         size = yield from begin_file(talk)
         return scan_index_of((yield from talk.read(0x002E))) if size else None
@@ -238,22 +237,25 @@ def stored_scan_index(talk: Talk) -> Conversation[int | None]:
         return None
 
 
-def await_scan(talk: Talk, limit_s: float) -> Conversation[None]:
-    """Poll until the scan is done and no longer in progress. Raises NoAnswer after `limit_s`."""
+def poll(question: Callable[[], Conversation[bool]], limit_s: float) -> Conversation[None]:
+    """Ask until the answer is yes. Raises NoAnswer after `limit_s`."""
     for _ in range(math.ceil(limit_s / POLL_S)):
-        if (yield from attempt(lambda: scan_is_done(talk), (Resynchronise,))):
+        if (yield from attempt(question)):
             return
         yield Wait(seconds=POLL_S)
     raise NoAnswer(f"the scan was not done within {limit_s:.1f} s", hint="switch the instrument off and on")
 
 
-def scan_is_done(talk: Talk) -> Conversation[bool]:
+def is_done(talk: Talk) -> Conversation[bool]:
     """Ask whether the scan is done; the status has to agree, as "done" may come early."""
     done = yield from talk.read(0x0219)
     if len(done) != 1 or done[0] not in (0, 1):
         raise WireError(f"scan progress of {len(done)} bytes, expected one of 0 or 1", received=done)
-    if done[0] == 0:
-        return False
+    return done[0] == 1 and (yield from is_idle(talk))
+
+
+def is_idle(talk: Talk) -> Conversation[bool]:
+    """Ask whether no scan is in progress."""
     (status,) = unpack(U32, (yield from talk.read(0x0403)), "status")
     return not status & STATUS_SCANNING
 
@@ -296,51 +298,6 @@ def fetch_scan(talk: Talk) -> Conversation[tuple[bytes, Scan]]:
     return blob, decode_scan(blob)
 
 
-# Checks
-
-
-def raise_bad_settings(settings: ScanSettings) -> None:
-    """Raise BadSettings for what no unit of the family can do."""
-    problems = []
-    if not (settings.name.isascii() and settings.name.isprintable() and 0 < len(settings.name) <= NAME_BYTES):
-        problems.append(f"name {settings.name!r} (1 to {NAME_BYTES} characters of plain text)")
-    start_nm, end_nm = settings.start_nm, settings.end_nm
-    if not RANGE_NM[0] <= start_nm < end_nm <= RANGE_NM[1] or start_nm % 1 or end_nm % 1:
-        problems.append(f"range {start_nm:g} to {end_nm:g} nm (whole nm within {RANGE_NM[0]:g} to {RANGE_NM[1]:g})")
-    limits = (
-        ("points", settings.points, POINTS),
-        ("width_px", settings.width_px, WIDTHS_PX),
-        ("repeats", settings.repeats, REPEATS),
-    )
-    problems += [f"{name} {value} ({low} to {high})" for name, value, (low, high) in limits if not low <= value <= high]
-    if settings.gain is not None and settings.gain not in GAINS:
-        problems.append(f"gain {settings.gain} (one of {', '.join(map(str, GAINS))})")
-    if problems:
-        raise BadSettings(f"settings outside what the {TITLE} can do: {'; '.join(problems)}")
-
-
-def raise_unless_as_asked(scan: Scan, settings: ScanSettings) -> None:
-    """Raise Reopen for a scan with other settings, BadSettings for one whose points fall on the same mirrors."""
-    measured = (scan.start_nm, scan.end_nm, scan.width_px, scan.patterns, scan.repeats)
-    asked = (settings.start_nm, settings.end_nm, settings.width_px, settings.points, settings.repeats)
-    if measured != asked:
-        raise Reopen(
-            f"the instrument measured with other settings than asked: {measured} instead of {asked}",
-            hint="it may have restarted; it is opened and configured anew",
-        )
-    if not (np.diff(scan.axis_nm) > 0).all():
-        raise BadSettings(
-            f"{settings.points} points in {settings.start_nm:g} to {settings.end_nm:g} nm are closer than the mirrors",
-            hint="ask for fewer points or a wider range",
-        )
-
-
-def estimated_ms(settings: ScanSettings) -> int:
-    """Return the time of a scan as the firmware estimates it: lamp, gain setting, and 24 patterns a frame at 60 Hz."""
-    frames = settings.points // 24
-    return round(300 + 625 + 150 + 100 + ((frames + 4) + settings.repeats * (frames + 1 + 3)) * 1000 / 60)
-
-
 def unpack(layout: struct.Struct, data: bytes, name: str) -> tuple[int, ...]:
     """Unpack an answer of exactly this length. Raises WireError naming both lengths."""
     if len(data) != layout.size:
@@ -353,7 +310,7 @@ class NirscanDevice:
     """The family on one kind of link. Holds no state: each conversation asks again who is there."""
 
     kind: str = KIND
-    title: str = TITLE
+    title: str = "TI NIRscan Nano, InnoSpectra NIR-M-R2"
     links: tuple[str, ...] = ("serial",)
     default_settings: ScanSettings = field(default_factory=ScanSettings)
     wire: Wire = field(default_factory=UartWire)
@@ -366,7 +323,9 @@ class NirscanDevice:
     def configure(self, settings: ScanSettings) -> Conversation[None]:
         """Make the settings current. Raises BadSettings before anything is sent."""
         raise_bad_settings(settings)
-        return (yield from attempt(lambda: apply_settings(Talk(wire=self.wire), settings)))
+        talk = Talk(wire=self.wire)
+        yield from await_idle(talk, settings)
+        yield from attempt(lambda: apply_settings(talk, settings))
 
     def scan(self, settings: ScanSettings) -> Conversation[RawScan]:
         """One scan. Raises DeviceRefused for a failed one, when asking again has not helped."""

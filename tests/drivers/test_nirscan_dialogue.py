@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from drivers.contract import Conversation, Environment, RawScan, ScanSettings
-from drivers.devices.nirscan import DEVICE, estimated_ms
+from drivers.devices._nirscan_settings import estimated_ms
+from drivers.devices.nirscan import DEVICE
 from drivers.errors import BadSettings, DeviceRefused, NoAnswer, Reopen
 from drivers.links.replay import ReplayLink
 from drivers.session import Session
