@@ -57,8 +57,7 @@ def read_wide(lines: Lines, dialect: Dialect, *, unit: AxisUnit | None, quantity
             raise FileError(f"{lines.path}: more than {MAX_ROWS} spectra", hint="split it into smaller files")
         cells = dialect.split(line)
         before = _before(cells, len(axis), first, after)
-        name = cells[0] if before else cells[len(axis)] if after and len(cells) > len(axis) else ""
-        title = clean_title(name)
+        title = _title([*cells[:before], *cells[before + len(axis) :]], dialect)
         where = f"{lines.path}: line {number}"
         try:
             values = _values(cells, before, after, len(axis), dialect, where)
@@ -72,6 +71,12 @@ def read_wide(lines: Lines, dialect: Dialect, *, unit: AxisUnit | None, quantity
         raise FileError(
             f"{lines.path}: holds an axis of {len(axis)} points and no spectrum", hint="add one row a spectrum"
         )
+
+
+def _title(cells: Sequence[str], dialect: Dialect) -> str:
+    """What names a spectrum among the cells around its values: the first text, else the first number."""
+    text = [cell for cell in cells if cell and dialect.number(cell) is None]
+    return clean_title(next(iter([*text, *cells]), ""))
 
 
 def _before(cells: Sequence[str], points: int, first: int, after: int) -> int:
