@@ -54,4 +54,4 @@ def raise_unless_as_asked(scan: Scan, settings: ScanSettings) -> None:
 def estimated_ms(settings: ScanSettings) -> int:
     """Return the time of a scan as the firmware estimates it: lamp, gain setting, and 24 patterns a frame at 60 Hz."""
     frames = settings.points // 24
-    return round(300 + 625 + 150 + 100 + ((frames + 4) + settings.repeats * (frames + 1 + 3)) * 1000 / 60)
+    return int(300 + 625 + 150 + 100 + ((frames + 4) + settings.repeats * (frames + 1 + 3)) * 1000 / 60)

@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from drivers.errors import LinkDenied, LinkLost, LinkMissing
+from drivers.contract import Conversation, Receive, Send
+from drivers.errors import Interrupted, LinkDenied, LinkLost, LinkMissing
+from drivers.framing import Lines
 from drivers.links.serial import SerialLink
+from drivers.session import Session
 
 NOBODY = 65534
 HOLD = "import fcntl, os, sys; f = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); sys.stdin.read()"  # noqa: E501
@@ -84,6 +87,30 @@ def test_an_interrupt_wakes_a_read_at_once(terminal: Terminal):
     assert time.monotonic() - started_s < 0.3
     reader.join()
     link.close()
+
+
+def test_an_interrupt_stops_a_conversation_on_a_port_at_once(terminal: Terminal):
+    session = Session(SerialLink.open(terminal.path))
+    stopped = threading.Event()
+
+    def wait_for_ever() -> Conversation[None]:
+        yield Send(data=b"?")
+        yield Receive(framer=Lines(), within_s=60.0)
+
+    def talk() -> None:
+        with pytest.raises(Interrupted):
+            session.perform(wait_for_ever())
+        stopped.set()
+
+    station = threading.Thread(target=talk)
+    station.start()
+    assert os.read(terminal.far, 1) == b"?"
+    started_s = time.monotonic()
+    session.interrupt()
+    assert stopped.wait(5.0)
+    assert time.monotonic() - started_s < 0.3
+    station.join()
+    session.close()
 
 
 def test_a_hang_up_is_a_lost_link_after_what_was_under_way(terminal: Terminal):
