@@ -181,6 +181,7 @@ def booted(tree: Path, *, read_only: Mapping[Path, str]) -> Iterator[Machine]:
         machine = Machine(int(leader[0]))
         up = ("systemctl", "is-active", "--quiet", "multi-user.target")
         eventually(lambda: machine.try_run(*up).returncode == 0, 60, "the container is up")
+        machine.write("/etc/hosts", "127.0.0.1 localhost\n")  # the installer of a real Debian does
         yield machine
         machine.try_run("systemctl", "poweroff")
         supervisor.wait(30)
