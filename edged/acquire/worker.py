@@ -52,6 +52,11 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs or waits at this moment."""
+        return self._busy_until is None and self._jobs.empty()
+
     async def call(self, function: Callable[[], T], *, within_s: float = 10.0) -> T:
         """Run `function` on the thread and return what it returns or raise what it raises.
 

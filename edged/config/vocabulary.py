@@ -86,9 +86,15 @@ class QualityLimits(Section):
     """When a measurement is unfit to be judged."""
 
     min_snr: Annotated[float, Field(ge=0, le=1e6)] = Field(
-        default=20.0, description="signal to noise, estimated from the scan"
+        default=35.0, description="signal to noise, estimated from the scan"
+    )
+    min_peak_counts: Annotated[float, Field(ge=0, le=2**31)] = Field(
+        default=500.0, description="brightest point of a sample's scan"
     )
     max_saturated_points: Annotated[int, Field(ge=0, le=4_096)] = 0
+    max_dark_share: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.05, description="share of points without any light"
+    )
     min_reference_counts: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
         default=2_000, description="peak of a white reference below which the tile is taken for missing or the lamp off"
     )

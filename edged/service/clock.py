@@ -1,4 +1,4 @@
-"""What this board knows of the time. Without a battery it wakes in the past, so each moment says whether to trust it."""
+"""What this board knows of the time. Without a battery it wakes in the past, so moments say whether to trust it."""
 
 from __future__ import annotations
 

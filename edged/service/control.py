@@ -1,7 +1,7 @@
 """The local control socket: a JSON object a line in, a JSON object a line out. `edged status`, `edged measure` use it.
 
     {"do": "status"}
-    {"do": "measure", "station": "bench", "operator": "kl", "lot": "A1", "barcode": "04", "note": "left", "claimed": "X"}
+    {"do": "measure", "station": "bench", "operator": "kl", "lot": "A", "barcode": "4", "note": "left", "claimed": "X"}
     {"do": "reference", "station": "bench"}
     {"do": "look", "station": "bench"}          look again at a parked or absent instrument
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import NoReturn
 
 from edged.acquire.lifecycle import is_countable
 
@@ -20,9 +19,13 @@ async def keep_running(
     part: Callable[[], Awaitable[object]],
     *,
     on_failure: Callable[[str, int], None] = lambda _name, _count: None,
+    is_stopping: Callable[[], bool] = lambda: False,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
-) -> NoReturn:
-    """Run `part` again and again until cancelled. Its failures are logged at powers of ten, with their traceback."""
+) -> None:
+    """Run `part` again and again until cancelled, or until it ends by itself while `is_stopping`.
+
+    Its failures are logged at powers of ten, with their traceback.
+    """
     failures = 0
     while True:
         try:
@@ -30,6 +33,8 @@ async def keep_running(
             error: Exception | None = None
         except Exception as caught:  # noqa: BLE001 - the boundary: one part's bug must not end the others
             error = caught
+        if is_stopping():
+            return
         failures += 1
         if is_countable(failures):
             log.error("part=%s ended unexpectedly, starting it again (time %d)", name, failures, exc_info=error)

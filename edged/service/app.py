@@ -1,0 +1,320 @@
+"""The composition root: rooms put together into one daemon. asyncio supervises, threads block.
+
+Threads: the loop's (main); one a station (`st-<name>`), owning its port; `infer`, owning the model; `store`, owning the
+journal; and the broker connection's own. Between them only calls through bounded queues.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from drivers.registry import load as load_device
+from edged import __version__
+from edged.acquire.instrument import DriverInstrument
+from edged.acquire.lifecycle import State, is_countable
+from edged.acquire.station import Station, StationPlan, StationStatus
+from edged.acquire.worker import Worker
+from edged.config.vocabulary import Configuration, StationConfig
+from edged.publish.commands import Command, CommandRefused
+from edged.publish.mqtt import Publisher
+from edged.publish.payloads import Health as HealthPayload
+from edged.service import tell
+from edged.service.clock import BoardClock
+from edged.service.control import (
+    ControlServer,
+    LookRequest,
+    MeasureRequest,
+    ReferenceRequest,
+    Refusal,
+    Request,
+    StatusRequest,
+)
+from edged.service.health import Health
+from edged.service.look import Lookout
+from edged.service.measure import EXPECTED, Measuring, UnknownStation, refused
+from edged.service.notify import Notifier
+from edged.service.pipeline import Asked
+from edged.service.settings import mqtt_settings, path_or_none, retention
+from edged.service.supervise import keep_running
+from edged.service.threads import ModelThread, StoreThread
+from edged.service.watch import watch
+from edged.store.identity import Uuid7
+from edged.store.record import Record
+
+log = logging.getLogger(__name__)
+
+STATIONS_STOP_S = 2.5  # these four add up to less than the 5 s that an orderly stop may take
+RECORDS_STOP_S = 0.5
+PUBLISHER_STOP_S = 1.2
+CONTROL_STOP_S = 0.2
+
+
+class Daemon:
+    """Made from a valid configuration; `run` lives until SIGTERM or SIGINT."""
+
+    def __init__(self, configuration: Configuration, *, environ: Mapping[str, str]) -> None:
+        self.configuration = configuration
+        self._clock = BoardClock()
+        self._began = self._clock.now()
+        self._notifier = Notifier(environ)
+        self._health = Health(time.monotonic)
+        self._new_id = Uuid7()
+        self._policy = retention(configuration)
+        self._stop = asyncio.Event()
+        self._store = StoreThread(Path(configuration.storage.path))
+        self._model = ModelThread()
+        self._station_workers = {name: Worker(f"st-{name}", size=4) for name in configuration.station}
+        self._stations = {name: self._station(name, config) for name, config in configuration.station.items()}
+        self._measuring = Measuring(
+            device=configuration.device,
+            preset=configuration.bundle.preset,
+            stations={name: (self._stations[name], config) for name, config in configuration.station.items()},
+            model=self._model,
+            store=self._store,
+            policy=self._policy,
+            new_id=self._new_id,
+            clock=time.monotonic,
+            on_record=self._recorded,
+        )
+        self._control = ControlServer(Path(configuration.control.path), self._controlled)
+        self._publisher = self._make_publisher(environ) if configuration.mqtt.enabled else None
+        self._lookout = Lookout(
+            configuration=configuration,
+            stations=self._stations,
+            measuring=self._measuring,
+            model=self._model,
+            store=self._store,
+            policy=self._policy,
+            publisher=self._publisher,
+            health=self._health,
+            notifier=self._notifier,
+            clock=self._clock,
+            began=self._began,
+            new_id=self._new_id,
+            on_record=self._recorded,
+        )
+
+    async def run(self) -> bool:
+        """Live until a signal; true when all could be stopped in order. Raises StoreError or OSError at start."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        try:
+            await self._store.open()
+            await self._control.start()
+            await self._model.load(path_or_none(self.configuration.bundle.path), Path(self.configuration.storage.path))
+            async with asyncio.TaskGroup() as group:
+                await self._live(group)
+        finally:
+            in_order = await self._end()
+        return in_order
+
+    async def _live(self, group: asyncio.TaskGroup) -> None:
+        stations = [self._supervised(group, f"station {name}", station.run) for name, station in self._stations.items()]
+        triggers = [
+            self._supervised(group, f"interval {name}", functools.partial(self._measure_at_intervals, name))
+            for name, config in self.configuration.station.items()
+            if config.trigger == "interval"
+        ]
+        others = [
+            self._supervised(group, "watch", lambda: watch(self._workers(), self._notifier, self._health)),
+            self._supervised(group, "look", self._lookout.run),
+        ]
+        publishing = self._supervised(group, "publisher", self._publisher.run) if self._publisher else None
+        self._notifier.ready()
+        names = ", ".join(self._stations) or "none"
+        log.info("edged %s ready site=%s stations=%s", __version__, self.configuration.site, names)
+        await self._stop.wait()
+        self._notifier.stopping()
+        log.info("stopping")
+        await _cancelled(triggers, CONTROL_STOP_S)
+        await _cancelled(stations, STATIONS_STOP_S)
+        await asyncio.wait({asyncio.ensure_future(self._measuring.until_idle())}, timeout=RECORDS_STOP_S)
+        if self._publisher is not None and publishing is not None:
+            self._publisher.stop()
+            await asyncio.wait({publishing}, timeout=PUBLISHER_STOP_S)
+            await _cancelled([publishing], CONTROL_STOP_S)
+        await _cancelled(others, CONTROL_STOP_S)
+
+    async def _end(self) -> bool:
+        await self._control.stop()
+        stopped = [await worker.stop(CONTROL_STOP_S) for worker in self._station_workers.values()]
+        stopped += [await self._model.close(), await self._store.close()]
+        self._notifier.close()
+        if not all(stopped):
+            log.error("a thread did not end in time")
+        return all(stopped)
+
+    def _supervised(
+        self, group: asyncio.TaskGroup, name: str, part: Callable[[], Coroutine[Any, Any, object]]
+    ) -> asyncio.Task[None]:
+        return group.create_task(
+            keep_running(name, part, on_failure=self._part_failed, is_stopping=self._stop.is_set), name=name
+        )
+
+    def _workers(self) -> list[Worker]:
+        return [self._store.worker, self._model.worker, *self._station_workers.values()]
+
+    def _station(self, name: str, config: StationConfig) -> Station:
+        device = load_device(config.kind)
+        overrides = config.settings.model_dump(exclude_none=True)
+        instrument = DriverInstrument(device, config.port, replace(device.default_settings, **overrides))
+        plan = StationPlan(name=name, kind=config.kind, port=config.port, serial_number=config.serial_number)
+        return Station(
+            plan,
+            instrument,
+            self._station_workers[name],
+            now=self._clock.now,
+            clock=time.monotonic,
+            on_change=self._station_changed,
+        )
+
+    def _make_publisher(self, environ: Mapping[str, str]) -> Publisher:
+        return Publisher(
+            mqtt_settings(self.configuration, environ, stop_within_s=PUBLISHER_STOP_S),
+            store=self._store,
+            on_command=self._commanded,
+            describe=lambda: tell.description(self.configuration, list(self._stations.values())),
+            health=self._health_payload,
+            bundle=lambda: tell.bundle_report(self._model.analyzer),
+        )
+
+    def _recorded(self, record: Record) -> None:
+        if self._publisher is not None:
+            self._publisher.notify()
+        if record.verdict is not None:
+            log.debug("station=%s record=%s outcome=%s", record.station, record.id, record.verdict.outcome)
+
+    def _part_failed(self, name: str, count: int) -> None:
+        self._health.set("task_restarts", stands=True, subject=name, detail=f"{count} times")
+
+    def _station_changed(self, status: StationStatus) -> None:
+        for state, code in ((State.ABSENT, "station_absent"), (State.PARKED, "station_parked")):
+            detail = f"{status.message} ({status.hint})" if status.hint else status.message
+            self._health.set(code, stands=status.state is state, subject=status.name, detail=detail)
+        if status.state is not State.MEASURING and self._publisher is not None:
+            self._publisher.refresh()
+
+    async def _measure_at_intervals(self, name: str) -> None:
+        """A trigger that comes while the station is busy or away is skipped: the next one comes anyway."""
+        config = self.configuration.station[name]
+        assert config.interval_s is not None
+        failures = 0
+        due_s = time.monotonic()
+        while True:
+            if not self._stations[name].is_busy:
+                try:
+                    await self._measuring.sample(name, Asked())
+                    failures = 0
+                except EXPECTED as error:
+                    failures += 1
+                    if is_countable(failures):
+                        log.warning("station=%s interval measurement failed: %s (time %d)", name, error, failures)
+            missed = max(0, int((time.monotonic() - due_s) // config.interval_s))
+            due_s += (missed + 1) * config.interval_s
+            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+
+    def _health_payload(self) -> HealthPayload:
+        return tell.health_payload(
+            self._health.warnings(),
+            list(self._stations.values()),
+            self._lookout.store_look,
+            uptime_s=time.monotonic() - self._began.monotonic_s,
+            to_disk_ms=self._measuring.to_disk_ms,
+        )
+
+    async def _controlled(self, request: Request) -> dict[str, Any]:
+        """Carry out a request of the control socket."""
+        try:
+            match request:
+                case StatusRequest():
+                    return await self._status()
+                case MeasureRequest():
+                    asked = Asked(**request.model_dump(exclude={"do", "station"}))
+                    return _as_json(await self._measuring.sample(request.station, asked))
+                case ReferenceRequest():
+                    asked = Asked(operator=request.operator, note=request.note)
+                    return _as_json(await self._measuring.white(request.station, asked))
+                case LookRequest():
+                    if request.station not in self._stations:
+                        raise UnknownStation(request.station, list(self._stations))
+                    self._stations[request.station].look_again()
+                    return {}
+        except EXPECTED as error:
+            why = refused(error)
+            raise Refusal(why.code, why.message, hint=why.hint) from error
+
+    async def _commanded(self, command: Command) -> dict[str, Any]:
+        """Carry out a command from the broker."""
+        wish = command.request
+        try:
+            if command.verb == "status":
+                return {"health": self._health_payload().model_dump(mode="json", by_alias=True)}
+            assert wish.station is not None
+            asked = Asked(**wish.model_dump(exclude={"station", "request_id"}))
+            measure = self._measuring.sample if command.verb == "measure" else self._measuring.white
+            return {"record": _as_json(await measure(wish.station, asked))}
+        except EXPECTED as error:
+            why = refused(error)
+            raise CommandRefused(why.code, why.message, hint=why.hint) from error
+
+    async def _status(self) -> dict[str, Any]:
+        await self._lookout.look_at_store()
+        now = self._clock.now()
+        ailments = self._health.warnings()
+        stations = []
+        for name, station in self._stations.items():
+            await self._lookout.look_at_reference(name, now)
+            status = station.status
+            serial_number = status.identity.serial_number if status.identity else None
+            stations.append(
+                tell.station_document(
+                    status,
+                    self.configuration.station[name],
+                    await self._measuring.reference(name, serial_number) if serial_number else None,
+                    self._measuring.latest.get(name),
+                    self._measuring.to_disk_ms.get(name),
+                    now,
+                )
+            )
+        return {
+            "site": self.configuration.site,
+            "device": self.configuration.device,
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_s": round(now.monotonic_s - self._began.monotonic_s, 1),
+            "state": tell.overall(ailments),
+            "clock": "synced" if now.synced else "unsynced",
+            "stations": stations,
+            "bundle": tell.bundle_document(self._model.analyzer, self._model.problem),
+            "broker": tell.broker_document(
+                self.configuration, self._publisher.state if self._publisher is not None else None
+            ),
+            "journal": {
+                "path": str(self._store.path),
+                "records": self._lookout.store_look.records,
+                "to_send": self._lookout.store_look.to_send,
+                "free_bytes": self._lookout.store_look.free_bytes,
+            },
+            "warnings": [tell.ailment_document(a, now) for a in ailments],
+        }
+
+
+def _as_json(record: Record) -> dict[str, Any]:
+    return record.model_dump(mode="json", by_alias=True)
+
+
+async def _cancelled(tasks: list[asyncio.Task[None]], within_s: float) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=within_s)

@@ -1,0 +1,183 @@
+"""What nobody asks for is looked at every few seconds: disk, clock, references, broker. What changed is said, once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import NoReturn
+
+from edged.acquire.reading import Moment
+from edged.acquire.station import Station
+from edged.config.vocabulary import Configuration
+from edged.publish.mqtt import Publisher
+from edged.publish.payloads import Alert
+from edged.service import tell
+from edged.service.clock import BoardClock, taken_at
+from edged.service.health import Ailment, Health
+from edged.service.measure import Measuring
+from edged.service.notify import Notifier
+from edged.service.threads import ModelThread, StoreThread
+from edged.store.errors import StoreError
+from edged.store.journal import Journal
+from edged.store.record import Draft, Record
+from edged.store.retention import Retention, apply, room
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 5.0
+TIDY_EVERY_S = 3_600.0  # how often retention lets old attachments go
+
+
+class Lookout:
+    """Run `run` as one task. `store_look` is the store as last seen."""
+
+    def __init__(
+        self,
+        *,
+        configuration: Configuration,
+        stations: Mapping[str, Station],
+        measuring: Measuring,
+        model: ModelThread,
+        store: StoreThread,
+        policy: Retention,
+        publisher: Publisher | None,
+        health: Health,
+        notifier: Notifier,
+        clock: BoardClock,
+        began: Moment,
+        new_id: Callable[[], str],
+        on_record: Callable[[Record], None],
+    ) -> None:
+        self._configuration = configuration
+        self._stations = stations
+        self._measuring = measuring
+        self._model = model
+        self._store = store
+        self._policy = policy
+        self._publisher = publisher
+        self._health = health
+        self._notifier = notifier
+        self._clock = clock
+        self._began = began
+        self._new_id = new_id
+        self._on_record = on_record
+        self._shown: dict[tuple[str, str], Ailment] = {}
+        self.store_look = tell.StoreLook()
+
+    async def run(self) -> NoReturn:
+        """Disk, clock, references and broker, every few seconds; what changed is said."""
+        tidied_s = -TIDY_EVERY_S
+        corrected = self._began.synced
+        while True:
+            await self.look_at_store()
+            now = self._clock.now()
+            if now.synced and not corrected:
+                corrected = await self._record_clock(now)
+            self._health.set("clock_unsynced", stands=not now.synced)
+            if self._publisher is not None:
+                state = self._publisher.state
+                self._health.set("broker_away", stands=not state.connected, detail=state.error)
+            self._health.set("bundle_unusable", stands=self._model.analyzer is None, detail=self._model.problem)
+            for name in self._stations:
+                await self.look_at_reference(name, now)
+            self._say_what_changed(now)
+            if time.monotonic() - tidied_s >= TIDY_EVERY_S:
+                await self._tidy()
+                tidied_s = time.monotonic()
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def look_at_store(self) -> None:
+        """Renew `store_look`."""
+        try:
+            self.store_look = await self._store(self._look_into)
+        except StoreError as error:
+            self._health.set("store_fails", stands=True, detail=str(error))
+        else:
+            self._health.set("store_fails", stands=False)
+            self._health.set("disk_low", stands=not self.store_look.has_room)
+
+    def _look_into(self, journal: Journal) -> tell.StoreLook:
+        """On the store's thread."""
+        space = room(journal, self._policy)
+        head = journal.head()
+        return tell.StoreLook(
+            records=head.seq if head else 0,
+            to_send=journal.outbox.depth(),
+            free_bytes=space.free_bytes,
+            has_room=space.is_enough,
+        )
+
+    async def look_at_reference(self, name: str, now: Moment) -> None:
+        """Say in health whether a station's white reference is there and fresh."""
+        status = self._stations[name].status
+        if status.identity is None:
+            return
+        try:
+            reference = await self._measuring.reference(name, status.identity.serial_number)
+        except StoreError:
+            return  # `store_fails` says so
+        age_s = reference.age_s(now) if reference else None
+        limit_s = self._configuration.station[name].reference_max_age_s
+        self._health.set("reference_missing", stands=reference is None, subject=name)
+        self._health.set(
+            "reference_stale",
+            stands=reference is not None and (age_s is None or age_s > limit_s),
+            subject=name,
+            detail="its age is unknown: the clock was not synced" if age_s is None else f"{age_s / 60:.0f} min old",
+        )
+
+    async def _record_clock(self, now: Moment) -> bool:
+        """Write the correction: what boot_id and monotonic time mean in wall time, from now on known."""
+        step_s = (now.wall_s - now.monotonic_s) - (self._began.wall_s - self._began.monotonic_s)
+        draft = Draft(
+            kind="clock",
+            id=self._new_id(),
+            device=self._configuration.device,
+            taken_at=taken_at(now),
+            note=f"clock synced; wall times of this boot before now are {step_s:+.3f} s off",
+        )
+        try:
+            self._on_record(await self._store(lambda journal: journal.append(draft)))
+        except StoreError as error:
+            log.warning("the clock's correction cannot be stored yet: %s", error)
+            return False
+        log.info("clock synced step_s=%.3f", step_s)
+        return True
+
+    async def _tidy(self) -> None:
+        try:
+            while dropped := (await self._store(lambda journal: apply(journal, self._policy))).attachments:
+                log.info("retention dropped attachments=%d", dropped)
+        except StoreError as error:
+            log.warning("retention has to wait: %s", error)
+
+    def _say_what_changed(self, now: Moment) -> None:
+        ailments = self._health.warnings()
+        current = {(a.code, a.subject): a for a in ailments}
+        for key in current.keys() ^ self._shown.keys():
+            active = key in current
+            ailment = current[key] if active else self._shown[key]
+            level = logging.WARNING if active else logging.INFO
+            subject = f" subject={ailment.subject}" if ailment.subject else ""
+            log.log(level, "%s%s %s", ailment.code, subject, (ailment.detail or ailment.text) if active else "is over")
+            if self._publisher is not None:
+                self._publisher.alert(_alert(ailment, active=active, now=now, stations=self._stations))
+        self._shown = current
+        state = self._publisher.state if self._publisher else None
+        self._notifier.status(tell.one_line(list(self._stations.values()), self.store_look, state, ailments))
+
+
+def _alert(ailment: Ailment, *, active: bool, now: Moment, stations: Mapping[str, Station]) -> Alert:
+    since_s = now.wall_s - (now.monotonic_s - ailment.since_s)
+    since = Moment(wall_s=since_s, monotonic_s=ailment.since_s, boot_id=now.boot_id, synced=now.synced)
+    return Alert(
+        code=ailment.code,
+        severity="error" if ailment.severity == "fault" else "warning",
+        active=active,
+        text=ailment.detail or ailment.text,
+        hint=ailment.text if ailment.detail else "",
+        station=ailment.subject if ailment.subject in stations else None,
+        since=taken_at(since).wall,
+    )

@@ -1,0 +1,214 @@
+"""One measurement from wish to record: station, model, store, publisher, in this order. Lives on the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany, Unfit
+from edged.acquire.reading import Reading
+from edged.acquire.references import WhiteReference
+from edged.acquire.station import Station
+from edged.acquire.worker import WorkerFull, WorkerStopped
+from edged.config.vocabulary import StationConfig
+from edged.infer.errors import EngineFault, InferError, NotOffered
+from edged.infer.judge import Question
+from edged.infer.verdict import Preset
+from edged.service.pipeline import Asked, Finished, find_reference, judge_reading, keep, white_reading
+from edged.service.settings import limits
+from edged.service.threads import ModelThread, StoreThread
+from edged.spectra.spectrum import SpectrumError
+from edged.store.errors import StoreError, StoreFull
+from edged.store.record import Record
+from edged.store.retention import Retention, require_room
+
+log = logging.getLogger(__name__)
+
+
+class UnknownStation(LookupError):
+    """No station of that name is configured. `hint` names those that are."""
+
+    def __init__(self, name: str, known: list[str]) -> None:
+        self.message = f"no station {name[:64]!r}"
+        self.hint = f"there are: {', '.join(known)}" if known else "none is configured"
+        super().__init__(f"{self.message} ({self.hint})")
+
+
+EXPECTED = (AcquireError, InferError, StoreError, SpectrumError, UnknownStation, WorkerFull, WorkerStopped)
+"""What a measurement may rightly end with instead of a record."""
+
+_CODES: tuple[tuple[type[Exception], str], ...] = (
+    (UnknownStation, "unknown_station"),
+    (NotReady, "not_ready"),
+    (TooMany, "busy"),
+    (MeasurementLost, "measurement_lost"),
+    (Unfit, "unfit_reference"),
+    (NotOffered, "not_offered"),
+    (EngineFault, "model_fault"),
+    (InferError, "spectrum_unfit"),
+    (SpectrumError, "spectrum_unfit"),
+    (StoreFull, "disk_full"),
+    (StoreError, "store_failed"),
+    (WorkerFull, "busy"),
+    (WorkerStopped, "stopping"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """An expected error as programs and humans want it."""
+
+    code: str
+    message: str
+    hint: str
+
+
+def refused(error: Exception) -> Refused:
+    """Put one of EXPECTED into words."""
+    code = next(code for kind, code in _CODES if isinstance(error, kind))
+    return Refused(code=code, message=getattr(error, "message", str(error)), hint=getattr(error, "hint", ""))
+
+
+@dataclass(slots=True)
+class _Place:
+    """A station with what is kept for it. `reference` is for the instrument `reference_of`."""
+
+    station: Station
+    config: StationConfig
+    reference: WhiteReference | None = None
+    reference_of: str | None = None
+
+
+class Measuring:
+    """Measures at any station. `on_record` hears of each record once it is on disk."""
+
+    def __init__(
+        self,
+        *,
+        device: str,
+        preset: Preset,
+        stations: Mapping[str, tuple[Station, StationConfig]],
+        model: ModelThread,
+        store: StoreThread,
+        policy: Retention,
+        new_id: Callable[[], str],
+        clock: Callable[[], float],
+        on_record: Callable[[Record], None],
+    ) -> None:
+        self._device = device
+        self._preset = preset
+        self._places = {name: _Place(station, config) for name, (station, config) in stations.items()}
+        self._model = model
+        self._store = store
+        self._policy = policy
+        self._new_id = new_id
+        self._clock = clock
+        self._on_record = on_record
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._under_way = 0
+        self.latest: dict[str, Record] = {}  # by station: what status shows
+        self.to_disk_ms: dict[str, float] = {}  # by station: last byte of the latest scan to record on disk
+
+    async def sample(self, name: str, asked: Asked) -> Record:
+        """Measure a sample and return its record, which is on disk. Raises one of EXPECTED; then there is none."""
+        place = self._place(name)
+        question = self._question(place, asked)
+        analyzer = self._model.analyzer
+        assert analyzer is not None
+        reading = await self._reading(place)
+        reference = await self.reference(name, reading.scan.identity.serial_number)
+        finished = await self._model(
+            lambda: judge_reading(
+                reading,
+                reference,
+                analyzer,
+                question,
+                asked=asked,
+                limits=limits(place.config.quality),
+                reference_max_age_s=place.config.reference_max_age_s,
+                device=self._device,
+                new_id=self._new_id,
+            )
+        )
+        return await self._keep(reading, finished)
+
+    async def white(self, name: str, asked: Asked) -> Record:
+        """Take the white reference and return its record. Raises one of EXPECTED; then the one before stays."""
+        place = self._place(name)
+        reading = await self._reading(place)
+        finished = await self._model(
+            lambda: white_reading(
+                reading,
+                asked=asked,
+                limits=limits(place.config.quality),
+                min_reference_counts=place.config.quality.min_reference_counts,
+                device=self._device,
+                new_id=self._new_id,
+            )
+        )
+        record = await self._keep(reading, finished)
+        serial_number = reading.scan.identity.serial_number
+        place.reference, place.reference_of = None, None
+        await self.reference(name, serial_number)
+        return record
+
+    async def reference(self, name: str, serial_number: str) -> WhiteReference | None:
+        """Return the white reference of that instrument there, at first from the journal. Raises StoreError."""
+        place = self._place(name)
+        if place.reference_of != serial_number:
+            try:
+                place.reference = await self._store(
+                    lambda journal: find_reference(journal, station=name, serial_number=serial_number)
+                )
+            except SpectrumError as error:
+                log.error("station=%s the stored white reference cannot be read: %s", name, error)
+                place.reference = None
+            place.reference_of = serial_number
+        return place.reference
+
+    async def until_idle(self) -> None:
+        """Wait until no measurement is under way."""
+        await self._idle.wait()
+
+    async def _reading(self, place: _Place) -> Reading:
+        await self._store(lambda journal: require_room(journal, self._policy))
+        return await place.station.measure()
+
+    async def _keep(self, reading: Reading, finished: Finished) -> Record:
+        """Store what light has been spent on, even if the one who asked has gone; `until_idle` waits for it."""
+        self._under_way += 1
+        self._idle.clear()
+        return await asyncio.shield(asyncio.ensure_future(self._store_and_tell(reading, finished)))
+
+    async def _store_and_tell(self, reading: Reading, finished: Finished) -> Record:
+        try:
+            record = await self._store(lambda journal: keep(journal, finished, self._policy))
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
+        self.to_disk_ms[reading.station] = (self._clock() - reading.arrived_s) * 1e3
+        self.latest[reading.station] = record
+        self._on_record(record)
+        return record
+
+    def _place(self, name: str) -> _Place:
+        if name not in self._places:
+            raise UnknownStation(name, list(self._places))
+        return self._places[name]
+
+    def _question(self, place: _Place, asked: Asked) -> Question:
+        if self._model.analyzer is None:
+            raise EngineFault(f"no model to judge with: {self._model.problem}", hint="edged bundle show")
+        procedure = asked.procedure or place.config.procedure
+        if asked.procedure is None and asked.claimed is not None:
+            procedure = "verify"  # who names a claim wants it verified
+        claimed = asked.claimed
+        if claimed is None and procedure == "verify":
+            claimed = place.config.claimed
+        return self._model.analyzer.question(
+            procedure=procedure, preset=asked.preset or place.config.preset or self._preset, claimed=claimed
+        )

@@ -1,0 +1,64 @@
+"""From the configuration's words to what the rooms want to be told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from edged.config.vocabulary import Configuration, Mqtt, QualityLimits
+from edged.publish.settings import MqttSettings, TlsSettings
+from edged.spectra.quality import Limits
+from edged.store.retention import Retention
+
+CREDENTIAL = "mqtt-password"  # the name under which systemd's LoadCredential hands us the broker's password
+
+
+def mqtt_settings(configuration: Configuration, environ: Mapping[str, str], *, stop_within_s: float) -> MqttSettings:
+    """Fill the publisher's settings from the configuration and systemd's credentials."""
+    mqtt = configuration.mqtt
+    return MqttSettings(
+        host=mqtt.host,
+        port=mqtt.port,
+        site=configuration.site,
+        device=configuration.device,
+        protocol=mqtt.protocol,
+        username=mqtt.username,
+        password_file=password_file(mqtt, environ),
+        tls=TlsSettings(ca_file=path_or_none(mqtt.ca_file)) if mqtt.tls else None,
+        keepalive_s=mqtt.keepalive_s,
+        stop_within_s=stop_within_s,
+    )
+
+
+def password_file(mqtt: Mqtt, environ: Mapping[str, str]) -> Path | None:
+    """Return the configured file, else the systemd credential `mqtt-password` if there is one."""
+    if mqtt.password_file is not None:
+        return Path(mqtt.password_file)
+    folder = environ.get("CREDENTIALS_DIRECTORY")
+    credential = Path(folder) / CREDENTIAL if folder else None
+    return credential if credential is not None and mqtt.username is not None and credential.is_file() else None
+
+
+def retention(configuration: Configuration) -> Retention:
+    """Return how long raw scans are kept, and how much of the disk stays free."""
+    storage = configuration.storage
+    return Retention(
+        max_age_days=storage.retention_days,
+        max_attachment_bytes=storage.attachments_max_mb * 2**20,
+        reserve_bytes=storage.reserve_mb * 2**20,
+    )
+
+
+def limits(quality: QualityLimits) -> Limits:
+    """Return what a measurement must reach at a station."""
+    return Limits(
+        min_peak_counts=quality.min_peak_counts,
+        min_snr=quality.min_snr,
+        max_saturated_points=quality.max_saturated_points,
+        max_dark_share=quality.max_dark_share,
+    )
+
+
+def path_or_none(text: str | None) -> Path | None:
+    """Return a configured path."""
+    return Path(text) if text is not None else None

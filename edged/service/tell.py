@@ -1,0 +1,185 @@
+"""What the daemon tells of itself: one document for `edged status`, and the payloads that the publisher sends."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from edged import __version__
+from edged.acquire.reading import Moment
+from edged.acquire.references import WhiteReference
+from edged.acquire.station import Station, StationStatus
+from edged.config.vocabulary import Configuration, StationConfig
+from edged.infer.analyze import Analyzer
+from edged.publish.mqtt import PublisherState
+from edged.publish.payloads import BundleReport, Description, StationHealth, StationInfo
+from edged.publish.payloads import Health as HealthPayload
+from edged.publish.schema import editions
+from edged.service.health import Ailment
+from edged.store.record import Record
+
+Overall = Literal["well", "degraded", "unwell"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreLook:
+    """The store as it was at the last look."""
+
+    records: int = 0
+    to_send: int = 0
+    free_bytes: int | None = None
+    has_room: bool = True
+
+
+def overall(ailments: list[Ailment]) -> Overall:
+    """Unwell with a fault, degraded with a warning, else well."""
+    if any(a.severity == "fault" for a in ailments):
+        return "unwell"
+    return "degraded" if ailments else "well"
+
+
+def station_document(
+    status: StationStatus,
+    config: StationConfig,
+    reference: WhiteReference | None,
+    latest: Record | None,
+    to_disk_ms: float | None,
+    now: Moment,
+) -> dict[str, Any]:
+    """One station, for `edged status --json`."""
+    identity = status.identity
+    shown: dict[str, Any] = {
+        "name": status.name,
+        "kind": status.kind,
+        "port": status.port,
+        "state": status.state.value,
+        "for_s": round(now.monotonic_s - status.since_s, 1),
+        "message": status.message,
+        "hint": status.hint,
+        "failures": status.failures,
+        "waiting": status.waiting,
+        "procedure": config.procedure,
+        "trigger": config.trigger,
+        "instrument": None,
+        "environment": dataclasses.asdict(status.environment) if status.environment else None,
+        "reference": None,
+        "latest": None,
+    }
+    if identity is not None:
+        shown["instrument"] = {
+            "model": identity.model,
+            "serial_number": identity.serial_number,
+            "versions": dict(identity.versions),
+        }
+    if reference is not None:
+        age_s = reference.age_s(now)
+        shown["reference"] = {
+            "id": reference.id,
+            "age_s": None if age_s is None else round(age_s, 1),
+            "is_fresh": age_s is not None and age_s <= config.reference_max_age_s,
+        }
+    if latest is not None:
+        shown["latest"] = {
+            "id": latest.id,
+            "kind": latest.kind,
+            "wall": latest.taken_at.wall,
+            "outcome": latest.verdict.outcome if latest.verdict else None,
+            "label": latest.verdict.label if latest.verdict else None,
+            "probability": latest.verdict.probability if latest.verdict else None,
+            "to_disk_ms": None if to_disk_ms is None else round(to_disk_ms, 3),
+        }
+    return shown
+
+
+def bundle_document(analyzer: Analyzer | None, problem: str) -> dict[str, Any]:
+    """The model, for `edged status --json`."""
+    if analyzer is None:
+        return {"name": None, "problem": problem}
+    manifest = analyzer.bundle.manifest
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "digest": analyzer.bundle.digest,
+        "classes": len(manifest.classes),
+        "path": str(analyzer.bundle.path) if analyzer.bundle.path else None,
+        "problem": "",
+    }
+
+
+def broker_document(configuration: Configuration, state: PublisherState | None) -> dict[str, Any]:
+    """The broker, for `edged status --json`."""
+    mqtt = configuration.mqtt
+    shown: dict[str, Any] = {"enabled": mqtt.enabled, "host": mqtt.host, "port": mqtt.port}
+    if state is not None:
+        shown |= {"connected": state.connected, "protocol": state.protocol, "sent": state.sent, "error": state.error}
+    return shown
+
+
+def ailment_document(ailment: Ailment, now: Moment) -> dict[str, Any]:
+    """One warning, for `edged status --json`."""
+    return {
+        "code": ailment.code,
+        "severity": ailment.severity,
+        "subject": ailment.subject,
+        "text": ailment.text,
+        "detail": ailment.detail,
+        "for_s": round(now.monotonic_s - ailment.since_s, 1),
+    }
+
+
+def description(configuration: Configuration, stations: list[Station]) -> Description:
+    """What this device is, for the broker."""
+    infos = []
+    for station in stations:
+        config = configuration.station[station.plan.name]
+        identity = station.status.identity
+        infos.append(
+            StationInfo(
+                name=station.plan.name,
+                kind=config.kind,
+                model=identity.model if identity else None,
+                serial_number=identity.serial_number if identity else None,
+                procedure=config.procedure,
+                preset=config.preset or configuration.bundle.preset,
+            )
+        )
+    return Description(version=__version__, stations=tuple(infos), schemas=editions())
+
+
+def bundle_report(analyzer: Analyzer | None) -> BundleReport:
+    """The model, for the broker."""
+    if analyzer is None:
+        return BundleReport()
+    manifest = analyzer.bundle.manifest
+    return BundleReport(
+        name=manifest.name,
+        version=manifest.version,
+        digest=analyzer.bundle.digest,
+        labels=tuple(c.label for c in manifest.classes),
+    )
+
+
+def health_payload(
+    ailments: list[Ailment], stations: list[Station], look: StoreLook, *, uptime_s: float, to_disk_ms: dict[str, float]
+) -> HealthPayload:
+    """How the daemon does, for the broker."""
+    return HealthPayload(
+        state=overall(ailments),
+        uptime_s=round(uptime_s, 1),
+        stations=tuple(
+            StationHealth(name=s.plan.name, state=s.status.state.value, reason=s.status.message) for s in stations
+        ),
+        outbox_depth=look.to_send,
+        free_bytes=look.free_bytes,
+        warnings=tuple(dict.fromkeys(a.code for a in ailments)),
+        metrics={f"to_disk_ms.{name}": round(value, 3) for name, value in to_disk_ms.items()},
+    )
+
+
+def one_line(stations: list[Station], look: StoreLook, state: PublisherState | None, ailments: list[Ailment]) -> str:
+    """One line for `systemctl status`."""
+    ready = sum(s.status.state.value in ("ready", "measuring") for s in stations)
+    broker = "no broker configured" if state is None else "broker connected" if state.connected else "broker away"
+    text = f"{overall(ailments)}: {ready} of {len(stations)} stations ready, {broker}, {look.to_send} records to send"
+    return f"{text}; {ailments[0].code} {ailments[0].subject}".rstrip() if ailments else text

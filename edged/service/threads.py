@@ -1,0 +1,102 @@
+"""The two threads that are not a station's: `store` owns the journal, `infer` owns the model. Called from the loop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from edged.acquire.worker import Worker, WorkerFull, WorkerStopped
+from edged.bundle.archive import Bundle, read_bundle
+from edged.bundle.errors import BundleError
+from edged.bundle.slots import Slots
+from edged.infer.analyze import Analyzer
+from edged.infer.errors import InferError
+from edged.store.errors import StoreBusy, StoreDenied
+from edged.store.journal import Journal
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+JOURNAL_FILE = "journal.db"
+BUNDLES_FOLDER = "bundles"
+
+STORE_QUEUE = 64  # every station's record, the publisher's questions and a status; more waits means a disk that hangs
+STORE_WITHIN_S = 12.0  # the longest wait for a lock (5 s), twice, and a flush on a slow card
+INFER_WITHIN_S = 20.0  # loading and proving a bundle on a slow board
+STOP_WITHIN_S = 0.7
+
+
+class StoreThread:
+    """The journal on its own thread. Implements `edged.publish.drain.StoreCaller`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / JOURNAL_FILE
+        self.worker = Worker("store", size=STORE_QUEUE)
+        self._journal: Journal | None = None
+
+    async def open(self) -> None:
+        """Open or create the journal. Raises StoreError."""
+        self._journal = await self.worker.call(lambda: Journal.open(self.path), within_s=STORE_WITHIN_S)
+
+    async def __call__(self, work: Callable[[Journal], T], /) -> T:
+        """Run `work` with the open journal. Raises what it raises; StoreBusy when too much waits already."""
+        journal = self._journal
+        if journal is None:
+            raise StoreDenied(f"{self.path}: not open")
+        try:
+            return await self.worker.call(lambda: work(journal), within_s=STORE_WITHIN_S)
+        except WorkerFull as error:
+            raise StoreBusy(str(error), hint="is the disk slow or hanging? edged doctor") from error
+        except WorkerStopped as error:
+            raise StoreDenied(str(error), hint="the service is stopping") from error
+
+    async def close(self) -> bool:
+        """Close the journal and end the thread; false when it hangs."""
+        journal, self._journal = self._journal, None
+        if journal is not None and self.worker.is_idle:
+            await self.worker.call(journal.close, within_s=STOP_WITHIN_S)
+        return await self.worker.stop(STOP_WITHIN_S)
+
+
+class ModelThread:
+    """The model on its own thread, which also turns counts into spectra."""
+
+    def __init__(self) -> None:
+        self.worker = Worker("infer", size=STORE_QUEUE)
+        self.analyzer: Analyzer | None = None
+        self.problem = "not loaded yet"
+
+    async def load(self, path: Path | None, storage: Path) -> None:
+        """Load the bundle at `path`, or the first usable of the slots. A failure is kept in `problem`, not raised."""
+        try:
+            self.analyzer = await self.worker.call(lambda: _analyzer(path, storage), within_s=INFER_WITHIN_S)
+            self.problem = ""
+        except (BundleError, InferError) as error:
+            self.problem = str(error)
+            log.error("no model to judge with: %s", error)
+
+    async def __call__(self, work: Callable[[], T], /) -> T:
+        """Run `work` on the thread. Raises what it raises, WorkerFull or WorkerStopped."""
+        return await self.worker.call(work, within_s=INFER_WITHIN_S)
+
+    async def close(self) -> bool:
+        """End the thread; false when it hangs."""
+        self.analyzer = None
+        return await self.worker.stop(STOP_WITHIN_S)
+
+
+def _analyzer(path: Path | None, storage: Path) -> Analyzer:
+    """Return the first bundle that loads and proves itself here. Raises the last one's BundleError or InferError."""
+    if path is not None:
+        return Analyzer(read_bundle(path))
+    slots = Slots(storage / BUNDLES_FOLDER)
+    fallbacks = slots.fallbacks()
+    for entry in fallbacks[:-1]:
+        try:
+            return Analyzer(read_bundle(entry.path))
+        except (BundleError, InferError) as error:
+            log.error("bundle=%s is unusable, trying the one before it: %s", entry.name, error)
+    last: Bundle = read_bundle(fallbacks[-1].path) if fallbacks else slots.current()
+    return Analyzer(last)
