@@ -43,7 +43,7 @@ class Broker:
             f"listener {self.port} 127.0.0.1\n"
             f"allow_anonymous {'true' if anonymous else 'false'}\n"
             f"persistence true\npersistence_location {folder}/\nautosave_interval 0\n"
-            f"max_queued_messages 0\nlog_dest file {folder}/mosquitto.log\n{extra}\n"
+            f"max_queued_messages 1000000\nlog_dest file {folder}/mosquitto.log\n{extra}\n"
         )
 
     def start(self) -> Broker:

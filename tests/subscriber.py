@@ -48,7 +48,7 @@ class Subscriber:
         if login:
             self._client.username_pw_set(login["username"], login["password"])
         self._client.reconnect_delay_set(1, 1)
-        self._client.on_connect = lambda *_: self._client.subscribe([(topic, 1) for topic in topics])
+        self._client.on_connect = self._on_connect
         self._client.on_subscribe = lambda *_: self._subscribed.set()
         self._client.on_message = self._on_message
 
@@ -82,6 +82,9 @@ class Subscriber:
             topics = [message.topic for message in self.heard[-20:]]
             assert good, f"{len(self.heard)} messages heard, the last on {topics}"
             return list(self.heard)
+
+    def _on_connect(self, client: paho.Client, _user: object, _flags: object, _reason: object, _: object) -> None:
+        client.subscribe([(topic, 1) for topic in self._topics])
 
     def _on_message(self, _client: paho.Client, _user: object, message: paho.MQTTMessage) -> None:
         user = getattr(message.properties, "UserProperty", [])

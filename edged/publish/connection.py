@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 Version = Literal["5", "3.1.1"]
 TICK_S = 0.5  # how late keep-alive and deadlines may be noticed
-UNSUPPORTED_VERSION = 0x84
+UNSUPPORTED_VERSION, KEEP_ALIVE_TIMEOUT = 0x84, 0x8D
 RECEIVE_BYTES = 64 * 1024  # larger packets the broker keeps to itself (MQTT 5); no command is near it
 
 
@@ -346,7 +346,7 @@ class Connection:
         if flags.is_disconnect_packet_from_server:
             self._why = f"the broker ended the connection: {reason}"
         elif not self._why and self._connected:
-            self._why = f"connection lost: {reason}"
+            self._why = "no answer to the keep-alive" if reason.value == KEEP_ALIVE_TIMEOUT else "connection lost"
 
     def _on_publish(
         self, _client: paho.Client, _user: object, mid: int, reason: ReasonCode, _properties: object

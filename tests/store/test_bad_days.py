@@ -82,7 +82,8 @@ def test_a_full_disk_refuses_whole_records_and_recovers(small_disk: Path) -> Non
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(300 * 1024))
     with Journal.open(small_disk / "j.db") as journal:
-        caught = pytest.raises(StoreFull, fill, journal)
+        with pytest.raises(StoreFull) as caught:
+            fill(journal)
         stored = journal.count()
 
         assert caught.value.hint

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import csv
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edged.cli.main import main
+from edged.store.journal import Journal
+from tests.store.drafts import assert_chain, draft
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    with Journal.open(tmp_path / "journal.db") as journal:
+        journal.append(draft(kind="reference"), attachments={"spectrum": b"1"})
+        for number in range(59):
+            journal.append(draft(note=f"=cmd|{number}"))
+    return tmp_path
+
+
+def edged(place: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["journal", *words, "--storage", str(place)])
+
+
+def test_list_prints_results_as_stored_oldest_first(place: Path) -> None:
+    done = edged(place, "list", "--json")
+
+    assert done.exit_code == 0
+    seqs = [json.loads(line)["seq"] for line in done.stdout.splitlines()]
+    assert seqs == list(range(2, 61))
+    whole = edged(place, "list", "--json", "--kind", "all").stdout_bytes
+    assert len(assert_chain(whole.splitlines())) == 60
+
+
+def test_list_can_be_limited_and_continued(place: Path) -> None:
+    newest = edged(place, "list", "--json", "--limit", "2").stdout.splitlines()
+    first = edged(place, "list", "--json", "--limit", "2", "--after", "10").stdout.splitlines()
+
+    assert [json.loads(line)["seq"] for line in newest] == [59, 60]
+    assert [json.loads(line)["seq"] for line in first] == [11, 12]
+
+
+def test_list_as_a_table_ends_with_the_newest(place: Path) -> None:
+    lines = edged(place, "list").stdout.splitlines()
+
+    assert len(lines) == 51
+    assert "identified" in lines[-1]
+    assert "Acetaminophen, 90 %" in lines[-1]
+    assert lines[-1].split()[0] == "60"
+
+
+def test_show_prints_one_record(place: Path) -> None:
+    record = json.loads(edged(place, "list", "--json", "--limit", "1").stdout)
+
+    assert json.loads(edged(place, "show", record["id"], "--json").stdout) == record
+    assert json.loads(edged(place, "show", record["id"]).stdout) == record
+    missing = edged(place, "show", "nobody")
+    assert (missing.exit_code, "no record nobody" in missing.stderr) == (1, True)
+
+
+def test_verify_names_the_place_and_exits_with_1(place: Path) -> None:
+    whole = edged(place, "verify")
+    head = whole.stdout.splitlines()[1].removeprefix("head: ")
+    same = edged(place, "verify", "--head", head)
+    longer = edged(place, "verify", "--json", "--head", f"61:{head.split(':')[1]}")
+    db = sqlite3.connect(place / "journal.db")
+    db.execute("DROP TRIGGER records_never_change")
+    db.execute("UPDATE records SET body = replace(body, 'Acet', 'Mace') WHERE seq = 7")
+    db.commit()
+    db.close()
+    broken = edged(place, "verify")
+
+    assert (whole.exit_code, same.exit_code, longer.exit_code, broken.exit_code) == (0, 0, 1, 1)
+    assert "intact: 60 records" in whole.stdout
+    assert json.loads(longer.stdout)["broken_seq"] == 61
+    assert "broken at record 7" in broken.stderr
+
+
+def test_export_writes_lines_as_stored_and_rows_for_a_spreadsheet(place: Path) -> None:
+    lines, table = place / "out.jsonl", place / "out.csv"
+
+    assert edged(place, "export", str(lines), "--kind", "all").exit_code == 0
+    assert edged(place, "export", str(table)).exit_code == 0
+
+    assert len(assert_chain(lines.read_bytes().splitlines())) == 60
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    assert len(rows) == 59
+    assert rows[0]["outcome"] == "identified"
+    assert float(rows[0]["probability"]) == 0.9993
+    assert rows[0]["note"] == "'=cmd|0"
+    again = edged(place, "export", str(table))
+    assert (again.exit_code, "--force" in again.stderr) == (2, True)
+    assert list(place.glob(".out*")) == []
+
+
+def test_a_journal_that_is_not_there_is_one_line_and_exit_1(tmp_path: Path) -> None:
+    for words in (["list"], ["show", "x"], ["verify"], ["export", str(tmp_path / "o.csv")]):
+        done = edged(tmp_path, *words)
+
+        assert done.exit_code == 1
+        assert done.stderr.count("\n") == 1
+        assert "no such journal" in done.stderr
+    assert json.loads(edged(tmp_path, "list", "--json").stdout)["ok"] is False
+
+
+def test_the_journal_can_be_read_while_it_is_written(place: Path) -> None:
+    with Journal.open(place / "journal.db") as writer:
+        writer.append(draft())
+
+        assert len(edged(place, "list", "--json").stdout.splitlines()) == 60
