@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from edged.bundle.archive import Bundle
 from edged.infer.errors import EngineFault
+from edged.infer.runtime import load_onnxruntime
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -105,8 +106,7 @@ class Engine:
 
 
 def _session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
-    import onnxruntime
-
+    onnxruntime = load_onnxruntime()
     if _EXTERNAL_DATA in bundle.model:
         raise EngineFault(
             f"{bundle.file_name}: the graph reads files outside the bundle", hint="build it with its weights inside"
