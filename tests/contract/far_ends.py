@@ -1,0 +1,98 @@
+"""The other end for every kind: the simulated firmware on a clock that moves only while the driver waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from drivers.clock import ManualClock
+from drivers.errors import LinkLost
+from firmware_sim.contract import Deliver, Event, Firmware
+from firmware_sim.devices.nirscan import NirscanNano
+from firmware_sim.faults import FaultPlan
+from firmware_sim.sample import Tray, View
+
+
+class Slopes:
+    """Something to look at: each turn another straight slope of absorbance."""
+
+    ideal = False
+    lowest_absorbance = 0.0
+
+    def view(self, turn: int, seed: int) -> View:
+        ends = np.array([0.1 + 0.02 * turn, 0.8])
+        return View(label=f"slope {turn}", wavelength_nm=np.array([900.0, 1700.0]), absorbance=ends)
+
+    def place(self, name: str) -> None:
+        pass
+
+
+def nirscan(plan: str) -> Firmware:
+    return NirscanNano(Tray(Slopes()), seed=1, faults=FaultPlan.parse(plan, seed=1))
+
+
+FAR_ENDS: dict[str, Callable[[str], Firmware]] = {"nirscan": nirscan}  # a kind without a far end fails its tests
+
+
+@dataclass
+class Wire:
+    """A link onto a firmware, without threads. The time of the line passes on the clock."""
+
+    firmware: Firmware
+    clock: ManualClock
+    name: str = "wire"
+    events: list[Event] = field(default_factory=list)
+    _due: list[Deliver] = field(default_factory=list)
+    _arrived: bytes = b""
+    _lost_at_s: float | None = None
+    _closed: bool = False
+
+    def __post_init__(self) -> None:
+        self.firmware.line_opened(self.clock.now_s())
+
+    def write(self, data: bytes, within_s: float) -> None:
+        self._raise_if_lost()
+        for output in self.firmware.receive(data, self.clock.now_s()):
+            if isinstance(output, Deliver):
+                self._due.append(output)
+            else:
+                self._lost_at_s = output.at_s
+        self.events += self.firmware.take_events()
+
+    def read(self, limit: int, within_s: float) -> bytes:
+        deadline_s = self.clock.now_s() + within_s
+        while not self._arrived and self._advance(deadline_s):
+            pass
+        self.events += self.firmware.take_events()
+        taken, self._arrived = self._arrived[:limit], self._arrived[limit:]
+        if not taken:
+            self._raise_if_lost()
+        return taken
+
+    def interrupt(self) -> None:
+        pass
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _advance(self, deadline_s: float) -> bool:
+        """Let the next thing happen; False when the deadline or the end of the line comes first."""
+        wake_at_s = self.firmware.wake_at()
+        next_due_s = self._due[0].at_s if self._due else None
+        moments = [at for at in (wake_at_s, next_due_s, self._lost_at_s, deadline_s) if at is not None]
+        self.clock.advance(min(moments) - self.clock.now_s())
+        now_s = self.clock.now_s()
+        if wake_at_s is not None and wake_at_s <= now_s:
+            self.firmware.wake(now_s)
+        if next_due_s is not None and next_due_s <= now_s:
+            self._arrived += self._due.pop(0).data
+            return True
+        lost = self._lost_at_s is not None and self._lost_at_s <= now_s
+        return not lost and now_s < deadline_s
+
+    def _raise_if_lost(self) -> None:
+        lost = self._lost_at_s is not None and self._lost_at_s <= self.clock.now_s() and not self._due
+        if self._closed or lost:
+            raise LinkLost(f"{self.name}: hung up")
