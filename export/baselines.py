@@ -1,7 +1,7 @@
 """Classical models on the same spectra and splits, each tuned inside the development blocks only.
 
-They see the same preprocessing as the network. Tuning leaves out one block at a time; what wins is fitted on all development
-blocks. Nothing here enters a bundle: it is the bar that the network is held to.
+They see the same preprocessing as the network. Tuning leaves out one block at a time; what wins is fitted on all
+development blocks. Nothing here enters a bundle: it is the bar that the network is held to.
 """
 
 from __future__ import annotations

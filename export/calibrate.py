@@ -1,7 +1,7 @@
 """Turn held-out answers into calibration: temperature, conformal quantiles, probability floors, limits of the gate.
 
-Everything here rests on spectra that the asked member or gate space had not seen; the test block and the spectra of other
-things are not touched.
+Everything here rests on spectra that the asked member or gate space had not seen; the test block and the spectra of
+other things are not touched.
 """
 
 from __future__ import annotations
@@ -65,8 +65,9 @@ def calibrated(job: Job, trained: Trained, targets: NDArray[np.int64]) -> Calibr
 def calibration_of(job: Job, held: HeldOut, discriminant: Discriminant, targets: NDArray[np.int64]) -> Calibrated:
     """Compute all tables.
 
-    The temperature is fitted on augmented copies, whose errors are those of another session; the conformal quantiles are taken from
-    the spectra as they were measured, all classes together: with some tens of spectra a class, a class's own tail is noise.
+    The temperature is fitted on augmented copies, whose errors are those of another session; the conformal quantiles
+    are taken from the spectra as they were measured, all classes together: with some tens of spectra a class, a
+    class's own tail is noise.
     """
     recipe = job.recipe
     copies = len(held.changed_logits) // len(targets)
@@ -106,9 +107,7 @@ def probabilities(logits: NDArray[np.floating], temperature: float) -> NDArray[n
 def fitted_temperature(logits: NDArray[np.floating], targets: NDArray[np.int64]) -> float:
     """Return the temperature of the smallest negative log-likelihood, on a fixed grid."""
     rows = np.arange(len(targets))
-    losses = [
-        -np.log(np.maximum(probabilities(logits, t)[rows, targets], 1e-12)).mean() for t in TEMPERATURES
-    ]
+    losses = [-np.log(np.maximum(probabilities(logits, t)[rows, targets], 1e-12)).mean() for t in TEMPERATURES]
     return round(float(TEMPERATURES[int(np.argmin(losses))]), 4)
 
 

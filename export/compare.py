@@ -6,6 +6,7 @@ import gc
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TypedDict
 
 import numpy as np
@@ -51,7 +52,8 @@ def run_rows(opened: onnxruntime.InferenceSession, spectra: NDArray[np.float32],
 def compare(
     models: Mapping[str, onnx.ModelProto], spectra: NDArray[np.float32], *, rounds: int = 25
 ) -> list[VariantFacts]:
-    """Measure all graphs on the same spectra; the first is the yardstick. Timings take turns, so drift hits all alike."""
+    """Measure all graphs on the same spectra; the first is the yardstick. Timings take turns, so drift hits all
+    alike."""
     sessions, loads, logits = {}, {}, {}
     for name, model in models.items():
         raw = model.SerializeToString(deterministic=True)
@@ -60,9 +62,8 @@ def compare(
         loads[name] = (time.process_time() - started) * 1e3
         logits[name] = run_rows(sessions[name], spectra, "logits")
     one = np.ascontiguousarray(spectra[:1])
-    times = interleaved_us(
-        {name: lambda s=opened: s.run(None, {"spectrum": one}) for name, opened in sessions.items()}, rounds=rounds
-    )
+    calls = {name: partial(opened.run, None, {"spectrum": one}) for name, opened in sessions.items()}
+    times = interleaved_us(calls, rounds=rounds)
     first = next(iter(models))
     facts: list[VariantFacts] = []
     for name, model in models.items():

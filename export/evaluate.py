@@ -1,7 +1,8 @@
-"""Measure what will be shipped: the bundle itself, run and judged by the daemon's own code, beside torch and the baselines.
+"""Measure what will be shipped: the bundle itself, run and judged by the daemon's own code, beside torch and the
+baselines.
 
-The held-out block was seen by nothing before. The rotation trains the whole recipe anew with each other block held out, so that
-every spectrum is judged once by models that have not seen its block.
+The held-out block was seen by nothing before. The rotation trains the whole recipe anew with each other block held
+out, so that every spectrum is judged once by models that have not seen its block.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from export.answers import Answers, ask, gate_distances, refused, summary
 from export.baselines import BASELINES, tuned
 from export.calibrate import calibrated
 from export.compare import run_rows, session
-from export.data.augment import Session, augment, resample, session as session_change
+from export.data.augment import Session, augment, resample
+from export.data.augment import session as session_change
 from export.data.powders import Spectra, load_capsules, load_compounds, load_ternaries
 from export.data.split import Split
 from export.job import Job
@@ -39,7 +41,7 @@ Rows = NDArray[np.float32]
 BASELINE_COPIES = 3  # augmented copies that the augmented baseline learns from
 OUTSIDERS = {  # name in tables -> what it is
     "isoniazid capsules": "1,031 scans of another drug through capsule walls, same kind of instrument",
-    "20 compounds, exported absorbance": "100 scans of pure drugs, another unit, against a reference that is itself a drug",
+    "20 compounds, exported absorbance": "100 scans of pure drugs, another unit, the reference itself a drug",
     "20 compounds, log counts": "the same scans as -log10 of the counts",
     "ternary mixtures": "400 scans of four mixtures of the same three compounds: the hard case",
 }
@@ -55,8 +57,14 @@ def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
     identifier = load_identifier(job, len(spectra.classes))
     sets = {
         "held-out": _rows(spectra, manifest)[split.test],
-        **{f"session {n}": rows for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.session))},
-        **{f"mild {n}": rows for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.mild_session))},
+        **{
+            f"session {n}": rows
+            for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.session))
+        },
+        **{
+            f"mild {n}": rows
+            for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.mild_session))
+        },
         **{name: _rows(other, manifest) for name, other in load_outsiders(job).items()},
     }
     raw: dict[str, tuple[Rows, Rows]] = {}
@@ -72,7 +80,7 @@ def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
     torch_answers = _answers(torch_raw, manifest, manifest.default_preset)
     runs = _rotation(job, spectra, progress)
     shipped = _shipped_row(job, spectra, split, raw, torch_raw, truth)
-    result = {
+    result: dict[str, Any] = {
         "quick": job.quick,
         "accuracy": _accuracy_table(job, spectra, [shipped, *runs], progress),
         "operating_points": {
@@ -152,7 +160,7 @@ def _rotation(job: Job, spectra: Spectra, progress: Progress) -> list[dict[str, 
     runs = []
     for number, (kind, block, variant) in enumerate(plans, 1):
         split = job.split(spectra, test_block=block)
-        what = f"{'block' if kind == 'rotation' else 'seed'} {block if kind == 'rotation' else variant} of {number}/{len(plans)}"
+        what = f"{kind} {number} of {len(plans)}"
         trained = train_ensemble(job, spectra, split, progress, variant=variant, what=what)
         runs.append(_run(job, spectra, split, trained, kind, block, variant))
     return runs
@@ -215,14 +223,15 @@ def _shipped_row(
 def _accuracy_table(
     job: Job, spectra: Spectra, runs: list[dict[str, Any]], progress: Progress
 ) -> dict[str, dict[str, Any]]:
-    """Accuracy on held-out block, stress sessions, mild sessions: the shipped split, and the spread over blocks and seeds."""
+    """Accuracy on held-out block, stress sessions, mild sessions: the shipped split, and the spread over blocks and
+    seeds."""
     table: dict[str, dict[str, Any]] = {}
     over_blocks = [run for run in runs if run["kind"] != "seed"]
     for name, key in (("GRU, int8 bundle", "int8"), ("GRU, float torch", "torch")):
         table[name] = _spread([run[key] for run in over_blocks])
         seeds = [run[key] for run in runs if run["kind"] != "rotation"]
         table[name]["seeds"] = _spread(seeds) if len(seeds) > 1 else None
-    plans = [(name, augmented) for name in BASELINES for augmented in (False, True)]
+    plans = [(name, augmented) for name in BASELINES for augmented in (False, True) if job.recipe.evaluation.baselines]
     for done, (name, augmented) in enumerate(plans):
         progress("baselines", done, len(plans))
         found = [_baseline(job, spectra, run["split"], name, augmented) for run in over_blocks]
@@ -351,7 +360,7 @@ def _save_plot_data(
         arrays[f"distance {name}"] = gate_distances(manifest, raw[name][1])
     stress = [raw[name][1] for name in raw if name.startswith("session ")]
     arrays["distance stress sessions"] = gate_distances(manifest, np.concatenate(stress))
-    np.savez(job.path("evaluate.npz"), **arrays)
+    np.savez(job.path("evaluate.npz"), **arrays)  # type: ignore[arg-type]  # numpy types no keyword arrays
 
 
 def bundle_answers(bundle: Bundle, spectra: Spectra, preset: Preset | None = None) -> Answers:

@@ -28,26 +28,26 @@ MIT License
 
 {copyright}
 
-Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation
-files (the "Software"), to deal in the Software without restriction, including without limitation the rights to use, copy,
-modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the
-Software is furnished to do so, subject to the following conditions:
+Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
+associated documentation files (the "Software"), to deal in the Software without restriction,
+including without limitation the rights to use, copy, modify, merge, publish, distribute,
+sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
 
-The above copyright notice and this permission notice shall be included in all copies or substantial portions of the
-Software.
+The above copyright notice and this permission notice shall be included in all copies or substantial
+portions of the Software.
 
-THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
-WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
-COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
-OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT
+NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND
+NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES
+OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN
+CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 """
 
 
 def pack(job: Job, out: Path) -> Bundle:
     """Stage: write the bundle into the folder `out` and return it as read back."""
-    manifest = manifest_of(
-        job, job.spectra(), load_calibration(job), metrics=job.read_json("evaluate.json")["summary"]
-    )
+    manifest = manifest_of(job, job.spectra(), load_calibration(job), metrics=job.read_json("evaluate.json")["summary"])
     out.mkdir(parents=True, exist_ok=True)
     target = out / f"{manifest.name}-{manifest.version}{SUFFIX}"
     return write_bundle(target, manifest, _members(job, job.need("report.html").read_bytes()))
@@ -89,7 +89,7 @@ def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
     recipe, split = job.recipe, job.split(spectra)
     words = recipe.model_dump(mode="json")
     return {
-        "purpose": "naming one of the classes, or saying that a powder is none of them; not for finding unknown additions",
+        "purpose": "naming one of the classes, or saying that a powder is none of them; not for finding additions",
         "quick": job.quick,
         "seed": job.seed,
         "recipe_sha256": recipe.digest(),
@@ -105,7 +105,7 @@ def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
             }
         ],
         "instruments": [powders.INSTRUMENT],
-        "conditions": "scans of one instrument and one preparation a class; other sessions and units are only simulated",
+        "conditions": "one instrument and one preparation a class; other sessions and units are only simulated",
         "split": {
             "grouping_key": f"block of {recipe.data.block_scans} contiguous scans within a class",
             "test_block": recipe.data.test_block,

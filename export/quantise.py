@@ -1,7 +1,7 @@
 """Ways to bring int8 weights into a graph whose recurrent operator has no int8 kernel; the recipe names one.
 
-onnxruntime has no int8 GRU and its quantisers leave the operator alone, so the float graph is rewritten here. Preprocessing and
-the gate's space stay in float: they hold few weights, and distances need their digits.
+onnxruntime has no int8 GRU and its quantisers leave the operator alone, so the float graph is rewritten here.
+Preprocessing and the gate's space stay in float: they hold few weights, and distances need their digits.
 
     weights           int8 in the file, Cast and Mul in the graph; folded to float when the session is made
     weights-qdq       the same with DequantizeLinear, which onnxruntime does not fold: it runs at every call
@@ -26,7 +26,8 @@ from export.recipe import Scheme
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 FULL_RANGE = 127
 REDUCED_RANGE = 63
-"""Largest weight next to unsigned activations: two products of 255 x 63 still fit the 16-bit sums of x86 without VNNI."""
+"""Largest weight next to unsigned activations: two products of 255 x 63 still fit the 16-bit sums of x86 without
+VNNI."""
 _MICROSOFT = "com.microsoft"
 
 
@@ -205,7 +206,9 @@ class _Graph:
         sequence_used = bool(node.output[0]) and self._is_read(node.output[0])
         sequences, lasts = [], []
         for direction in range(w.shape[0]):
-            steps = self._direction(node.input[0], w[direction], r[direction], b[direction], hidden, direction == 1, (of_input, of_state))
+            steps = self._direction(
+                node.input[0], w[direction], r[direction], b[direction], hidden, direction == 1, (of_input, of_state)
+            )
             ordered = steps[::-1] if direction == 1 else steps
             lasts.append(steps[-1])
             sequences.append(self.node("Concat", ordered, axis=0) if sequence_used else "")

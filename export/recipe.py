@@ -101,6 +101,7 @@ class Evaluation(_Words):
     session: Session
     mild_session: Session
     rotation: bool
+    baselines: bool
     seeds: Annotated[int, Field(ge=1, le=10, description="how often the shipped split is trained anew, for the spread")]
 
 
@@ -145,9 +146,9 @@ class Recipe(_Words):
         return self
 
     def quickened(self) -> Recipe:
-        """Return the recipe with the values of its `quick` table, one member a fold and no rotation."""
+        """Return the recipe with the values of its `quick` table, one member a fold, no rotation, no baselines."""
         training = {"epochs": self.quick.epochs, "members_per_fold": 1}
-        evaluation = {"rotation": False, "seeds": 1, "sessions": self.quick.sessions}
+        evaluation = {"rotation": False, "baselines": False, "seeds": 1, "sessions": self.quick.sessions}
         return self.model_copy(
             update={
                 "training": self.training.model_copy(update=training),
@@ -162,7 +163,8 @@ class Recipe(_Words):
 
 
 def load_recipe(name: str) -> Recipe:
-    """Read a recipe by path, or by the name of one that comes with the package. Raises RecipeError with all problems."""
+    """Read a recipe by path, or by the name of one that comes with the package. Raises RecipeError with all
+    problems."""
     path = Path(name)
     if not path.suffix:
         path = RECIPES / f"{name}.toml"

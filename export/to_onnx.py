@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import warnings
 from typing import Any
@@ -55,10 +54,8 @@ def module_graph(module: torch.nn.Module, points: int, *, outputs: tuple[str, ..
     finally:
         logger.setLevel(level)
     assert program is not None
-    buffer = io.BytesIO()
-    program.save(buffer)
     folded = optimizer.optimize(
-        onnx.load_from_string(buffer.getvalue()), input_size_limit=LARGEST_CONSTANT, output_size_limit=LARGEST_CONSTANT
+        program.model_proto, input_size_limit=LARGEST_CONSTANT, output_size_limit=LARGEST_CONSTANT
     )
     return _stripped(folded)
 

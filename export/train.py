@@ -1,8 +1,8 @@
 """Train the members of an ensemble, each without one block; and fit the gate's space. Spectra in, an Identifier out.
 
 What each member says of the block it has not seen is kept: it calibrates the bundle without costing training spectra
-(cross-conformal). Members train in processes of their own with one thread each, so the result does not depend on how many run
-at a time.
+(cross-conformal). Members train in processes of their own with one thread each, so the result does not depend on how
+many run at a time.
 """
 
 from __future__ import annotations

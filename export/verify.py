@@ -1,4 +1,5 @@
-"""Prove that the graphs compute what torch computes, and leave the golden vectors that prove it again on every device."""
+"""Prove that the graphs compute what torch computes, and leave the golden vectors that prove it again on every
+device."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ from export.models.identifier import Identifier
 from export.train import load_identifier
 
 FLOAT_TOLERANCE = 1e-3
-"""Largest difference between torch and the float graph, of a logit, or of a feature relative to the largest feature: two
-libraries sum some hundred float32 products in different orders."""
+"""Largest difference between torch and the float graph, of a logit, or of a feature relative to the largest feature:
+two libraries sum some hundred float32 products in different orders."""
 
 
 def verify(job: Job) -> dict[str, Any]:
@@ -51,9 +52,7 @@ def verify(job: Job) -> dict[str, Any]:
     return found
 
 
-def torch_outputs(
-    identifier: Identifier, rows: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def torch_outputs(identifier: Identifier, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return logits and features of an identifier in torch."""
     with torch.no_grad():
         logits, features = identifier(torch.from_numpy(rows))

@@ -1,1 +1,2 @@
-"""What a model learns from: spectra with their labels, the split that keeps blocks together, and physical augmentation."""
+"""What a model learns from: spectra with their labels, the split that keeps blocks together, and physical
+augmentation."""

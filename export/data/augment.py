@@ -20,10 +20,11 @@ NOISE_FLOOR_AU = 1.2  # above this absorbance less light comes back and the nois
 class Augmentation(BaseModel):
     """Standard deviations of the drawn changes, at strength 1. Absorbance units (AU) and nm.
 
-    shift_nm, stretch_nm: the axis of another unit, at its middle and at its ends. gain_au: a smooth curve, as from another
-    white reference or a warm lamp. offset_au, slope_au: scatter and filling. path: effective path length, relative.
-    noise_au: of a typical scan. blend: chance that a spectrum is mixed with another of its class. refill: how much of the
-    difference between two scans of one class, any class, is added: fillings of all powders vary in like ways.
+    shift_nm, stretch_nm: the axis of another unit, at its middle and at its ends. gain_au: a smooth curve, as from
+    another white reference or a warm lamp. offset_au, slope_au: scatter and filling. path: effective path length,
+    relative. noise_au: of a typical scan. blend: chance that a spectrum is mixed with another of its class. refill:
+    how much of the difference between two scans of one class, any class, is added: fillings of all powders vary in
+    like ways.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -54,7 +55,8 @@ class Session(BaseModel):
 def resample(
     values: NDArray[np.float64], axis_nm: NDArray[np.float64], at_nm: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return values [n, points] linearly interpolated at `at_nm`, [m] or [n, m]; positions outside take the end value."""
+    """Return values [n, points] linearly interpolated at `at_nm`, [m] or [n, m]; positions outside take the end
+    value."""
     place = np.interp(at_nm, axis_nm, np.arange(len(axis_nm), dtype=np.float64))
     place = np.broadcast_to(place, (len(values), place.shape[-1]))
     left = np.minimum(place.astype(np.int64), len(axis_nm) - 2)
@@ -93,8 +95,8 @@ def refill(
 ) -> NDArray[np.float64]:
     """Return a copy as other fillings of the same powders might look, on the instrument's own axis.
 
-    By the chance `blend` a spectrum is mixed with up to one half of another of its class; then `refill` times the difference of
-    two scans of one randomly chosen class is added.
+    By the chance `blend` a spectrum is mixed with up to one half of another of its class; then `refill` times the
+    difference of two scans of one randomly chosen class is added.
     """
     out = values.copy()
     rows_of = [np.flatnonzero(targets == target) for target in np.unique(targets)]

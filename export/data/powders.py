@@ -22,7 +22,10 @@ CAPSULES = "nir_isoniazid_capsules_notredame"
 COMPOUNDS = "nir_api20_nirmr2"
 LICENCE = "MIT"
 COPYRIGHT = "Copyright (c) 2021 Olatunde"
-SOURCE = "https://github.com/aawotund/Combined-machine-learning-and-linear-regression-analysis-of-NIR-spectra-..., commit ae6c6de"
+SOURCE = (
+    "github.com/aawotund, repository Combined-machine-learning-and-linear-regression-analysis-of-NIR-spectra-..., "
+    "commit ae6c6de"
+)
 PAPER = (
     "O. Awotunde, M. Lieberman et al., Discrimination of Substandard and Falsified Formulations from Genuine "
     "Pharmaceuticals Using NIR Spectra and Machine Learning, Analytical Chemistry (2022)"
@@ -49,7 +52,7 @@ class Spectra:
     def __post_init__(self) -> None:
         if self.values.shape != (len(self.labels), len(self.axis_nm)) or not np.isfinite(self.values).all():
             raise DataUnusable(
-                f"{self.values.shape} values for {len(self.labels)} labels and {len(self.axis_nm)} axis points, all finite"
+                f"{self.values.shape} values for {len(self.labels)} labels and {len(self.axis_nm)} points, all finite"
             )
         for array in (self.axis_nm, self.values, self.scan):
             array.flags.writeable = False

@@ -1,5 +1,5 @@
-"""The split that keeps contiguous scans together. Neighbouring scans share a filling of the cup, and a random split would
-put fillings on both sides: what it measures then is memory.
+"""The split that keeps contiguous scans together. Neighbouring scans share a filling of the cup, and a random split
+would put fillings on both sides: what it measures then is memory.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class Split:
 
 
 def block_split(spectra: Spectra, *, block_scans: int, test_block: int) -> Split:
-    """Split by blocks of `block_scans` contiguous scans within each class; the block `test_block`, from 0, is held out."""
+    """Split by blocks of `block_scans` contiguous scans within each class; the block `test_block`, from 0, is held
+    out."""
     group = spectra.scan // block_scans
     blocks = int(group.max()) + 1
     if not 0 <= test_block < blocks or blocks < 3:

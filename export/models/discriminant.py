@@ -1,7 +1,7 @@
 """The out-of-model gate's space: directions that tell the classes apart, scaled by how far one class spreads.
 
-Linear discriminant analysis, fitted in float64 with numpy; one small matrix product in the graph. In these coordinates the
-within-class scatter is the identity, so that the distance to a class centre is a Mahalanobis distance.
+Linear discriminant analysis, fitted in float64 with numpy; one small matrix product in the graph. In these
+coordinates the within-class scatter is the identity, so that the distance to a class centre is a Mahalanobis distance.
 """
 
 from __future__ import annotations

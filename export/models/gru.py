@@ -1,4 +1,5 @@
-"""A GRU that reads a spectrum in patches: the sequence is short, so it trains and runs fast, and the gates still see order."""
+"""A GRU that reads a spectrum in patches: the sequence is short, so it trains and runs fast, and the gates still see
+order."""
 
 from __future__ import annotations
 

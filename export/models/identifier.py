@@ -32,9 +32,7 @@ class Identifier(nn.Module):
     def forward(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and features."""
         prepared = self.common(spectrum)
-        logits = [
-            member(own(prepared)) for own, member in zip(self.own, self.members, strict=True)
-        ]
+        logits = [member(own(prepared)) for own, member in zip(self.own, self.members, strict=True)]
         return torch.stack(logits).mean(dim=0), self.discriminant(prepared)
 
 

@@ -1,1 +1,2 @@
-"""Each preprocessing step once, as a torch module that exports into the graph. `pipeline.build` makes them from a recipe."""
+"""Each preprocessing step once, as a torch module that exports into the graph. `pipeline.build` makes them from a
+recipe."""

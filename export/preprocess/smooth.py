@@ -1,8 +1,10 @@
-"""Filters along the axis: Savitzky-Golay with polynomial ends, and the moving average. Float32 [n, points] in and out."""
+"""Filters along the axis: Savitzky-Golay with polynomial ends, and the moving average. Float32 [n, points] in and
+out."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +68,7 @@ class MovingAverage(nn.Module):
         return nn.functional.conv1d(torch.cat(ends, dim=1).unsqueeze(1), self.kernel).squeeze(1)
 
 
-def _values(fit: NDArray[np.float64], derivative: int, at: NDArray[np.floating]) -> Tensor:
+def _values(fit: NDArray[np.floating], derivative: int, at: NDArray[Any]) -> Tensor:
     """Return the weights [len(at), window] that give the derivative of the fitted polynomial at the positions."""
     powers = np.arange(fit.shape[0])
     terms = np.zeros((len(at), len(powers)))

@@ -1,0 +1,198 @@
+"""The command `edged-export`: builds a bundle from a recipe, all stages or one at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from edged.bundle.errors import BundleError
+from export.errors import ExportError
+from export.job import Job
+from export.recipe import load_recipe
+
+STAGES = {
+    "train": "train the networks and fit the gate's space",
+    "calibrate": "temperature, conformal quantiles, gate limits",
+    "convert": "torch to one ONNX graph in float",
+    "quantise": "weights to int8, and all ways of doing so side by side",
+    "verify": "graphs against torch; golden vectors",
+    "evaluate": "accuracy, refusals, stress, baselines",
+    "report": "one HTML page of all that",
+    "pack": "the sealed bundle",
+}
+"""In the order in which `build` runs them."""
+
+EXIT_FAILED, EXIT_BAD_RECIPE = 1, 78
+Report = Callable[[str, int, int], None]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+def main() -> None:
+    """Build the models that edged runs.
+
+    Example: edged-export build powders12
+    """
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that every stage takes."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else."),
+        click.option("--quick", is_flag=True, help="A small bundle in under a minute, for tests; not for use."),
+        click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True),
+        click.option(
+            "--work", type=click.Path(path_type=Path), help="Where stages leave their files.  [default: build/RECIPE]"
+        ),
+        click.option(
+            "--data",
+            type=click.Path(path_type=Path),
+            help="Folder of public spectra.  [default: $EDGED_DATA or ../shared/data]",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            default=Path("dist"),
+            show_default=True,
+            help="Where the bundle goes.",
+        ),
+        click.argument("recipe"),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command()
+@_options
+def build(**options: Any) -> None:
+    """Run all stages: RECIPE is the name of one that comes with edged, or the path of a TOML file.
+
+    Example: edged-export build powders12 --out dist
+    """
+    _run(list(STAGES), **options)
+
+
+def _add_stage(name: str, text: str) -> None:
+    @main.command(name=name, help=f"{text[0].upper()}{text[1:]}.\n\nExample: edged-export {name} powders12")
+    @_options
+    def stage(**options: Any) -> None:
+        _run([name], **options)
+
+
+for _name, _text in STAGES.items():
+    _add_stage(_name, _text)
+
+
+def _run(
+    stages: list[str],
+    *,
+    recipe: str,
+    out: Path,
+    data: Path | None,
+    work: Path | None,
+    seed: int,
+    quick: bool,
+    as_json: bool,
+) -> None:
+    console = Console(stderr=as_json, quiet=as_json)
+    try:
+        words = load_recipe(recipe)
+        words = words.quickened() if quick else words
+        folder = data or Path(os.environ.get("EDGED_DATA") or "../shared/data")
+        name = f"{words.name}-quick" if quick else words.name
+        job = Job(recipe=words, data=folder, work=work or Path("build") / name, seed=seed, quick=quick)
+        results: dict[str, Any] = {}
+        for stage in stages:
+            started = time.monotonic()
+            with _bar(console, stage) as report:
+                results[stage] = _perform(stage, job, out, report)
+            shown = ", ".join(f"{key} {_short(value)}" for key, value in results[stage].items())
+            console.print(f"[bold]{stage}[/] {time.monotonic() - started:.1f} s  {shown}", highlight=False)
+    except (ExportError, BundleError) as error:
+        if as_json:
+            click.echo(json.dumps({"error": error.message, "hint": error.hint}))
+        click.echo(f"edged-export: {error}", err=True)
+        from export.errors import RecipeError
+
+        sys.exit(EXIT_BAD_RECIPE if isinstance(error, RecipeError) else EXIT_FAILED)
+    if as_json:
+        click.echo(json.dumps(results, sort_keys=True))
+
+
+def _perform(stage: str, job: Job, out: Path, report: Report) -> dict[str, Any]:
+    """Run one stage. Each is imported when it is reached: torch alone takes seconds."""
+    match stage:
+        case "train":
+            from export.train import train
+
+            return train(job, report)
+        case "calibrate":
+            from export.calibrate import calibrate
+
+            return calibrate(job)
+        case "convert":
+            from export.to_onnx import convert
+
+            return convert(job)
+        case "quantise":
+            from export.quantise import quantise
+
+            return quantise(job)
+        case "verify":
+            from export.verify import verify
+
+            return verify(job)
+        case "evaluate":
+            from export.evaluate import evaluate
+
+            return evaluate(job, report)
+        case "report":
+            from export.report import report as write_report
+
+            return write_report(job)
+        case "pack":
+            from export.pack import pack
+
+            bundle = pack(job, out)
+            return {"bundle": str(bundle.path), "digest": bundle.digest, "size_bytes": bundle.size_bytes}
+    raise AssertionError(stage)
+
+
+@contextmanager
+def _bar(console: Console, stage: str) -> Iterator[Report]:
+    """A progress bar for one stage; its text follows what the stage reports."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(stage, total=None)
+
+        def report(what: str, done: int, total: int) -> None:
+            progress.update(task, description=f"{stage}: {what}", completed=done, total=total)
+
+        yield report
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key} {_short(inner)}" for key, inner in value.items()) + ")"
+    return str(value)
+
+
+if __name__ == "__main__":
+    main()

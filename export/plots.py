@@ -1,0 +1,153 @@
+"""The report's pictures: arrays in, PNG bytes out. Equal arrays give equal bytes."""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+
+matplotlib.use("Agg")
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+INK, GOOD, BAD, SOFT = "#1f2933", "#1f6f8b", "#c44536", "#9aa5b1"
+COLOURS = ("#1f6f8b", "#7fb069", "#c44536", "#e6aa2b", "#7b5ea7", "#9aa5b1")
+DPI = 110
+
+
+def confusion(truth: NDArray[np.int64], best: NDArray[np.int64], labels: Sequence[str]) -> bytes:
+    """True class in rows, named class in columns; counts."""
+    n = len(labels)
+    counts = np.zeros((n, n), dtype=np.int64)
+    np.add.at(counts, (truth, best), 1)
+    figure, axes = _figure(7.6, 6.6)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(np.where(np.eye(n, dtype=bool), share * 0.75, -share * 6), cmap="RdBu", vmin=-1, vmax=1)
+    for row in range(n):
+        for column in range(n):
+            if counts[row, column]:
+                light = row == column and share[row, column] > 0.5
+                axes.text(
+                    column,
+                    row,
+                    counts[row, column],
+                    ha="center",
+                    va="center",
+                    color="white" if light else INK,
+                    fontsize=9,
+                )
+    axes.set_xticks(range(n), labels, rotation=55, ha="right", fontsize=8)
+    axes.set_yticks(range(n), labels, fontsize=8)
+    axes.set_xlabel("most likely class")
+    axes.set_ylabel("true class")
+    return _png(figure)
+
+
+def reliability(probability: NDArray[np.float64], right: NDArray[np.bool_], floor: float) -> bytes:
+    """How often the most likely class is true, by its probability; and how often each probability occurs."""
+    edges = np.array([0.2, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0 + 1e-9])
+    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    for axis in (axes, below):
+        _tidy(axis)
+    axes.plot([0, 1], [0, 1], color=SOFT, lw=1, ls="--")
+    for low, high in itertools.pairwise(edges):
+        inside = (probability >= low) & (probability < high)
+        if inside.any():
+            hit, n = float(right[inside].mean()), int(inside.sum())
+            error = 1.96 * np.sqrt(max(hit * (1 - hit), 0.25 / n) / n)
+            axes.errorbar(
+                float(probability[inside].mean()),
+                hit,
+                yerr=[[min(error, hit)], [min(error, 1 - hit)]],
+                fmt="o",
+                color=GOOD,
+                ms=5,
+                capsize=3,
+            )
+    axes.axvline(floor, color=BAD, lw=1)
+    axes.text(floor, 0.03, " floor", color=BAD, fontsize=8)
+    axes.set_ylabel("share that is right")
+    axes.set_ylim(0, 1.04)
+    below.hist(probability, bins=np.linspace(0.2, 1.0, 41), color=GOOD)
+    below.set_yscale("log")
+    below.set_ylabel("spectra")
+    below.set_xlabel("calibrated probability of the most likely class")
+    below.set_xlim(0.2, 1.01)
+    return _png(figure)
+
+
+def distances(groups: Mapping[str, NDArray[np.float64]], limits: Mapping[str, float]) -> bytes:
+    """Gate distances of known spectra and of other things, with the limits of the presets."""
+    figure, axes = _figure(8.2, 4.4)
+    edges = np.geomspace(1.0, max(float(d.max()) for d in groups.values()) * 1.05, 70).tolist()
+    for (name, values), colour in zip(groups.items(), COLOURS, strict=False):
+        weights = np.full(len(values), 100.0 / len(values))
+        axes.hist(
+            np.maximum(values, 1.0),
+            bins=edges,
+            weights=weights,
+            histtype="stepfilled",
+            alpha=0.35,
+            color=colour,
+            label=name,
+        )
+        axes.hist(np.maximum(values, 1.0), bins=edges, weights=weights, histtype="step", color=colour, lw=1)
+    top = axes.get_ylim()[1]
+    for number, (preset, limit) in enumerate(sorted(limits.items(), key=lambda item: item[1])):
+        axes.axvline(limit, color=INK, lw=1, ls=":")
+        axes.text(limit, top * (0.98 - 0.07 * number), f" {preset} {limit:.1f}", fontsize=8, color=INK, va="top")
+    axes.set_xscale("log")
+    axes.set_xlabel("distance to the nearest class in the discriminant space")
+    axes.set_ylabel("share of spectra, %")
+    axes.legend(fontsize=8, frameon=False, loc="upper right")
+    return _png(figure)
+
+
+def training(losses: Sequence[Sequence[float]]) -> bytes:
+    """Training loss of each member by epoch."""
+    figure, axes = _figure(7.2, 3.4)
+    for number, (line, colour) in enumerate(zip(losses, COLOURS * 6, strict=False)):
+        axes.plot(np.arange(1, len(line) + 1), line, color=colour, lw=1.2, label=f"member {number + 1}")
+    axes.set_yscale("log")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("cross-entropy on augmented spectra")
+    axes.legend(fontsize=8, frameon=False)
+    return _png(figure)
+
+
+def class_means(axis_nm: NDArray[np.float64], means: NDArray[np.float64], labels: Sequence[str]) -> bytes:
+    """Mean spectrum of each class, set apart by one shift a class."""
+    figure, axes = _figure(7.6, 5.2)
+    step = 0.12
+    colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, len(labels)))
+    for number, (mean, label) in enumerate(zip(means, labels, strict=True)):
+        shifted = mean - mean.mean() + number * step
+        axes.plot(axis_nm, shifted, color=colours[number], lw=1.2)
+        axes.text(axis_nm[-1] + 6, shifted[-1], label, fontsize=8, color=colours[number], va="center")
+    axes.set_xlim(axis_nm[0], axis_nm[-1] + 95)
+    axes.set_xlabel("wavelength, nm")
+    axes.set_ylabel("absorbance, each class shifted")
+    return _png(figure)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    _tidy(axes)
+    return figure, axes
+
+
+def _tidy(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8, colors=INK)
+
+
+def _png(figure: Figure) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", dpi=DPI, metadata={"Software": None})
+    return out.getvalue()
