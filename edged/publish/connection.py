@@ -353,6 +353,8 @@ class Connection:
     ) -> None:
         token, _ = self._waiting.pop(mid, (None, 0.0))
         if token is None:
+            if reason.is_failure:
+                log.warning("the broker refuses a message reason=%s", reason)
             return
         if reason.is_failure:
             self._refused.append((token, str(reason)))
@@ -386,7 +388,8 @@ def _text(path: object) -> str | None:
 
 
 def _said(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
+    what = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {what}" if error.filename else what
 
 
 def _named(status: MQTTErrorCode) -> str:
