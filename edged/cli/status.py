@@ -37,9 +37,9 @@ def screen(document: dict[str, Any]) -> list[str]:
     """Return the lines of the screen."""
     journal, bundle = document["journal"], document["bundle"]
     model = f"{bundle['name']} {bundle['version']}" if bundle["name"] else bundle["problem"]
+    where, up, pid = f"{document['site']}/{document['device']}", duration(document["uptime_s"]), document["pid"]
     lines = [
-        f"{document['site']}/{document['device']}: {document['state']}, up {duration(document['uptime_s'])}, "
-        f"edged {document['version']}, pid {document['pid']}",
+        f"{where}: {document['state']}, up {up}, edged {document['version']}, pid {pid}",
         f"  model    {model}",
         f"  broker   {_broker(document['broker'])}, {journal['to_send']} records to send",
         f"  journal  {journal['records']} records in {journal['path']}{_free(journal['free_bytes'])}",
@@ -67,10 +67,9 @@ def duration(seconds: float) -> str:
 def _station(station: dict[str, Any]) -> list[str]:
     instrument = station["instrument"]
     who = f"{instrument['model']} {instrument['serial_number']}" if instrument else station["kind"]
-    lines = [
-        f"  {station['name']}: {station['state']} for {duration(station['for_s'])}, {who} on {station['port']}, "
-        f"{station['procedure']} by {station['trigger']}"
-    ]
+    since = f"{station['state']} for {duration(station['for_s'])}"
+    how = f"{station['procedure']} by {station['trigger']}"
+    lines = [f"  {station['name']}: {since}, {who} on {station['port']}, {how}"]
     if station["message"]:
         lines.append(f"      {station['message']}" + (f" ({station['hint']})" if station["hint"] else ""))
     if station["reference"]:

@@ -1,0 +1,207 @@
+"""`edged demo`: simulated handhelds, a broker and the daemon, played through so that each verdict can be watched."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edged.cli.audience import Audience
+from edged.cli.stage import (
+    BrokerChild,
+    BrokerKind,
+    Child,
+    DemoFailed,
+    Handheld,
+    journal_file,
+    start_broker,
+    start_daemon,
+    until_stations_ready,
+)
+
+STATIONS = (("left", "6100023"), ("right", "6100041"))
+VERDICT_WITHIN_S = 30.0
+
+
+@click.command(epilog="Example: edged demo --count 24")
+@click.option("--count", type=click.IntRange(1, 100_000), help="So many measurements; unset goes on until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help='Print one line {"truth": LABEL, "record": {...}} a measurement.')
+@click.option("--no-web", is_flag=True, help="Do not serve the page.")
+@click.option("--port", type=click.IntRange(1, 65_535), help="Port of the broker; unset takes a free one.")
+@click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Order and chance.")
+@click.option("--broker", type=click.Choice(["auto", "mosquitto", "embedded"]), default="auto", show_default=True)
+@click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep journal and logs in this folder.")
+def demo(
+    count: int | None,
+    port: int | None,
+    seed: int,
+    broker: BrokerKind,
+    keep: Path | None,
+    *,
+    as_json: bool,
+    no_web: bool,
+) -> None:
+    """Show the whole path without hardware: two simulated handhelds measure real pharmaceutical powders.
+
+    Exit status: 0 when every record that the broker delivered is in the journal and the other way round, 1 when not or
+    when a part failed.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    folder = _folder(keep)
+    play = _Play(folder=folder, as_json=as_json, count=count, rng=random.Random(seed))  # noqa: S311 - a shuffled shelf
+    try:
+        try:
+            with contextlib.ExitStack() as stack:
+                _perform(play, stack, kind=broker, port=port, seed=seed)
+        except KeyboardInterrupt:
+            play.note("stopped")
+        agrees = _compare(play)
+    except DemoFailed as error:
+        play.note(f"edged demo: {error.message}" + (f"\n{error.hint}" if error.hint else ""))
+        agrees = False
+    finally:
+        if keep is None:
+            shutil.rmtree(folder, ignore_errors=True)
+    if keep is not None:
+        play.note(f"kept: edged journal list --journal {journal_file(folder)}")
+    raise SystemExit(0 if agrees else 1)
+
+
+@dataclass(slots=True)
+class _Play:
+    """What happens on the stage, and what has been seen so far."""
+
+    folder: Path
+    as_json: bool
+    count: int | None
+    rng: random.Random
+    audience: Audience | None = None
+    measured: int = 0
+    right: int = 0
+    order: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        """Say something that is no data."""
+        click.echo(text, err=self.as_json)
+
+
+def _perform(play: _Play, stack: contextlib.ExitStack, *, kind: BrokerKind, port: int | None, seed: int) -> None:
+    folder = play.folder
+    broker = start_broker(kind, port, folder)
+    stack.callback(broker.child.end)
+    play.audience = stack.enter_context(Audience(broker.port, mqtt5=broker.mqtt5))
+    handhelds = []
+    for number, (name, serial_number) in enumerate(STATIONS):
+        handheld = Handheld.start(name, serial_number, folder, seed=seed * len(STATIONS) + number)
+        stack.callback(handheld.end)
+        handhelds.append(handheld)
+    for handheld in handhelds:
+        handheld.until_ready()
+    daemon = start_daemon(folder, handhelds, broker)
+    stack.callback(daemon.end)
+    until_stations_ready(folder, daemon)
+    _introduce(play, broker, handhelds)
+    for handheld in handhelds:
+        handheld.put("white")
+        _measured(play.audience, "reference", handheld, daemon)
+    for handheld, product in zip(itertools.cycle(handhelds), _products(play.rng), strict=False):
+        if play.count is not None and play.measured >= play.count:
+            break
+        handheld.put(product)
+        began_s = time.monotonic()
+        record = _measured(play.audience, "measure", handheld, daemon)
+        _show(play, handheld, record, took_s=time.monotonic() - began_s)
+
+
+def _introduce(play: _Play, broker: BrokerChild, handhelds: list[Handheld]) -> None:
+    play.note(f"broker: {broker.title} on port {broker.port}; watch with:")
+    play.note(f"    mosquitto_sub -p {broker.port} -t 'edged/v1/demo/edge/#' -v")
+    for handheld in handhelds:
+        play.note(f"instrument {handheld.serial_number} (simulated) at station {handheld.name}, white reference first")
+    if not play.as_json:
+        play.note(click.style(f"{'#':>4}  {'station':8} {'truth':28} {'verdict':28} {'p':>6} {'ms':>6}", bold=True))
+
+
+def _measured(audience: Audience, verb: str, handheld: Handheld, daemon: Child) -> dict[str, Any]:
+    """Command one measurement over MQTT and return the record that the broker delivers."""
+    reply = audience.command(verb, handheld.name, within_s=VERDICT_WITHIN_S)
+    if reply is None:
+        daemon.require_alive()
+        raise DemoFailed(f"no answer to cmd/{verb} for {handheld.name}", hint=f"{daemon.log} says more")
+    if not reply["ok"]:
+        error = reply["error"]
+        raise DemoFailed(f"{handheld.name}: {error['message']}", hint=error["hint"])
+    record = audience.record(reply["result"]["record"]["id"], within_s=VERDICT_WITHIN_S)
+    if record is None:
+        raise DemoFailed(f"the record of {handheld.name} did not reach the broker", hint=f"{daemon.log} says more")
+    return record
+
+
+def _show(play: _Play, handheld: Handheld, record: dict[str, Any], *, took_s: float) -> None:
+    truth = handheld.truth(record["reading"]["scan_index"])
+    verdict = record["verdict"]
+    play.measured += 1
+    right = verdict["label"] == truth
+    play.right += right
+    if play.as_json:
+        click.echo(json.dumps({"truth": truth, "record": record}))
+        sys.stdout.flush()
+        return
+    said = verdict["label"] or verdict["outcome"].replace("_", " ")
+    sure = f"{verdict['probability']:.3f}" if verdict["probability"] is not None else ""
+    row = f"{play.measured:>4}  {handheld.name:8} {truth:28} {said:28} {sure:>6} {took_s * 1e3:>6.0f}"
+    click.echo(click.style(row, fg=None if right else "yellow"))
+
+
+def _products(rng: random.Random) -> Iterator[str]:
+    """The shelf again and again, each time in another order, so that any count is balanced."""
+    from firmware_sim.sample import Twin
+
+    labels = list(Twin.load().labels)
+    while True:
+        rng.shuffle(labels)
+        yield from labels
+
+
+def _compare(play: _Play) -> bool:
+    """Hold what the broker delivered against the journal, now that the daemon has stopped."""
+    if play.audience is None or not journal_file(play.folder).exists():
+        return False
+    from edged.store.journal import Journal
+
+    with Journal.open(journal_file(play.folder), read_only=True) as journal:
+        stored = {record.id for record in journal.records()}
+        verification = journal.verify()
+    delivered = Counter(play.audience.record_ids())
+    repeated = sum(n - 1 for n in delivered.values())
+    intact = verification.intact
+    agrees = set(delivered) == stored and intact
+    if play.measured:
+        play.note(f"{play.right} of {play.measured} named rightly")
+    play.note(
+        f"journal: {len(stored)} records, chain {'intact' if intact else 'BROKEN'}; broker delivered "
+        f"{'the same' if set(delivered) == stored else 'OTHER'} {len(delivered)} ids, {repeated} of them twice"
+    )
+    return agrees
+
+
+def _folder(keep: Path | None) -> Path:
+    if keep is None:
+        return Path(tempfile.mkdtemp(prefix="edged-demo-"))
+    keep.mkdir(parents=True, exist_ok=True)
+    if any(keep.iterdir()):
+        raise click.UsageError(f"--keep {keep}: not empty")
+    return keep.resolve()
