@@ -1,0 +1,1 @@
+"""The firmware of the simulated instruments, one file a device family."""

@@ -1,0 +1,1 @@
+"""The commands of `edged-sim`, one file each."""
