@@ -6,6 +6,7 @@ One `Drain` serves one connection and lives on the loop; the outbox is reached t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 FETCH = 500  # records read from the outbox at once
 HEAD_EVERY_S = 1.0  # the head of the chain is told when all is sent, but no more often than this
+LAST_MARK_WITHIN_S = 0.5  # a hanging disk must not hold up the end of a connection
 PACKET_MARGIN_BYTES = 1024  # topic, properties and header beside the payload
 
 
@@ -178,21 +180,23 @@ class Drain:
             while True:
                 await self._arrived.wait()
                 self._arrived.clear()
-                await self._mark()
-        finally:
-            await self._mark()
+                await self._mark(self._ask)
+        finally:  # one try: what stays unmarked is sent once more, which subscribers are told to expect
+            with contextlib.suppress(StoreError, TimeoutError):
+                async with asyncio.timeout(LAST_MARK_WITHIN_S):
+                    await self._mark(self._store)
 
-    async def _mark(self) -> None:
+    async def _mark(self, ask: StoreCaller) -> None:
         while self._acked:
             batch = tuple(self._acked)
-            await self._ask(partial(_mark_sent, seqs=batch))
+            await ask(partial(_mark_sent, seqs=batch))
             del self._acked[: len(batch)]
             self.sent += len(batch)
         if not self._waiting and not self._settled.is_set():
             self._settled.set()
             self._fresh.set()
 
-    async def _ask(self, work: Callable[[Journal], T]) -> T:
+    async def _ask(self, work: Callable[[Journal], T], /) -> T:
         """Ask the store until it can answer."""
         failures = 0
         while True:

@@ -51,7 +51,7 @@ class Rig:
         }
         self.publisher = Publisher(
             MqttSettings(**{**defaults, **settings}),
-            store=self.store,
+            store=lambda work: self.store(work),  # looked up at each call: a test may put another in its place
             on_command=self._carry_out,
             describe=lambda: Description(version="0", stations=(STATION,)),
             health=lambda: Health(state="well", uptime_s=1.0),

@@ -14,6 +14,7 @@ from amqtt.broker import Broker as PythonBroker
 
 from edged.publish.payloads import Alert
 from edged.publish.settings import TlsSettings
+from edged.store.errors import StoreFull
 from edged.store.journal import Journal
 from tests.broker import Broker, free_port
 from tests.publish.conftest import Rig
@@ -171,6 +172,27 @@ def test_a_hung_broker_does_not_delay_the_stop(broker: Broker, make_rig: MakeRig
         return asyncio.get_running_loop().time() - began
 
     assert asyncio.run(scene()) < 2.5
+
+
+def test_a_journal_that_fails_does_not_delay_the_stop(broker: Broker, make_rig: MakeRig) -> None:
+    rig = make_rig(broker.port, stop_within_s=1.0)
+    healthy = rig.store
+
+    async def broken(work: Callable[[Journal], object]) -> object:
+        raise StoreFull("no room left")
+
+    async def scene() -> float:
+        async with rig.running() as publisher:
+            await rig.until(lambda: publisher.state.connected)
+            rig.store = broken  # type: ignore[method-assign,assignment]
+            publisher.notify()
+            for _ in range(100):
+                await asyncio.sleep(0)
+            began = asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() - began
+
+    assert asyncio.run(scene()) < 2.0
+    rig.store = healthy  # type: ignore[method-assign]
 
 
 def test_no_broker_at_all_is_no_reason_to_fail_or_to_linger(make_rig: MakeRig) -> None:
