@@ -81,7 +81,7 @@ def instrument(board: Machine) -> str:
             "--property=User=edged",
             "--property=RuntimeDirectory=edged-sim",
         ),
-        *("/opt/edged/bin/edged-sim", "nirscan", "--pty", PORT, "--seed", "7"),
+        *("/opt/edged/bin/edged-sim", "nirscan", "--pty", PORT, "--sample", "100AC", "--seed", "7"),
     )
     eventually(lambda: board.try_run("test", "-e", PORT).returncode == 0, 30, "the simulator's port")
     return PORT
@@ -164,7 +164,7 @@ def test_it_measures_over_the_serial_port_and_the_broker_gets_the_record(service
         published = [json.loads(line) for line in subscriber.communicate(timeout=70)[0].splitlines()]
 
     assert [message["id"] for message in published][1:] == [record["id"]]
-    assert record["verdict"]["outcome"] == "identified"
+    assert (record["verdict"]["outcome"], record["verdict"]["label"]) == ("identified", "100AC")
     kept = json.loads(service.run("sudo", "-u", "edged", "edged", "journal", "show", record["id"], "--json"))
     assert kept["hash"] == record["hash"]
 
