@@ -274,6 +274,7 @@ path = {json.dumps(str(folder / "state"))}
 [mqtt]
 host = "127.0.0.1"
 port = {broker.port}
+protocol = "{"auto" if broker.mqtt5 else "3.1.1"}"
 
 [control]
 path = {json.dumps(str(control_socket(folder)))}

@@ -71,7 +71,7 @@ class ModelThread:
     async def load(self, path: Path | None, storage: Path) -> None:
         """Load the bundle at `path`, or the first usable of the slots. A failure is kept in `problem`, not raised."""
         try:
-            self.analyzer = await self.worker.call(lambda: _analyzer(path, storage), within_s=INFER_WITHIN_S)
+            self.analyzer = await self.worker.call(lambda: load_analyzer(path, storage), within_s=INFER_WITHIN_S)
             self.problem = ""
         except (BundleError, InferError) as error:
             self.problem = str(error)
@@ -87,7 +87,7 @@ class ModelThread:
         return await self.worker.stop(STOP_WITHIN_S)
 
 
-def _analyzer(path: Path | None, storage: Path) -> Analyzer:
+def load_analyzer(path: Path | None, storage: Path) -> Analyzer:
     """Return the first bundle that loads and proves itself here. Raises the last one's BundleError or InferError."""
     if path is not None:
         return Analyzer(read_bundle(path))
