@@ -1,0 +1,90 @@
+"""The committed twin: refits to the same numbers, and what it draws is named right by a stranger."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from firmware_sim.sample import Twin
+from firmware_sim.twin_fit import fit_powders, save
+from tests.firmware_sim.raw_client import TWIN, client, counts, memory
+
+LABELS = [
+    "1090ACAA",
+    "1090ACLA",
+    "1090AALA",
+    "5050ACAA",
+    "5050ACLA",
+    "5050AALA",
+    "9010ACAA",
+    "9010ACLA",
+    "9010AALA",
+    "100AC",
+    "100AA",
+    "100LA",
+]
+DRAWS = 60
+
+
+@pytest.fixture(scope="module")
+def real(data_dir: Path) -> tuple[np.ndarray, np.ndarray]:
+    folder = data_dir / "nir_pharma_powders_notredame"
+    with (folder / "RawNIRData.csv").open(encoding="utf-8-sig") as file:
+        spectra = np.array([row[1:] for row in list(csv.reader(file))[1:]], float).T
+    with (folder / "ClassRef.csv").open(encoding="utf-8-sig") as file:
+        labels = np.array([row[0] for row in list(csv.reader(file))[1:]])
+    return spectra, labels
+
+
+def drawn() -> tuple[np.ndarray, np.ndarray]:
+    spectra = [
+        TWIN.draw(label, np.random.default_rng([1, turn])).absorbance for label in TWIN.labels for turn in range(DRAWS)
+    ]
+    return np.array(spectra), np.repeat(TWIN.labels, DRAWS)
+
+
+def test_the_twin_has_the_twelve_formulations_and_is_small(repository: Path) -> None:
+    assert sorted(TWIN.labels) == sorted(LABELS)
+    assert (repository / "firmware_sim" / "twins" / "powders12.npz").stat().st_size < 200_000
+
+
+def test_refitting_the_real_powders_gives_the_committed_twin(data_dir: Path, tmp_path: Path) -> None:
+    save(fit_powders(data_dir / "nir_pharma_powders_notredame"), tmp_path / "again.npz")
+
+    again = Twin.load(tmp_path / "again.npz")
+
+    assert again.labels == TWIN.labels
+    for name in ("wavelength_nm", "means", "components", "score_sds"):
+        np.testing.assert_allclose(getattr(again, name), getattr(TWIN, name), atol=2e-5, err_msg=name)
+
+
+def test_noise_free_draws_are_named_right_by_a_classifier_of_the_real_powders(real) -> None:
+    judge = LinearDiscriminantAnalysis().fit(*real)
+    spectra, labels = drawn()
+
+    assert (judge.predict(spectra) == labels).mean() >= 0.97
+
+
+def test_whole_scans_are_named_right_by_a_classifier_of_the_real_powders(real) -> None:
+    spectra, labels = real
+    judge = LinearDiscriminantAnalysis(solver="eigen", shrinkage=1e-4).fit(spectra, labels)
+    line = memory(LABELS)
+    white = counts(client(line).scan())
+
+    scans = [np.log10(white / counts(client(line).scan())) for _ in range(20 * len(LABELS))]
+
+    named = judge.predict(np.array(scans))
+    assert (named == np.array(LABELS * 20)).mean() >= 0.97
+
+
+def test_draws_stay_within_two_deviations_and_spread_like_the_real_ones(real) -> None:
+    spectra, labels = drawn()
+    for index, label in enumerate(TWIN.labels):
+        scores = (spectra[labels == label] - TWIN.means[index]) @ TWIN.components[index].T / TWIN.score_sds[index]
+        assert np.abs(scores).max() < 2.001
+        true = real[0][real[1] == label]
+        assert 0.5 < spectra[labels == label].std(axis=0).mean() / true.std(axis=0).mean() < 1.2
