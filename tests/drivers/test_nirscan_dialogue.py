@@ -11,8 +11,8 @@ import pytest
 
 from drivers.contract import Conversation, Environment, RawScan, ScanSettings
 from drivers.devices._nirscan_settings import estimated_ms
-from drivers.devices.nirscan import DEVICE
-from drivers.errors import BadSettings, DeviceRefused, NoAnswer, Reopen
+from drivers.devices.nirscan import DEVICE, Talk, fetch_scan
+from drivers.errors import BadSettings, DeviceRefused, NoAnswer, Reopen, WireError
 from drivers.links.replay import ReplayLink
 from drivers.session import Session
 from tests.drivers.nirscan_bytes import uart_reply, uart_request
@@ -199,3 +199,20 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_sent(verb: str, 
 @pytest.mark.parametrize(("repeats", "expected_ms"), [(6, 2691), (3, 2041)])
 def test_the_time_of_a_scan_is_estimated_as_the_firmware_does(repeats: int, expected_ms: int):
     assert estimated_ms(ScanSettings(points=228, repeats=repeats)) == expected_ms
+
+
+@pytest.mark.parametrize(
+    ("size", "piece", "message"),
+    [(0xFFFFFFFF, None, "4294967295 bytes, limit 8192"), (3822, b"", "0 bytes after 0"), (10, b"x" * 11, "11 bytes")],
+)
+def test_a_transfer_that_is_too_long_or_never_ends_is_given_up(size: int, piece: bytes | None, message: str):
+    def transfer(sequence: int) -> list[tuple[str, bytes]]:
+        asked = uart_request(0x002D, bytes(4), sequence=sequence)
+        pieces = [(">", asked), ("<", uart_reply(0x002D, size.to_bytes(4, "little"), sequence=sequence))]
+        if piece is not None:
+            pieces.append((">", uart_request(0x002E, sequence=sequence + 1)))
+            pieces.append(("<", uart_reply(0x002E, piece, sequence=sequence + 1)))
+        return pieces
+
+    with ReplayLink(transfer(1)) as link, pytest.raises(WireError, match=message):
+        Session(link, clock=link.clock).perform(fetch_scan(Talk(wire=DEVICE.wire)))

@@ -79,7 +79,12 @@ def test_silence_returns_nothing_after_the_time_allowed(terminal: Terminal):
 def test_an_interrupt_wakes_a_read_at_once(terminal: Terminal):
     link = SerialLink.open(terminal.path)
     woken = threading.Event()
-    reader = threading.Thread(target=lambda: (link.read(1, 60.0), woken.set()))
+
+    def read() -> None:
+        link.read(1, 60.0)
+        woken.set()
+
+    reader = threading.Thread(target=read)
     reader.start()
     started_s = time.monotonic()
     link.interrupt()
@@ -203,6 +208,8 @@ def test_a_busy_port_names_the_program_that_holds_it(terminal: Terminal):
         [sys.executable, "-c", HOLD, terminal.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
         with pytest.raises(LinkDenied) as caught:
             SerialLink.open(terminal.path)
