@@ -13,20 +13,8 @@ from firmware_sim.sample import Twin
 from firmware_sim.twin_fit import fit_powders, save
 from tests.firmware_sim.raw_client import TWIN, client, counts, memory
 
-LABELS = [
-    "1090ACAA",
-    "1090ACLA",
-    "1090AALA",
-    "5050ACAA",
-    "5050ACLA",
-    "5050AALA",
-    "9010ACAA",
-    "9010ACLA",
-    "9010AALA",
-    "100AC",
-    "100AA",
-    "100LA",
-]
+MIXTURES = ("ACAA", "ACLA", "AALA")
+LABELS = [share + pair for share in ("1090", "5050", "9010") for pair in MIXTURES] + ["100AC", "100AA", "100LA"]
 DRAWS = 60
 
 
