@@ -165,7 +165,7 @@ def test_a_write_that_fails_half_way_leaves_the_old_pointers(
     def disk_full(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", disk_full)
+    monkeypatch.setattr("os.fsync", disk_full)
     with pytest.raises(StoreUnusable, match="no space left"):
         slots.activate("tiny-1.1.0")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -118,7 +119,7 @@ def test_bytes_of_a_former_session_come_first(kind: str):
 @pytest.mark.parametrize(
     "faults", [{"loss": 0.0005}, {"loss": 0.01}, {"corruption": 0.0005}, {"corruption": 0.01}], ids=str
 )
-def test_lost_and_noisy_bytes_never_make_a_wrong_scan(kind: str, faults: dict[str, float], seed: int):
+def test_lost_and_noisy_bytes_never_make_a_wrong_scan(kind: str, faults: dict[str, Any], seed: int):
     scans, error = bad_day(kind, Faults(**faults, both_ways=True, seed=seed))
 
     assert len(scans) == 1 or error is not None

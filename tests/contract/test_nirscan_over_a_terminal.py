@@ -34,6 +34,7 @@ def simulator(port: Path, *options: str, repository: Path) -> Iterator[subproces
     process = subprocess.Popen(command, cwd=repository, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     with process:
         try:
+            assert process.stdout is not None
             assert json.loads(process.stdout.readline())["event"] == "ready"
             yield process
         finally:

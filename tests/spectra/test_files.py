@@ -51,7 +51,7 @@ def assert_a_and_b(rows: list[Row], titles: list[str], unit: str = "nm") -> None
     assert (first.axis_unit, first.quantity, first.saturated) == (unit, "absorbance", None)
 
 
-WIDE = {
+WIDE: dict[str, tuple[list[list[Any]], list[str]]] = {
     "axis alone": ([AXIS, A, B], ["", ""]),
     "unit in the corner": ([["nm", *AXIS], ["a", *A], ["b", *B]], ["a", "b"]),
     "empty corner": ([["", *AXIS], ["a", *A], ["b", *B]], ["a", "b"]),
