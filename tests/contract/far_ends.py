@@ -29,7 +29,7 @@ class Slopes:
         pass
 
 
-def nirscan(plan: str) -> Firmware:
+def nirscan(plan: str) -> NirscanNano:
     return NirscanNano(Tray(Slopes()), seed=1, faults=FaultPlan.parse(plan, seed=1))
 
 

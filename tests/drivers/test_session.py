@@ -177,7 +177,7 @@ def slow_steps() -> dict[str, Conversation[None]]:
     def drain() -> Conversation[None]:
         yield Drain(quiet_s=60.0, within_s=60.0)
 
-    def refused() -> Conversation[bytes]:
+    def refused() -> Conversation[None]:
         raise DeviceRefused("no")
         yield Wait(seconds=0)
 
