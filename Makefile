@@ -24,12 +24,11 @@ demo:
 
 test:
 	.ci/set-up test
-	started=$$SECONDS
-	.venv/bin/ruff check
-	.venv/bin/ruff format --check
-	.venv/bin/mypy
+	started=$$SECONDS failed=0
 	rm -rf build/tests
-	failed=0
+	.venv/bin/ruff check || failed=1
+	.venv/bin/ruff format --check || failed=1
+	.venv/bin/mypy || failed=1
 	$(PYTEST) -n 2 -m "not deep and not bench" --junitxml=build/tests/fast.xml || failed=1
 	$(PYTEST) -m deep --junitxml=build/tests/deep.xml || failed=1
 	.venv/bin/python tests/tally.py $$((SECONDS - started)) build/tests/fast.xml build/tests/deep.xml
