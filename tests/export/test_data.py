@@ -1,0 +1,214 @@
+"""The spectra, their titles, the split, and the augmentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from export.data.augment import Augmentation, Session, augment, refill, resample, session
+from export.data.powders import Spectra, load_capsules, load_compounds, load_powders, load_ternaries, title
+from export.data.split import block_split
+from export.errors import DataUnusable
+
+STILL = Augmentation(
+    shift_nm=0, stretch_nm=0, gain_au=0, offset_au=0, slope_au=0, path=0, noise_au=0, blend=0, refill=0
+)
+AXIS = np.linspace(900.0, 1700.0, 201)
+GRID = np.linspace(910.0, 1690.0, 120)
+
+
+def made_up(classes: int = 3, scans: int = 25) -> Spectra:
+    labels = tuple(f"class {c}" for c in range(classes) for _ in range(scans))
+    values = np.random.default_rng(1).normal(1.2, 0.1, size=(len(labels), len(AXIS)))
+    return Spectra(
+        axis_nm=AXIS.copy(), values=values, labels=labels, scan=np.tile(np.arange(scans), classes), digests={}
+    )
+
+
+def band(at_nm: float) -> np.ndarray:
+    return 1.0 + 0.5 * np.exp(-((AXIS - at_nm) ** 2) / (2 * 20.0**2))[None]
+
+
+def test_the_powders_are_twelve_classes_of_a_hundred_scans(data_dir: Path) -> None:
+    spectra = load_powders(data_dir)
+
+    assert spectra.values.shape == (1200, 228)
+    assert len(spectra.classes) == 12
+    assert np.bincount(spectra.targets).tolist() == [100] * 12
+    assert 0.5 < spectra.values.min() < spectra.values.max() < 3.0
+    assert spectra.scan[spectra.targets == 7].tolist() == list(range(100))
+
+
+def test_the_spectra_of_other_things_are_read_whole(data_dir: Path) -> None:
+    assert load_capsules(data_dir).values.shape == (1031, 228)
+    assert load_ternaries(data_dir).values.shape == (400, 228)
+    assert len(load_ternaries(data_dir).classes) == 4
+    exported, counts = load_compounds(data_dir, ratio=True), load_compounds(data_dir, ratio=False)
+    assert exported.values.shape == counts.values.shape == (100, 228)
+    assert len(exported.classes) == 20
+    assert counts.values.max() < -2
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ("1090ACAA", "Acetaminophen 10 %, ascorbic acid 90 %"),
+        ("5050AALA", "Ascorbic acid 50 %, lactose 50 %"),
+        ("9010ACLA", "Acetaminophen 90 %, lactose 10 %"),
+        ("100LA", "Lactose"),
+    ],
+)
+def test_a_label_has_a_readable_title(label: str, words: str) -> None:
+    assert title(label) == words
+
+
+def test_the_shares_in_a_label_are_in_the_order_of_its_compounds(data_dir: Path) -> None:
+    """10 % by weight of acetaminophen (151.16 g/mol) in ascorbic acid (176.12 g/mol) is 11.5 % by amount."""
+    rows = (data_dir / "nir_pharma_powders_notredame" / "SampleInfo.csv").read_text(encoding="utf-8-sig").splitlines()
+    stated = {row.split(",")[1]: float(row.split(",")[2]) for row in rows[1:] if row}
+
+    computed = (0.10 / 151.16) / (0.10 / 151.16 + 0.90 / 176.12)
+
+    assert stated["1090ACAA"] == pytest.approx(computed, abs=5e-4)
+    assert title("1090ACAA").startswith("Acetaminophen 10 %")
+
+
+def test_an_unknown_label_is_refused() -> None:
+    with pytest.raises(DataUnusable, match="1090XXYY"):
+        title("1090XXYY")
+
+
+def test_absent_data_says_how_to_name_them(tmp_path: Path) -> None:
+    with pytest.raises(DataUnusable, match="EDGED_DATA"):
+        load_powders(tmp_path)
+
+
+def test_no_block_is_on_both_sides_of_a_split() -> None:
+    spectra = made_up()
+
+    split = block_split(spectra, block_scans=5, test_block=2)
+
+    key = [(label, block) for label, block in zip(spectra.labels, split.group.tolist(), strict=True)]
+    held_out = {key[row] for row in split.test}
+    assert held_out == {(label, 2) for label in spectra.classes}
+    assert not held_out & {key[row] for row in split.development}
+    for fold in split.folds:
+        train, held = {key[row] for row in fold.train}, {key[row] for row in fold.held}
+        assert not train & held
+        assert not (train | held) & held_out
+        assert train | held == {key[row] for row in split.development}
+
+
+def test_the_folds_hold_out_each_development_spectrum_once() -> None:
+    split = block_split(made_up(), block_scans=5, test_block=4)
+
+    held = np.concatenate([fold.held for fold in split.folds])
+
+    assert sorted(held.tolist()) == split.development.tolist()
+    assert sorted([*split.development.tolist(), *split.test.tolist()]) == list(range(75))
+
+
+def test_blocks_are_contiguous_scans() -> None:
+    spectra = made_up()
+
+    split = block_split(spectra, block_scans=5, test_block=1)
+
+    for label in spectra.classes:
+        rows = [row for row in split.test if spectra.labels[row] == label]
+        assert spectra.scan[rows].tolist() == [5, 6, 7, 8, 9]
+
+
+def test_a_test_block_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(ValueError, match="test block 5"):
+        block_split(made_up(), block_scans=5, test_block=5)
+
+
+def test_augmentation_of_no_strength_only_resamples() -> None:
+    spectra = made_up()
+    strong = STILL.model_copy(update={"shift_nm": 1.0, "offset_au": 1.0, "noise_au": 0.01})
+
+    still = augment(spectra.values, AXIS, GRID, strong, np.random.default_rng(0), strength=0.0)
+
+    expected = np.array([np.interp(GRID, AXIS, row) for row in spectra.values])
+    assert np.abs(still - expected).max() < 1e-12
+
+
+def test_augmentation_is_seeded() -> None:
+    change = Augmentation(
+        shift_nm=1,
+        stretch_nm=1,
+        gain_au=0.01,
+        offset_au=0.1,
+        slope_au=0.1,
+        path=0.1,
+        noise_au=1e-3,
+        blend=0.5,
+        refill=0.5,
+    )
+    spectra = made_up()
+
+    def drawn(seed: int) -> np.ndarray:
+        rng = np.random.default_rng(seed)
+        return augment(refill(spectra.values, spectra.targets, change, rng), AXIS, GRID, change, rng)
+
+    assert np.array_equal(drawn(3), drawn(3))
+    assert not np.array_equal(drawn(3), drawn(4))
+
+
+def test_an_axis_shift_moves_a_band_by_as_many_nanometres() -> None:
+    change = STILL.model_copy(update={"shift_nm": 3.0})
+    rng, again = np.random.default_rng(8), np.random.default_rng(8)
+
+    out = augment(np.repeat(band(1300.0), 200, axis=0), AXIS, GRID, change, rng)
+
+    shifts = 3.0 * again.normal(size=200)
+    expected = np.array([np.interp(GRID + shift, AXIS, band(1300.0)[0]) for shift in shifts])
+    assert np.abs(out - expected).max() < 1e-12
+    assert 2.0 < shifts.std() < 4.0
+
+
+def test_offset_slope_and_path_leave_the_form_of_a_band() -> None:
+    change = STILL.model_copy(update={"offset_au": 0.2, "slope_au": 0.1, "path": 0.1})
+
+    out = augment(np.repeat(band(1300.0), 5, axis=0), AXIS, GRID, change, np.random.default_rng(2))
+
+    base = np.stack([np.interp(GRID, AXIS, band(1300.0)[0]), np.ones_like(GRID), np.linspace(-1, 1, len(GRID))])
+    for row in out:
+        weights = np.linalg.lstsq(base.T, row, rcond=None)[0]
+        assert np.abs(base.T @ weights - row).max() < 1e-9
+        assert 0.5 < weights[0] < 2.0
+
+
+def test_noise_grows_where_little_light_comes_back() -> None:
+    change = STILL.model_copy(update={"noise_au": 1e-3})
+    level = np.where(AXIS < 1300.0, 0.5, 2.0)[None].repeat(400, axis=0)
+
+    noise = augment(level, AXIS, GRID, change, np.random.default_rng(4)) - resample(level, AXIS, GRID)
+
+    assert noise[:, GRID > 1320].std() > 5 * noise[:, GRID < 1280].std()
+
+
+def test_refilling_stays_within_what_the_fillings_of_a_class_differ_by() -> None:
+    spectra = made_up()
+    change = STILL.model_copy(update={"refill": 0.5})
+
+    moved = refill(spectra.values, spectra.targets, change, np.random.default_rng(6)) - spectra.values
+
+    assert np.abs(moved).max() > 0
+    centres = np.stack([spectra.values[spectra.targets == c].mean(axis=0) for c in range(3)])
+    within = spectra.values - centres[spectra.targets]
+    basis = np.linalg.svd(within, full_matrices=False)[2][: 25 * 3 - 3]
+    assert np.abs(moved - moved @ basis.T @ basis).max() < 1e-9
+
+
+def test_a_simulated_session_is_one_change_for_all_spectra() -> None:
+    change = Session(shift_nm=1.75, gain=0.015, offset_au=0.06, slope_au=0.06, noise_au=0.0)
+    level = np.full((6, len(AXIS)), 1.3) + np.arange(6)[:, None] * 0.1
+
+    out = session(level, AXIS, GRID, change, np.random.default_rng(7))
+
+    added = out - resample(level, AXIS, GRID)
+    assert np.ptp(added, axis=0).max() < 1e-12
+    assert np.ptp(added[0]) > 1e-3

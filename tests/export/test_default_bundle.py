@@ -1,0 +1,146 @@
+"""The bundle that ships, measured again on the real spectra with the daemon's own code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edged.bundle.archive import Bundle, read_bundle
+from edged.infer.analyze import Analyzer
+from edged.infer.engine import Engine
+from edged.infer.verdict import Verdict
+from edged.spectra.spectrum import Spectrum
+from export.data.powders import Spectra, load_capsules, load_compounds, load_powders, title
+from export.data.split import block_split
+from export.recipe import load_recipe
+
+FOLDER = Path(__file__).resolve().parents[2] / "edged" / "bundle" / "default"
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    files = sorted(FOLDER.glob("powders12-*.edgebundle"))
+    assert len(files) == 1
+    return read_bundle(files[0])
+
+
+@pytest.fixture(scope="module")
+def analyzer(bundle: Bundle) -> Analyzer:
+    return Analyzer(bundle)
+
+
+@pytest.fixture(scope="module")
+def powders(data_dir: Path) -> Spectra:
+    return load_powders(data_dir)
+
+
+@pytest.fixture(scope="module")
+def held_out(powders: Spectra, bundle: Bundle) -> NDArray[np.int64]:
+    block = bundle.manifest.data_sheet["split"]["test_block"]
+    return block_split(powders, block_scans=20, test_block=block).test
+
+
+def verdicts(analyzer: Analyzer, spectra: Spectra, rows: NDArray[np.int64] | None = None) -> list[Verdict]:
+    chosen = range(len(spectra.labels)) if rows is None else rows
+    return [
+        analyzer.analyze(
+            Spectrum(
+                axis=spectra.axis_nm.copy(),
+                values=spectra.values[row].astype(np.float32),
+                axis_unit="nm",
+                quantity="absorbance",
+            )
+        ).verdict
+        for row in chosen
+    ]
+
+
+def test_the_bundle_is_what_the_recipe_in_the_tree_says(bundle: Bundle) -> None:
+    recipe = load_recipe("powders12")
+
+    assert bundle.manifest.data_sheet["recipe_sha256"] == recipe.digest()
+    assert bundle.manifest.data_sheet["quick"] is False
+    assert bundle.manifest.version == recipe.version
+    assert bundle.manifest.axis == recipe.axis
+
+
+def test_the_bundle_is_small_and_carries_licence_report_and_titles(bundle: Bundle) -> None:
+    assert bundle.size_bytes < 3_000_000
+    assert "Copyright (c) 2021 Olatunde" in bundle.license_text
+    assert bundle.report.startswith(b"<!doctype html>")
+    assert b"http" not in bundle.report.replace(b"www.apache.org", b"")
+    assert [info.title for info in bundle.manifest.classes] == [title(i.label) for i in bundle.manifest.classes]
+
+
+def test_the_held_out_spectra_are_those_of_the_data_sheet(
+    bundle: Bundle, powders: Spectra, held_out: NDArray[np.int64]
+) -> None:
+    import hashlib
+
+    digest = hashlib.sha256(np.ascontiguousarray(powders.values[held_out], dtype="<f8").tobytes()).hexdigest()
+
+    assert bundle.manifest.data_sheet["split"]["values_sha256"]["test"] == digest
+    assert set(powders.scan[held_out].tolist()) == set(range(80, 100))
+
+
+def test_no_golden_vector_is_a_held_out_spectrum(
+    bundle: Bundle, powders: Spectra, held_out: NDArray[np.int64]
+) -> None:
+    grid = np.linspace(bundle.manifest.axis.start, bundle.manifest.axis.stop, bundle.manifest.axis.points)
+    rows = np.array([np.interp(grid, powders.axis_nm, powders.values[row]) for row in held_out])
+
+    nearest = [np.abs(rows - golden).max(axis=1).min() for golden in bundle.golden["spectra"]]
+
+    assert min(nearest) > 1e-5
+
+
+def test_the_golden_vectors_hold_here_to_a_tenth_of_the_tolerance(bundle: Bundle) -> None:
+    assert Engine.load(bundle).prove(bundle) <= bundle.manifest.golden_tolerance / 10
+
+
+def test_held_out_powders_are_named_rightly_and_hardly_ever_refused(
+    analyzer: Analyzer, powders: Spectra, held_out: NDArray[np.int64]
+) -> None:
+    said = verdicts(analyzer, powders, held_out)
+    truth = [powders.labels[row] for row in held_out]
+
+    right = sum(v.label == t for v, t in zip(said, truth, strict=True))
+    refused = sum(v.label is None for v in said)
+
+    assert right / len(said) >= RIGHT
+    assert refused / len(said) <= 0.01
+
+
+def test_the_most_likely_class_of_held_out_powders_is_the_true_one(
+    bundle: Bundle, powders: Spectra, held_out: NDArray[np.int64]
+) -> None:
+    grid = np.linspace(bundle.manifest.axis.start, bundle.manifest.axis.stop, bundle.manifest.axis.points)
+    rows = np.array([np.interp(grid, powders.axis_nm, powders.values[row]) for row in held_out], dtype=np.float32)
+
+    best = Engine.load(bundle).run(rows).logits.argmax(axis=1)
+
+    accuracy = float((best == powders.targets[held_out]).mean())
+    assert accuracy >= ACCURACY
+    assert accuracy == pytest.approx(bundle.manifest.metrics["held_out_accuracy"], abs=1e-4)
+
+
+def test_spectra_of_other_things_are_refused(analyzer: Analyzer, data_dir: Path) -> None:
+    others = (
+        load_capsules(data_dir),
+        load_compounds(data_dir, ratio=True),
+        load_compounds(data_dir, ratio=False),
+    )
+
+    for spectra in others:
+        said = verdicts(analyzer, spectra)
+        refused = sum(v.outcome in ("not_in_scope", "inconclusive") for v in said)
+        assert refused / len(said) >= 0.99
+        assert all(v.candidates == () for v in said if v.outcome == "not_in_scope")
+
+
+def test_int8_and_float_agree_on_outcome_and_name(bundle: Bundle) -> None:
+    """Float torch weights do not travel in a bundle; the build measured it, and this states what it had to be."""
+    assert bundle.manifest.metrics["int8_and_float_same_outcome"] >= 0.995

@@ -1,0 +1,86 @@
+"""The recipe's words: all mistakes at once, each with its key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export.errors import RecipeError
+from export.recipe import RECIPES, load_recipe, parse_recipe
+
+TEXT = (RECIPES / "powders12.toml").read_text(encoding="utf-8")
+
+
+def test_the_shipped_recipe_is_valid() -> None:
+    recipe = load_recipe("powders12")
+
+    assert recipe.name == "powders12"
+    assert 901.6 < recipe.axis.start < recipe.axis.stop < 1700.7
+    assert [step.kind for step in recipe.steps] == ["savgol", "snv", "standardise"]
+
+
+def test_a_recipe_is_found_by_path_too(tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text(TEXT.replace('name = "powders12"', 'name = "own"'))
+
+    assert load_recipe(str(path)).name == "own"
+
+
+def test_all_mistakes_are_reported_at_once_with_their_keys() -> None:
+    broken = (
+        TEXT.replace("epochs = 120", "epoch = 120")
+        .replace("window = 21", "window = 20")
+        .replace('scheme = "weights"', 'scheme = "int4"')
+        .replace("test_block = 4", "test_block = -1")
+    )
+
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe(broken, where="broken.toml")
+
+    text = "\n".join(caught.value.problems)
+    assert "training.epoch: unknown key; did you mean epochs?" in text
+    assert "training.epochs: missing" in text
+    assert "20 is even; a window has a middle point" in text
+    assert "quantisation.scheme: 'int4'" in text
+    assert "data.test_block: -1" in text
+    assert len(caught.value.problems) == 5
+    assert caught.value.message.startswith("broken.toml: 5 problems")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('kind = "snv"', 'kind = "snw"', "snw"),
+        ("patch = 28 ", "patch = 27 ", "224 points are no whole number of patches of 27"),
+        ('default_preset = "balanced"', 'default_preset = "sharp"', "default_preset: 'sharp'"),
+        ("screen = 1.5, ", "", "must name the same presets"),
+        ("coverage = 0.98", "coverage = 98", "98"),
+        ("order = 2", "order = 0", "at least the derivative"),
+    ],
+)
+def test_a_mistake_is_named(old: str, new: str, said: str) -> None:
+    assert old in TEXT
+
+    with pytest.raises(RecipeError, match=said):
+        parse_recipe(TEXT.replace(old, new))
+
+
+def test_a_file_that_is_not_toml_says_where() -> None:
+    with pytest.raises(RecipeError, match="line 2"):
+        parse_recipe('name = "x"\nversion = = 1\n')
+
+
+def test_an_unknown_recipe_lists_the_known_ones() -> None:
+    with pytest.raises(RecipeError, match="powders12") as caught:
+        load_recipe("powders13")
+
+    assert "powders12" in caught.value.hint
+
+
+def test_the_digest_of_a_recipe_follows_its_meaning_only() -> None:
+    commented = parse_recipe("# a remark\n" + TEXT)
+    changed = parse_recipe(TEXT.replace("epochs = 120", "epochs = 121"))
+
+    assert commented.digest() == load_recipe("powders12").digest()
+    assert changed.digest() != commented.digest()
