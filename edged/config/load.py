@@ -63,11 +63,11 @@ def load(path: Path, *, environ: Mapping[str, str], flags: Sequence[str] = ()) -
     files = [path, *sorted(path.with_name(path.name + ".d").glob("*.toml"))]
     for file in files:
         _add_file(merged, file)
-    if not merged.problems:
-        _add_assignments(merged, _from_environment(environ))
-        _add_assignments(merged, _from_flags(merged, flags))
+    _add_assignments(merged, _from_environment(environ))
+    all_read = not merged.problems
+    _add_assignments(merged, _from_flags(merged, flags))
     configuration: Configuration | None = None
-    if not any(not p.key for p in merged.problems):  # with a source unread, its keys would be called missing
+    if all_read:  # with a source unread, its keys would be called missing
         try:
             configuration = Configuration.model_validate(merged.values)
         except ValidationError as error:

@@ -91,8 +91,8 @@ class Plant:
         (folder / "state").mkdir(parents=True, exist_ok=True)
         (folder / "tiny.edgebundle").write_bytes(tiny_bytes())
         self.config.write_text(
-            f'site = "lab"\ndevice = "board"\n[storage]\npath = "{folder}/state"\n'
-            f'[bundle]\npath = "{folder}/tiny.edgebundle"\n[control]\npath = "{self.control}"\n[mqtt]\n{mqtt}\n{stations}'
+            f'site = "lab"\ndevice = "board"\n[storage]\npath = "{folder}/state"\n[control]\npath = "{self.control}"\n'
+            f'[bundle]\npath = "{folder}/tiny.edgebundle"\n[mqtt]\n{mqtt}\n{stations}'
         )
 
     def start(self, **environ: str) -> Plant:
