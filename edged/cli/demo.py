@@ -183,17 +183,19 @@ def _compare(play: _Play) -> bool:
     from edged.store.journal import Journal
 
     with Journal.open(journal_file(play.folder), read_only=True) as journal:
-        stored = {record.id for record in journal.records()}
+        kinds = {record.id: record.kind for record in journal.records()}
         verification = journal.verify()
     delivered = Counter(play.audience.record_ids())
     repeated = sum(n - 1 for n in delivered.values())
     intact = verification.intact
-    agrees = set(delivered) == stored and intact
+    agrees = set(delivered) == set(kinds) and intact
+    count = Counter(kinds.values())
     if play.measured:
         play.note(f"{play.right} of {play.measured} named rightly")
     play.note(
-        f"journal: {len(stored)} records, chain {'intact' if intact else 'BROKEN'}; broker delivered "
-        f"{'the same' if set(delivered) == stored else 'OTHER'} {len(delivered)} ids, {repeated} of them twice"
+        f"journal: {count['result']} results and {count['reference']} white references, "
+        f"chain {'intact' if intact else 'BROKEN'}; the broker delivered "
+        f"{'the same' if set(delivered) == set(kinds) else 'OTHER'} ids, {repeated or 'none'} of them twice"
     )
     return agrees
 

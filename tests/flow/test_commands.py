@@ -1,0 +1,119 @@
+"""The commands that a human types, against a running daemon."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edged.cli.main import main
+from tests.flow.plant import Handheld, Plant, station
+
+
+@pytest.fixture(scope="module")
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+    folder = tmp_path_factory.mktemp("plant")
+    with (
+        Handheld(folder / "nirscan") as handheld,
+        Plant(folder, stations=station(handheld.port) + station(folder / "none", "spare")) as plant,
+    ):
+        plant.until_state("ready")
+        handheld.tell("white")
+        yield plant
+
+
+def edged(plant: Plant, *words: str) -> Result:
+    return CliRunner().invoke(main, [*words, "--config", str(plant.config)], catch_exceptions=False)
+
+
+def test_measure_takes_a_reference_then_a_sample_and_prints_the_verdict(plant: Plant) -> None:
+    white = edged(plant, "measure", "bench", "--reference")
+    sample = edged(plant, "measure", "bench", "--lot", "A7")
+
+    assert (white.exit_code, sample.exit_code) == (0, 0)
+    assert "white reference taken" in white.output
+    assert any(word in sample.output for word in ("identified", "not in scope", "inconclusive"))
+    assert plant.records()[-1]["id"] in sample.output
+    assert plant.records()[-1]["lot"] == "A7"
+
+
+def test_measure_with_json_prints_the_record_as_stored(plant: Plant) -> None:
+    result = edged(plant, "measure", "bench", "--json", "--claimed", "A")
+
+    record = json.loads(result.output)
+    assert record == plant.records()[-1]
+    assert record["procedure"] == "verify"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("measure", "nowhere"), "unknown_station"),
+        (("measure", "spare"), "not_ready"),
+        (("measure", "bench", "--claimed", "Gold"), "not_offered"),
+    ],
+)
+def test_a_refusal_has_status_1_a_message_and_a_hint(plant: Plant, words: tuple[str, ...], code: str) -> None:
+    before = len(plant.records())
+
+    human, program = edged(plant, *words), edged(plant, *words, "--json")
+
+    assert (human.exit_code, program.exit_code) == (1, 1)
+    error = json.loads(program.output)["error"]
+    assert error["code"] == code
+    assert error["message"] in human.stderr
+    assert error["hint"] in human.stderr
+    assert len(plant.records()) == before
+
+
+def test_status_is_one_screen_for_a_human_and_one_object_for_a_program(plant: Plant) -> None:
+    human, program = edged(plant, "status"), edged(plant, "status", "--json")
+
+    assert human.exit_code == 0, human.output
+    assert "bench: ready" in human.output
+    assert "spare: absent" in human.output
+    assert len(human.output.splitlines()) < 25
+    document = json.loads(program.output)
+    assert [s["state"] for s in document["stations"]] == ["ready", "absent"]
+    assert document["bundle"]["name"] == "tiny"
+
+
+def test_doctor_looks_at_everything_and_gives_a_cure_with_all_that_is_not_well(plant: Plant) -> None:
+    result = edged(plant, "doctor", "--json")
+
+    findings = {f["about"]: f for f in json.loads(result.output)}
+    assert set(findings) == {
+        "clock",
+        "disk",
+        "groups",
+        "udev",
+        "port of bench",
+        "port of spare",
+        "broker",
+        "bundle",
+        "processor",
+        "daemon",
+    }
+    assert findings["bundle"]["level"] == findings["daemon"]["level"] == "ok"
+    assert findings["port of spare"]["level"] == "warn"
+    assert all(bool(f["cure"]) == (f["level"] != "ok") for f in findings.values())
+    assert result.exit_code == int(any(f["level"] == "fail" for f in findings.values()))
+
+
+def test_commands_say_that_no_daemon_runs_and_how_to_start_one(tmp_path: Path) -> None:
+    plant = Plant(tmp_path)
+
+    for words in (("status",), ("measure", "bench")):
+        result = edged(plant, *words)
+        assert result.exit_code == 3
+        assert "edged run" in result.stderr
+
+
+def test_devices_names_the_families_and_opens_nothing() -> None:
+    document = json.loads(CliRunner().invoke(main, ["devices", "--json"]).output)
+
+    assert "nirscan" in [k["kind"] for k in document["kinds"]]
+    assert {"path", "access", "note"} <= set(document["ports"][0] if document["ports"] else {"path", "access", "note"})

@@ -1,0 +1,186 @@
+"""The control socket against good, wrong, hostile and vanished clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edged.service.control import (
+    MAX_CONNECTIONS,
+    MAX_LINE_BYTES,
+    ControlServer,
+    MeasureRequest,
+    NotRunning,
+    Refusal,
+    Request,
+    StatusRequest,
+    ask,
+)
+
+
+async def handle(request: Request) -> dict[str, Any]:
+    match request:
+        case StatusRequest():
+            return {"state": "well"}
+        case MeasureRequest(station="bad"):
+            raise Refusal("not_ready", "bad is absent", hint="plug it in")
+        case MeasureRequest(station="bug"):
+            raise RuntimeError("a bug")
+    return {"station": request.station}
+
+
+def with_server(path: Path, talk: Callable[[Path], Awaitable[None]]) -> None:
+    async def life() -> None:
+        server = ControlServer(path, handle)
+        await server.start()
+        try:
+            await talk(path)
+        finally:
+            await server.stop()
+        assert not path.exists()
+
+    asyncio.run(life())
+
+
+async def exchange(path: Path, data: bytes, *, end: bool = True) -> list[dict[str, Any]]:
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    writer.write(data)
+    if end:
+        writer.write_eof()
+    try:
+        answers = await reader.read()
+    except ConnectionResetError:  # it hung up on what we were still sending
+        answers = b""
+    writer.close()
+    return [json.loads(line) for line in answers.splitlines()]
+
+
+def test_requests_of_one_connection_are_answered_in_order(tmp_path: Path) -> None:
+    async def talk(path: Path) -> None:
+        answers = await exchange(
+            path, b'{"do":"status"}\n{"do":"look","station":"a"}\n{"do":"reference","station":"b"}\n'
+        )
+
+        assert [a["result"] for a in answers] == [{"state": "well"}, {"station": "a"}, {"station": "b"}]
+
+    with_server(tmp_path / "c", talk)
+
+
+def test_a_refusal_carries_code_message_and_hint_and_a_bug_does_not_end_the_server(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def talk(path: Path) -> None:
+        refused, internal, well = await exchange(
+            path, b'{"do":"measure","station":"bad"}\n{"do":"measure","station":"bug"}\n{"do":"status"}\n'
+        )
+
+        assert refused["error"] == {"code": "not_ready", "message": "bad is absent", "hint": "plug it in"}
+        assert internal["error"]["code"] == "internal"
+        assert well["ok"]
+
+    with_server(tmp_path / "c", talk)
+    assert "a bug" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\n",
+        b"null\n",
+        b"[]\n",
+        b'{"do":"format"}\n',
+        b'{"do":"measure"}\n',
+        b'{"do":"measure","station":5}\n',
+        b'{"do":"measure","station":"a","unknown":1}\n',
+        b'{"do":"measure","station":"' + b"a" * 300 + b'"}\n',
+        b'{"do":"status"',
+        b"\xff\xfe\x00\n",
+        b"[" * 5000 + b"\n",
+    ],
+)
+def test_a_line_that_is_no_request_is_told_so_and_the_next_one_is_served(tmp_path: Path, line: bytes) -> None:
+    async def talk(path: Path) -> None:
+        first, *_ = await exchange(path, line)
+        assert first["error"]["code"] == "bad_request"
+        assert (await exchange(path, b'{"do":"status"}\n'))[0]["ok"]
+
+    with_server(tmp_path / "c", talk)
+
+
+def test_a_line_without_end_is_cut_off_at_the_limit(tmp_path: Path) -> None:
+    async def talk(path: Path) -> None:
+        answers = await exchange(path, b"a" * (4 * MAX_LINE_BYTES), end=False)
+        assert [a["error"]["code"] for a in answers] in ([], ["too_long"])
+        assert (await exchange(path, b'{"do":"status"}\n'))[0]["ok"]
+
+    with_server(tmp_path / "c", talk)
+
+
+def test_one_connection_too_many_is_told_so_and_the_others_live(tmp_path: Path) -> None:
+    async def talk(path: Path) -> None:
+        held = [await asyncio.open_unix_connection(str(path)) for _ in range(MAX_CONNECTIONS)]
+        for reader, writer in held:
+            writer.write(b'{"do":"status"}\n')
+            assert json.loads(await reader.readline())["ok"]
+
+        assert (await exchange(path, b"", end=False))[0]["error"]["code"] == "too_many"
+        for _, writer in held:
+            writer.close()
+
+    with_server(tmp_path / "c", talk)
+
+
+def test_only_owner_and_group_may_connect(tmp_path: Path) -> None:
+    async def talk(path: Path) -> None:
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+    with_server(tmp_path / "c", talk)
+
+
+def test_a_socket_that_a_crash_left_behind_is_replaced_and_a_living_one_is_not(tmp_path: Path) -> None:
+    import socket
+
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / "c"))
+
+    async def talk(path: Path) -> None:
+        with pytest.raises(FileExistsError):
+            await ControlServer(path, handle).start()
+        assert (await exchange(path, b'{"do":"status"}\n'))[0]["ok"]
+
+    with_server(tmp_path / "c", talk)
+
+
+def test_a_client_is_told_why_nobody_answers(tmp_path: Path) -> None:
+    with pytest.raises(NotRunning, match="no such socket") as absent:
+        ask(tmp_path / "none", {"do": "status"}, within_s=1)
+    (tmp_path / "file").touch()
+    with pytest.raises(NotRunning, match="nobody answers"):
+        ask(tmp_path / "file", {"do": "status"}, within_s=1)
+
+    assert "edged run" in absent.value.hint
+
+
+@settings(max_examples=150)
+@given(
+    st.lists(st.one_of(st.binary(max_size=60), st.sampled_from([b"\n", b'{"do":"status"}\n', b'{"do":'])), max_size=8)
+)
+def test_any_bytes_get_answers_and_never_silence_the_server(
+    tmp_path_factory: pytest.TempPathFactory, pieces: list[bytes]
+) -> None:
+    async def talk(path: Path) -> None:
+        data = b"".join(pieces)
+        answers = await exchange(path, data)
+        lines = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+        assert len(answers) == lines
+        assert all(a["ok"] or a["error"]["code"] == "bad_request" for a in answers)
+
+    with_server(tmp_path_factory.getbasetemp() / "fuzz.sock", talk)
