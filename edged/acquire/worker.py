@@ -37,6 +37,7 @@ class _Job:
     within_s: float
     loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    counted: bool
 
 
 class Worker:
@@ -47,6 +48,7 @@ class Worker:
         self._clock = clock
         self._jobs: queue.Queue[_Job | None] = queue.Queue()
         self._size = size
+        self._taken = 0  # jobs that wait or run, pings not counted; the loop's
         self._busy_until: float | None = None  # written by the worker only
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -65,9 +67,10 @@ class Worker:
         """
         if self._stopping:
             raise WorkerStopped(f"{self.name}: stopped")
-        if self._jobs.qsize() >= self._size:
+        if self._taken > self._size:
             raise WorkerFull(f"{self.name}: {self._size} jobs are waiting already")
-        return await self._submit(function, within_s)
+        self._taken += 1
+        return await self._submit(function, within_s, counted=True)
 
     async def ping(self, within_s: float) -> bool:
         """True when the thread answers within this time, or is busy within the time its job was given."""
@@ -76,7 +79,7 @@ class Worker:
         busy_until = self._busy_until
         if busy_until is not None:
             return self._clock() <= busy_until
-        answer = asyncio.ensure_future(self._submit(_nothing, within_s))
+        answer = asyncio.ensure_future(self._submit(_nothing, within_s, counted=False))
         done, _ = await asyncio.wait({answer}, timeout=within_s)
         if not done:
             answer.cancel()
@@ -96,10 +99,10 @@ class Worker:
             await asyncio.sleep(0.005)
         return not self._thread.is_alive()
 
-    async def _submit(self, function: Callable[[], T], within_s: float) -> T:
+    async def _submit(self, function: Callable[[], T], within_s: float, *, counted: bool) -> T:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(function, within_s, loop, future))
+        self._jobs.put(_Job(function, within_s, loop, future, counted))
         return await future
 
     def _run(self) -> None:
@@ -115,18 +118,19 @@ class Worker:
                 error = caught if not isinstance(caught, StopIteration) else RuntimeError("StopIteration in a job")
             self._busy_until = None
             with contextlib.suppress(RuntimeError):  # the loop has closed: nobody waits for this any more
-                job.loop.call_soon_threadsafe(_settle, job.future, result, error)
+                job.loop.call_soon_threadsafe(self._settle, job, result, error)
             del job, result, error
 
-
-def _settle(future: asyncio.Future[Any], result: object, error: BaseException | None) -> None:
-    if future.done():
-        if error is not None:
-            log.debug("nobody waited for a failed job: %r", error)
-    elif error is not None:
-        future.set_exception(error)
-    else:
-        future.set_result(result)
+    def _settle(self, job: _Job, result: object, error: BaseException | None) -> None:
+        """On the loop: free the place and wake who waits."""
+        self._taken -= job.counted
+        if job.future.done():
+            if error is not None:
+                log.debug("nobody waited for a failed job: %r", error)
+        elif error is not None:
+            job.future.set_exception(error)
+        else:
+            job.future.set_result(result)
 
 
 def _nothing() -> None:

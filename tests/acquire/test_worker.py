@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 from pathlib import Path
 
 import pytest
 
 from edged.acquire.worker import Worker, WorkerFull, WorkerStopped
+
+
+def fail_with(error: BaseException) -> None:
+    raise error
 
 
 def test_functions_run_in_order_on_the_one_named_thread() -> None:
@@ -29,7 +34,7 @@ def test_what_a_function_raises_reaches_the_caller_and_the_thread_goes_on() -> N
         worker = Worker("w")
         for error in (ValueError("x"), StopIteration(), SystemExit(1)):
             with pytest.raises((ValueError, RuntimeError, SystemExit)):
-                await worker.call(lambda error=error: (_ for _ in ()).throw(error))
+                await worker.call(functools.partial(fail_with, error))
         assert await worker.call(lambda: 3) == 3
         assert await worker.stop(2)
 

@@ -110,7 +110,8 @@ def written(value: Any) -> str:
 
 @given(st.dictionaries(keys, st.dictionaries(keys, values, max_size=3), min_size=1, max_size=4))
 def test_any_document_is_scanned_to_the_line(document: dict[str, dict[str, Any]]) -> None:
-    text, expected = "", {}
+    text = ""
+    expected: dict[KeyPath, int] = {}
     for table, content in document.items():
         text += f"# {table!r}\n[{quoted(table)}]\n"
         expected[table,] = text.count("\n")

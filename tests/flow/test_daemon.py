@@ -156,6 +156,19 @@ def test_a_port_that_belongs_to_someone_else_parks_the_second_and_leaves_the_fir
     assert plant.station()["state"] == "ready"
 
 
+def test_an_interval_measures_by_itself_and_a_human_is_served_in_between(tmp_path: Path, handheld: Handheld) -> None:
+    table = station(handheld.port, trigger='"interval"', interval_s="1")
+    with Plant(tmp_path, stations=table) as plant:
+        plant.until_state("ready")
+        human = plant.ask(MEASURE | {"note": "by hand"})["result"]
+        eventually(lambda: True if len(plant.records()) >= 4 else None, "three more by themselves")
+
+        notes = [record["note"] for record in plant.records()]
+
+    assert notes.count("by hand") == 1
+    assert human["seq"] in {1, 2}
+
+
 def test_a_sigterm_in_the_middle_of_a_scan_ends_with_status_0_within_5_s_and_the_light_off(
     tmp_path: Path,
 ) -> None:
