@@ -7,12 +7,16 @@ import time
 import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
+
+from edged.infer.runtime import load_onnxruntime
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 QUANTILE = 0.25  # of the timings: nearer to the undisturbed machine than the median
 
@@ -32,7 +36,8 @@ class VariantFacts(TypedDict):
 
 def session(model: onnx.ModelProto | bytes) -> onnxruntime.InferenceSession:
     """Open a graph as the daemon does: one thread, nothing that spins."""
-    options = onnxruntime.SessionOptions()
+    runtime = load_onnxruntime()
+    options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -41,7 +46,8 @@ def session(model: onnx.ModelProto | bytes) -> onnxruntime.InferenceSession:
     options.enable_mem_pattern = False
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     raw = model if isinstance(model, bytes) else model.SerializeToString()
-    return onnxruntime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+    opened: onnxruntime.InferenceSession = runtime.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+    return opened
 
 
 def run_rows(opened: onnxruntime.InferenceSession, spectra: NDArray[np.float32], output: str) -> NDArray[np.float32]:
