@@ -1,6 +1,6 @@
 # make demo [ARGS=...]   simulated handhelds, a broker, the daemon; ARGS go to `edged demo`
 # make test              ruff, mypy, the fast tests, then the deep ones
-# make bench             measures and prints, never fails on speed
+# make bench [ARGS=...]  measures and prints one table, never fails on speed; ARGS as in "--only start --json"
 #
 # Each does its own set-up (.ci/set-up): system packages, the virtual environment .venv, Python packages. Set-up speaks on
 # stderr and is skipped when it was done for this state of pyproject.toml; stdout belongs to the command.
@@ -36,4 +36,4 @@ test:
 
 bench:
 	.ci/set-up test
-	$(PYTEST) -m bench -s
+	exec .venv/bin/python -m tests.bench $(ARGS)
