@@ -7,7 +7,9 @@ out, so that every spectrum is judged once by models that have not seen its bloc
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +40,7 @@ from export.train import Progress, Trained, load_identifier, train_ensemble
 from export.verify import torch_outputs
 
 Rows = NDArray[np.float32]
-BASELINE_COPIES = 3  # augmented copies that the augmented baseline learns from
+BASELINE_COPIES = 2  # augmented copies that the augmented baseline learns from
 OUTSIDERS = {  # name in tables -> what it is
     "isoniazid capsules": "1,031 scans of another drug through capsule walls, same kind of instrument",
     "20 compounds, exported absorbance": "100 scans of pure drugs, another unit, the reference itself a drug",
@@ -232,14 +234,26 @@ def _accuracy_table(
         seeds = [run[key] for run in runs if run["kind"] != "rotation"]
         table[name]["seeds"] = _spread(seeds) if len(seeds) > 1 else None
     plans = [(name, augmented) for name in BASELINES for augmented in (False, True) if job.recipe.evaluation.baselines]
-    for done, (name, augmented) in enumerate(plans):
-        progress("baselines", done, len(plans))
-        found = [_baseline(job, spectra, run["split"], name, augmented) for run in over_blocks]
+    splits = [run["split"] for run in over_blocks]
+    for (name, augmented), found in zip(plans, _baselines(job, spectra, splits, plans, progress), strict=True):
         row = _spread([shares for shares, _ in found])
         row["settings"] = found[0][1]
         table[f"{name}, tuned{', trained on augmented copies' if augmented else ''}"] = row
-    progress("baselines", len(plans), len(plans))
     return table
+
+
+def _baselines(
+    job: Job, spectra: Spectra, splits: list[Split], plans: list[tuple[str, bool]], progress: Progress
+) -> list[list[tuple[list[float], dict[str, Any]]]]:
+    """Tune and test each planned baseline on each split, in processes of their own."""
+    if not plans:
+        return []
+    total = len(plans) * len(splits)
+    with ProcessPoolExecutor(job.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        asked = [[pool.submit(_baseline, job, spectra, split, *plan) for split in splits] for plan in plans]
+        for done, _ in enumerate(as_completed([future for row in asked for future in row]), 1):
+            progress("baselines", done, total)
+        return [[future.result() for future in row] for row in asked]
 
 
 def _spread(runs: list[list[float]]) -> dict[str, Any]:
@@ -303,7 +317,7 @@ def _random_split(job: Job, spectra: Spectra, progress: Progress) -> dict[str, f
     trained = train_ensemble(job, mixed, split, progress, what="random split")
     plain = resample(mixed.values[split.test], mixed.axis_nm, job.grid_nm).astype(np.float32)
     logits, _ = torch_outputs(trained.identifier, plain)
-    svm, _ = _baseline(job, mixed, split, "SVM", augmented=False)
+    svm, _ = _baseline(job, mixed, split, "SVM", False)
     return {"GRU": round(float((logits.argmax(1) == mixed.targets[split.test]).mean()), 5), "SVM": round(svm[0], 5)}
 
 

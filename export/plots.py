@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 INK, GOOD, BAD, SOFT = "#1f2933", "#1f6f8b", "#c44536", "#9aa5b1"
 COLOURS = ("#1f6f8b", "#7fb069", "#c44536", "#e6aa2b", "#7b5ea7", "#9aa5b1")
 DPI = 110
+LABEL_GAP = 0.05  # absorbance between two labels of the class means
 
 
 def confusion(truth: NDArray[np.int64], best: NDArray[np.int64], labels: Sequence[str]) -> bytes:
@@ -104,7 +105,7 @@ def distances(groups: Mapping[str, NDArray[np.float64]], limits: Mapping[str, fl
     axes.set_xscale("log")
     axes.set_xlabel("distance to the nearest class in the discriminant space")
     axes.set_ylabel("share of spectra, %")
-    axes.legend(fontsize=8, frameon=False, loc="upper right")
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
     return _png(figure)
 
 
@@ -113,7 +114,7 @@ def training(losses: Sequence[Sequence[float]]) -> bytes:
     figure, axes = _figure(7.2, 3.4)
     for number, (line, colour) in enumerate(zip(losses, COLOURS * 6, strict=False)):
         axes.plot(np.arange(1, len(line) + 1), line, color=colour, lw=1.2, label=f"member {number + 1}")
-    axes.set_yscale("log")
+    axes.set_ylim(bottom=0.0)
     axes.set_xlabel("epoch")
     axes.set_ylabel("cross-entropy on augmented spectra")
     axes.legend(fontsize=8, frameon=False)
@@ -125,10 +126,12 @@ def class_means(axis_nm: NDArray[np.float64], means: NDArray[np.float64], labels
     figure, axes = _figure(7.6, 5.2)
     step = 0.12
     colours = matplotlib.colormaps["viridis"](np.linspace(0.0, 0.9, len(labels)))
-    for number, (mean, label) in enumerate(zip(means, labels, strict=True)):
-        shifted = mean - mean.mean() + number * step
-        axes.plot(axis_nm, shifted, color=colours[number], lw=1.2)
-        axes.text(axis_nm[-1] + 6, shifted[-1], label, fontsize=8, color=colours[number], va="center")
+    shifted = means - means.mean(axis=1, keepdims=True) + step * np.arange(len(means))[:, None]
+    height = -np.inf
+    for number in np.argsort(shifted[:, -1]):
+        height = max(height + LABEL_GAP, float(shifted[number, -1]))
+        axes.plot(axis_nm, shifted[number], color=colours[number], lw=1.2)
+        axes.text(axis_nm[-1] + 6, height, labels[number], fontsize=8, color=colours[number], va="center")
     axes.set_xlim(axis_nm[0], axis_nm[-1] + 95)
     axes.set_xlabel("wavelength, nm")
     axes.set_ylabel("absorbance, each class shifted")

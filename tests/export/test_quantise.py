@@ -115,9 +115,7 @@ def test_weights_beside_unsigned_activations_keep_to_seven_bits(scheme: Scheme, 
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
 
     weights = [
-        values[node.input[1]]
-        for node in model.graph.node
-        if node.op_type in ("DynamicQuantizeMatMul", "MatMulInteger")
+        values[node.input[1]] for node in model.graph.node if node.op_type in ("DynamicQuantizeMatMul", "MatMulInteger")
     ]
 
     assert weights
