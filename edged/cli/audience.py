@@ -29,6 +29,7 @@ class Audience:
         self._replies: dict[str, dict[str, Any]] = {}
         self._numbers = itertools.count(1)
         self._subscribed = False
+        self._offline = False
         version = MQTTProtocolVersion.MQTTv5 if mqtt5 else MQTTProtocolVersion.MQTTv311
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=version)
         self._client.on_connect = lambda client, *_: client.subscribe(f"{PREFIX}/#", 1)
@@ -58,6 +59,10 @@ class Audience:
         """Return a record as the broker delivered it, or None when it did not in time."""
         return self._wait(lambda: self._records.get(record_id), within_s)
 
+    def until_offline(self, *, within_s: float) -> None:
+        """Wait until the daemon has said that it stops: what it had sent before has arrived then."""
+        self._wait(lambda: self._offline or None, within_s)
+
     def record_ids(self) -> list[str]:
         """Return the ids of all records in the order of their arrival, repeats included."""
         with self._changed:
@@ -75,6 +80,8 @@ class Audience:
                 record = json.loads(message.payload)
                 self._ids.append(record["id"])
                 self._records[record["id"]] = record
+            elif below == "status":
+                self._offline = json.loads(message.payload)["state"] == "offline"
             elif below.startswith("cmd/") and below.endswith("/reply"):
                 reply = json.loads(message.payload)
                 self._replies[reply["request_id"]] = reply

@@ -34,6 +34,7 @@ from edged.cli.stage import (
 
 STATIONS = (("left", "6100023"), ("right", "6100041"))
 VERDICT_WITHIN_S = 30.0
+OFFLINE_WITHIN_S = 3.0
 
 
 @click.command(epilog="Example: edged demo --count 24")
@@ -111,6 +112,7 @@ def _perform(play: _Play, stack: contextlib.ExitStack, *, kind: BrokerKind, port
     for handheld in handhelds:
         handheld.until_ready()
     daemon = start_daemon(folder, handhelds, broker)
+    stack.callback(play.audience.until_offline, within_s=OFFLINE_WITHIN_S)
     stack.callback(daemon.end)
     until_stations_ready(folder, daemon)
     _introduce(play, broker, handhelds)

@@ -7,6 +7,7 @@ journal; and the broker connection's own. Between them only calls through bounde
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import os
@@ -56,6 +57,8 @@ STATIONS_STOP_S = 2.5  # these four add up to less than the 5 s that an orderly 
 RECORDS_STOP_S = 0.5
 PUBLISHER_STOP_S = 1.2
 CONTROL_STOP_S = 0.2
+STATUS_LOOK_S = 1.0
+NOT_YET_S = 0.25  # how often an interval trigger looks whether its station has become ready for the first time
 
 
 class Daemon:
@@ -205,10 +208,12 @@ class Daemon:
             self._publisher.refresh()
 
     async def _measure_at_intervals(self, name: str) -> None:
-        """A trigger that comes while the station is busy or away is skipped: the next one comes anyway."""
+        """From the moment the station is ready first. A trigger that finds it busy or away is skipped."""
         config = self.configuration.station[name]
         assert config.interval_s is not None
         failures = 0
+        while self._stations[name].is_busy:
+            await asyncio.sleep(NOT_YET_S)
         due_s = time.monotonic()
         while True:
             if not self._stations[name].is_busy:
@@ -268,19 +273,22 @@ class Daemon:
             raise CommandRefused(why.code, why.message, hint=why.hint) from error
 
     async def _status(self) -> dict[str, Any]:
-        await self._lookout.look_at_store()
         now = self._clock.now()
+        with contextlib.suppress(TimeoutError):  # a store that hangs must not keep us from telling so
+            async with asyncio.timeout(STATUS_LOOK_S):
+                await self._lookout.look_at_store()
+                for name in self._stations:
+                    await self._lookout.look_at_reference(name, now)
         ailments = self._health.warnings()
         stations = []
         for name, station in self._stations.items():
-            await self._lookout.look_at_reference(name, now)
             status = station.status
             serial_number = status.identity.serial_number if status.identity else None
             stations.append(
                 tell.station_document(
                     status,
                     self.configuration.station[name],
-                    await self._measuring.reference(name, serial_number) if serial_number else None,
+                    self._measuring.known_reference(name, serial_number) if serial_number else None,
                     self._measuring.latest.get(name),
                     self._measuring.to_disk_ms.get(name),
                     now,

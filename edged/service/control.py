@@ -103,8 +103,10 @@ class ControlServer:
 
     async def start(self) -> None:
         """Begin to listen. Raises OSError, also when another daemon listens there already."""
+        if not self.path.parent.is_dir():
+            raise FileNotFoundError(f"control.path {self.path}: there is no folder {self.path.parent}")
         if _someone_listens(self.path):
-            raise FileExistsError(f"{self.path}: another edged answers there already")
+            raise FileExistsError(f"control.path {self.path}: another edged answers there already")
         self.path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -114,6 +116,9 @@ class ControlServer:
             finally:
                 os.umask(mask)
             self._server = await asyncio.start_unix_server(self._serve, sock=listener, limit=MAX_LINE_BYTES)
+        except OSError as error:
+            listener.close()
+            raise OSError(f"control.path {self.path}: {error.strerror or error}") from error
         except BaseException:
             listener.close()
             raise

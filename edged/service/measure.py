@@ -169,6 +169,11 @@ class Measuring:
             place.reference_of = serial_number
         return place.reference
 
+    def known_reference(self, name: str, serial_number: str) -> WhiteReference | None:
+        """Return the reference if it has been looked up already; asks nobody."""
+        place = self._place(name)
+        return place.reference if place.reference_of == serial_number else None
+
     async def until_idle(self) -> None:
         """Wait until no measurement is under way."""
         await self._idle.wait()

@@ -51,3 +51,15 @@ def test_a_valid_file_named_by_the_environment_is_reported_with_its_stations(tmp
     result = CliRunner().invoke(main, ["check"], env={"EDGED_CONFIG": str(path)})
 
     assert (result.exit_code, "bench" in result.output) == (0, True)
+
+
+def test_a_daemon_that_cannot_start_says_which_path_is_at_fault_and_ends_with_1(tmp_path: Path) -> None:
+    path = tmp_path / "e.toml"
+    common = 'site = "a"\ndevice = "b"\n[mqtt]\nenabled = false\n'
+    for storage, control in (("none", "c.sock"), (".", "none/c.sock"), (".", "x" * 200)):
+        path.write_text(f'{common}[storage]\npath = "{tmp_path / storage}"\n[control]\npath = "{tmp_path / control}"\n')
+
+        result = CliRunner().invoke(main, ["run", "--config", str(path)])
+
+        assert result.exit_code == 1
+        assert str(tmp_path / ("none" if "none" in storage + control else control)) in result.stderr
