@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from typing import Any
 
 from edged.service.control import NotRunning, ask
 from tests.bench.subject import REPOSITORY, Unavailable
-from tests.bench.timing import cpu_of_s
+from tests.bench.timing import as_installed, cpu_of_s
 from tests.broker import Broker, find_mosquitto
 
 STATION = "bench"
@@ -80,14 +79,13 @@ def daemon(folder: Path, *, bundle: Path, port: Path, broker_port: int) -> Itera
     state.mkdir(exist_ok=True)
     config = folder / "edged.toml"
     config.write_text(_configuration(state, control, bundle, port, broker_port), encoding="utf-8")
-    environ = {name: text for name, text in os.environ.items() if not name.startswith(("EDGED_", "WATCHDOG_"))}
     log = folder / "edged.log"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, log.open("w") as err:
         manager.bind(str(notify))
         manager.settimeout(WITHIN_S)
         command = [sys.executable, "-c", STARTER, "run", "--config", str(config)]
         process = subprocess.Popen(
-            command, cwd=REPOSITORY, env={**environ, "NOTIFY_SOCKET": str(notify)}, stdout=err, stderr=err
+            command, cwd=REPOSITORY, env={**as_installed(), "NOTIFY_SOCKET": str(notify)}, stdout=err, stderr=err
         )
         try:
             while b"READY=1" not in manager.recv(4096):

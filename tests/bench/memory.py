@@ -12,6 +12,7 @@ from tests.bench.daemon import broker, daemon, simulator
 from tests.bench.start import FLOOR
 from tests.bench.subject import REPOSITORY, Subject
 from tests.bench.table import Row
+from tests.bench.timing import as_installed
 
 LIMIT_MB = 100.0
 
@@ -55,7 +56,12 @@ def memory_mb(pid: int) -> dict[str, float]:
 def _floor_mb() -> float:
     wait = f"{FLOOR}; print(flush=True); input()"
     with subprocess.Popen(
-        [sys.executable, "-c", wait], cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", wait],
+        cwd=REPOSITORY,
+        env=as_installed(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()

@@ -13,7 +13,8 @@ from tests.bench.table import Row, shown
 
 
 @pytest.fixture
-def subject(tmp_path: Path, data_dir: Path) -> Subject:
+def subject(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Subject:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "torch"))
     return Subject(scale=TINY, folder=tmp_path, data=data_dir, work=REPOSITORY / "build" / "powders12")
 
 

@@ -6,6 +6,8 @@ the median is.
 
 from __future__ import annotations
 
+import os
+import resource
 import subprocess
 import time
 from collections.abc import Callable, Mapping
@@ -36,12 +38,16 @@ def turns(calls: Mapping[str, Callable[[], float]], *, rounds: int) -> dict[str,
     return found
 
 
+def as_installed() -> dict[str, str]:
+    """Return the environment without what changes the program: an installed one has its bytecode on disk, and only
+    its own settings."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(("EDGED_", "WATCHDOG_", "PYTHON"))}
+
+
 def child_s(command: list[str], *, cwd: str | None = None) -> tuple[float, float]:
     """Run a program to its end; return its CPU seconds and the wall's. Raises when it fails."""
-    import resource
-
     began_s, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, cwd=cwd, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(command, cwd=cwd, env=as_installed(), check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     wall_s = time.perf_counter() - began_s
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, wall_s
