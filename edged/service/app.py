@@ -141,7 +141,9 @@ class Daemon:
         log.info("stopping")
         await _cancelled(triggers, CONTROL_STOP_S)
         await _cancelled(stations, STATIONS_STOP_S)
-        await asyncio.wait({asyncio.ensure_future(self._measuring.until_idle())}, timeout=RECORDS_STOP_S)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RECORDS_STOP_S):
+                await self._measuring.until_idle()
         if self._publisher is not None and publishing is not None:
             self._publisher.stop()
             await asyncio.wait({publishing}, timeout=PUBLISHER_STOP_S)

@@ -226,7 +226,7 @@ def test_a_thread_that_hangs_silences_the_watchdog_and_a_thread_that_lives_again
 
 @contextlib.contextmanager
 def hanging(plant: Plant, name: str) -> Iterator[None]:
-    """Stop one thread where it waits. Caught while it holds the interpreter's lock it would stop all: then once more."""
+    """Stop one thread where it waits. Caught holding the interpreter's lock it would stop all: then once more."""
     while True:
         with frozen(thread_id(plant.pid, name)):
             try:
