@@ -131,3 +131,13 @@ def test_a_part_that_does_not_start_is_named_with_its_last_words(tmp_path: Path,
     assert broken.returncode == 1
     assert "EDGED_BUNDLE__PRESET: bundle.preset: is not one of the choices" in broken.stdout
     assert list(Path(os.environ["TMPDIR"]).iterdir()) == []
+
+
+@pytest.mark.parametrize("broker", ["mosquitto", "embedded"])
+def test_the_model_that_comes_with_edged_names_at_least_23_of_24_products(broker: str) -> None:
+    demo = edged("demo", "--count", "24", "--json", "--no-web", "--broker", broker, environ=clean_environment())
+
+    lines = [json.loads(line) for line in demo.stdout.splitlines()]
+    assert (demo.returncode, len(lines)) == (0, 24), demo.stderr
+    assert Counter(Counter(line["truth"] for line in lines).values()) == {2: 12}
+    assert sum(line["record"]["verdict"]["label"] == line["truth"] for line in lines) >= 23
