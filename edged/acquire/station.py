@@ -163,7 +163,7 @@ class Station:
         try:
             return await answer
         finally:
-            with contextlib.suppress(ValueError):  # taken already; only a caller that gave up is still in the queue
+            if waiting in self._waiting:  # only a caller that gave up; failing, `remove` would print the whole reading
                 self._waiting.remove(waiting)
 
     def look_again(self) -> None:
