@@ -75,6 +75,7 @@ class Daemon:
         self._stop = asyncio.Event()
         self._store = StoreThread(Path(configuration.storage.path))
         self._model = ModelThread()
+        self._told: dict[str, object] = {}  # by station: what the broker was last told of it
         self._station_workers = {name: Worker(f"st-{name}", size=4) for name in configuration.station}
         self._stations = {name: self._station(name, config) for name, config in configuration.station.items()}
         self._measuring = Measuring(
@@ -206,7 +207,9 @@ class Daemon:
         for state, code in ((State.ABSENT, "station_absent"), (State.PARKED, "station_parked")):
             detail = f"{status.message} ({status.hint})" if status.hint else status.message
             self._health.set(code, stands=status.state is state, subject=status.name, detail=detail)
-        if status.state is not State.MEASURING and self._publisher is not None:
+        told = (status.state in (State.READY, State.MEASURING), status.identity, status.message)
+        if self._publisher is not None and self._told.get(status.name) != told:  # a measurement changes none of them
+            self._told[status.name] = told
             self._publisher.refresh()
 
     async def _measure_at_intervals(self, name: str) -> None:
