@@ -29,7 +29,7 @@ test:
 	.venv/bin/ruff check || failed=1
 	.venv/bin/ruff format --check || failed=1
 	.venv/bin/mypy || failed=1
-	$(PYTEST) -n 2 -m "not deep and not bench" --junitxml=build/tests/fast.xml || failed=1
+	$(PYTEST) -n 2 -m "not deep" --junitxml=build/tests/fast.xml || failed=1
 	$(PYTEST) -m deep --junitxml=build/tests/deep.xml || failed=1
 	.venv/bin/python tests/tally.py $$((SECONDS - started)) build/tests/fast.xml build/tests/deep.xml
 	exit $$failed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import onnxruntime
@@ -164,7 +165,7 @@ def test_a_step_exported_to_onnx_agrees_with_the_reference_library(
 
 @pytest.mark.parametrize("points", [223, 224, 101])
 @pytest.mark.parametrize("name", ["sym8", "db8"])
-def test_a_wavelet_step_works_for_odd_and_even_lengths(name: str, points: int) -> None:
+def test_a_wavelet_step_works_for_odd_and_even_lengths(name: Literal["sym8", "db8"], points: int) -> None:
     x = spectra(8, points)
     step = build([WaveletStep(kind="wavelet", wavelet=name, levels=2)], points)
 

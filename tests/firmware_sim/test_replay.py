@@ -64,7 +64,7 @@ def test_a_wide_file_is_replayed_in_order_and_round_again_with_its_titles(tmp_pa
 
 def test_another_axis_is_interpolated_and_held_at_its_ends(tmp_path: Path) -> None:
     axis = np.arange(1000.0, 1601.0, 2.0)
-    recorded = read_spectra(wide(tmp_path / "other.csv", axis, [axis / 1000]))
+    recorded = read_spectra(wide(tmp_path / "other.csv", axis, axis[None] / 1000))
 
     got = replayed(recorded, 1)[0]
 
