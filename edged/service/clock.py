@@ -34,13 +34,26 @@ class _Timex(ctypes.Structure):
 class BoardClock:
     """Moments of this board. Safe from any thread; `synced` is asked for each."""
 
-    def __init__(self, *, is_synced: Callable[[], bool] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        is_synced: Callable[[], bool] | None = None,
+        wall_s: Callable[[], float] = time.time,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._is_synced = is_synced or is_clock_synced
+        self._wall_s = wall_s
+        self._monotonic_s = monotonic_s
         self._boot_id = BOOT_ID.read_text("ascii").strip()
 
     def now(self) -> Moment:
         """Return this moment."""
-        return Moment(wall_s=time.time(), monotonic_s=time.monotonic(), boot_id=self._boot_id, synced=self._is_synced())
+        return Moment(
+            wall_s=self._wall_s(),
+            monotonic_s=self._monotonic_s(),
+            boot_id=self._boot_id,
+            synced=self._is_synced(),
+        )
 
 
 def is_clock_synced() -> bool:

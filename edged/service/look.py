@@ -14,7 +14,7 @@ from edged.config.vocabulary import Configuration
 from edged.publish.mqtt import Publisher
 from edged.publish.payloads import Alert
 from edged.service import tell
-from edged.service.clock import BoardClock, taken_at
+from edged.service.clock import BoardClock, moment_of, taken_at
 from edged.service.health import Ailment, Health
 from edged.service.measure import Measuring
 from edged.service.notify import Notifier
@@ -69,12 +69,12 @@ class Lookout:
     async def run(self) -> NoReturn:
         """Disk, clock, references and broker, every few seconds; what changed is said."""
         tidied_s = -TIDY_EVERY_S
-        corrected = self._began.synced
+        doubtful = await self._doubtful() if self._began.synced else self._began
         while True:
             await self.look_at_store()
             now = self._clock.now()
-            if now.synced and not corrected:
-                corrected = await self._record_clock(now)
+            if now.synced and doubtful is not None and await self._record_clock(now, doubtful):
+                doubtful = None
             self._health.set("clock_unsynced", stands=not now.synced)
             if self._publisher is not None:
                 state = self._publisher.state
@@ -128,9 +128,18 @@ class Lookout:
             detail="its age is unknown: the clock was not synced" if age_s is None else f"{age_s / 60:.0f} min old",
         )
 
-    async def _record_clock(self, now: Moment) -> bool:
+    async def _doubtful(self) -> Moment | None:
+        """Return the moment of the last record, if a daemon before us wrote it in this boot with an unsynced clock."""
+        try:
+            last = await self._store(lambda journal: list(journal.records(newest_first=True, limit=1)))
+        except StoreError:
+            return None  # `store_fails` will say so
+        moment = moment_of(last[0].taken_at) if last else self._began
+        return moment if moment.boot_id == self._began.boot_id and not moment.synced else None
+
+    async def _record_clock(self, now: Moment, doubtful: Moment) -> bool:
         """Write the correction: what boot_id and monotonic time mean in wall time, from now on known."""
-        step_s = (now.wall_s - now.monotonic_s) - (self._began.wall_s - self._began.monotonic_s)
+        step_s = (now.wall_s - now.monotonic_s) - (doubtful.wall_s - doubtful.monotonic_s)
         draft = Draft(
             kind="clock",
             id=self._new_id(),

@@ -75,6 +75,31 @@ def test_the_unit_exposes_at_most_two_of_ten(repository: Path) -> None:
     assert re.search(r"Overall exposure level for edged\.service: \d", security.stdout)
 
 
+@needs_systemd
+def test_the_unit_may_ask_whether_the_clock_is_synced_and_may_not_set_it(repository: Path) -> None:
+    lines = (repository / "systemd" / "edged.service").read_text().splitlines()
+    filters = [line.removeprefix("SystemCallFilter=") for line in lines if line.startswith("SystemCallFilter=")]
+
+    allowed: set[str] = set()
+    for words in filters:
+        named = {call for word in words.lstrip("~").split() for call in calls_in(word)}
+        allowed = allowed - named if words.startswith("~") else allowed | named
+
+    assert "clock_adjtime" in allowed  # what adjtimex of the C library asks the kernel with
+    assert allowed & calls_in("@clock") == {"clock_adjtime"}
+    assert "CapabilityBoundingSet=" in lines  # without CAP_SYS_TIME the same call changes nothing
+    assert "ProtectClock=yes" not in lines  # forbids the whole of @clock
+
+
+def calls_in(word: str) -> set[str]:
+    """Return the system calls that a word of a filter stands for, as systemd itself takes it apart."""
+    if not word.startswith("@"):
+        return {word}
+    shown = subprocess.run([str(analyze), "syscall-filter", word], capture_output=True, text=True, check=True).stdout
+    words = {line.strip() for line in shown.splitlines()[1:] if line.strip() and not line.strip().startswith("#")}
+    return {call for inner in words for call in calls_in(inner)}
+
+
 def test_the_unit_starts_a_command_that_exists_with_options_that_exist(repository: Path) -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None, delimiters=("=",))
     unit.optionxform = str  # type: ignore[method-assign,assignment]

@@ -1,0 +1,153 @@
+"""What the daemon looks at by itself: the correction that it writes when the clock becomes known."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edged.config.vocabulary import Configuration
+from edged.service.clock import BoardClock, taken_at
+from edged.service.health import Health
+from edged.service.look import Lookout
+from edged.service.measure import Measuring
+from edged.service.notify import Notifier
+from edged.service.threads import ModelThread, StoreThread
+from edged.store.identity import Uuid7
+from edged.store.journal import Journal
+from edged.store.record import Draft, Record
+from edged.store.retention import Retention
+
+JANUARY_1970_S = 30.0
+NOVEMBER_2026_S = 1_795_230_000.0
+
+
+class Board:
+    """A board's clocks: the wall clock is what a test sets it to, the monotonic one never goes back."""
+
+    def __init__(self) -> None:
+        self.wall_s, self.monotonic_s, self.synced = JANUARY_1970_S, 10.0, False
+        self.clock = BoardClock(
+            is_synced=lambda: self.synced, wall_s=lambda: self.wall_s, monotonic_s=lambda: self.monotonic_s
+        )
+
+    def sync(self) -> None:
+        """Five seconds later a time server has answered."""
+        self.wall_s, self.monotonic_s, self.synced = NOVEMBER_2026_S, self.monotonic_s + 5.0, True
+
+
+def looked(
+    tmp_path: Path, board: Board, *, before: Callable[[], list[Draft]], between: Callable[[], None] = lambda: None
+) -> list[Record]:
+    """Store `before`, begin, let `between` happen, look once, and return all records there are then."""
+
+    async def life() -> list[Record]:
+        store, model = StoreThread(tmp_path), ModelThread()
+        await store.open()
+        for draft in before():
+            await store(functools.partial(Journal.append, draft=draft))
+        health, new_id, policy = Health(lambda: board.monotonic_s), Uuid7(), Retention(reserve_bytes=0)
+        seen = asyncio.Event()
+        began = board.clock.now()
+        between()
+        lookout = Lookout(
+            configuration=Configuration(site="lab", device="board"),
+            stations={},
+            measuring=Measuring(
+                device="board",
+                preset="balanced",
+                stations={},
+                model=model,
+                store=store,
+                policy=policy,
+                new_id=new_id,
+                clock=lambda: 0.0,
+                on_record=lambda _: None,
+            ),
+            model=model,
+            store=store,
+            policy=policy,
+            publisher=None,
+            health=health,
+            notifier=Status(seen),
+            clock=board.clock,
+            began=began,
+            new_id=new_id,
+            on_record=lambda _: None,
+        )
+        looking = asyncio.create_task(lookout.run())
+        async with asyncio.timeout(10):
+            await seen.wait()
+        looking.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await looking
+        records = await store(lambda journal: list(journal.records()))
+        await model.close()
+        await store.close()
+        return records
+
+    return asyncio.run(life())
+
+
+class Status(Notifier):
+    """Hears the line for `systemctl status`, which ends every look."""
+
+    def __init__(self, seen: asyncio.Event) -> None:
+        super().__init__({})
+        self._seen = seen
+
+    def status(self, text: str) -> None:
+        assert text
+        self._seen.set()
+
+
+def unsynced_note(board: Board) -> Draft:
+    return Draft(kind="reference", id=Uuid7()(), device="board", taken_at=taken_at(board.clock.now()))
+
+
+def test_when_the_clock_becomes_known_one_record_says_how_far_it_was_off(tmp_path: Path) -> None:
+    board = Board()
+
+    [record] = looked(tmp_path, board, before=list, between=board.sync)
+
+    assert (record.kind, record.taken_at.clock, record.taken_at.monotonic_s) == ("clock", "synced", 15.0)
+    assert record.taken_at.wall == "2026-11-21T03:00:00.000Z"
+    assert record.note is not None
+    assert f"{NOVEMBER_2026_S - 15.0 - (JANUARY_1970_S - 10.0):+.3f} s" in record.note
+
+
+@pytest.mark.parametrize("synced", [False, True])
+def test_a_clock_that_is_not_known_yet_or_was_from_the_start_needs_no_correction(tmp_path: Path, synced: bool) -> None:
+    board = Board()
+    if synced:
+        board.sync()
+
+    assert looked(tmp_path, board, before=list) == []
+
+
+def test_records_of_a_daemon_that_ended_before_the_clock_was_known_are_corrected_by_the_next(tmp_path: Path) -> None:
+    board = Board()
+
+    def before() -> list[Draft]:
+        drafts = [unsynced_note(board)]
+        board.sync()
+        return drafts
+
+    old, correction = looked(tmp_path, board, before=before)
+
+    assert (old.taken_at.clock, correction.kind) == ("unsynced", "clock")
+    assert correction.note is not None
+    assert f"{NOVEMBER_2026_S - JANUARY_1970_S - 5.0:+.3f} s" in correction.note
+
+
+def test_records_of_an_earlier_boot_are_beyond_correction(tmp_path: Path) -> None:
+    board = Board()
+    draft = unsynced_note(board)
+    elsewhere = draft.model_copy(update={"taken_at": draft.taken_at.model_copy(update={"boot_id": "another"})})
+    board.sync()
+
+    assert [record.kind for record in looked(tmp_path, board, before=lambda: [elsewhere])] == ["reference"]
