@@ -21,6 +21,7 @@ import json
 import logging
 import os
 import socket
+import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -107,7 +108,7 @@ class ControlServer:
             raise FileNotFoundError(f"control.path {self.path}: there is no folder {self.path.parent}")
         if _someone_listens(self.path):
             raise FileExistsError(f"control.path {self.path}: another edged answers there already")
-        self.path.unlink(missing_ok=True)
+        self._remove_what_a_crash_left()
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             mask = os.umask(0o777 & ~SOCKET_MODE)
@@ -134,19 +135,26 @@ class ControlServer:
         self.path.unlink(missing_ok=True)
         self._server = None
 
+    def _remove_what_a_crash_left(self) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if not stat.S_ISSOCK(self.path.lstat().st_mode):
+                raise FileExistsError(f"control.path {self.path}: is not a socket, and nothing of ours to replace")
+            self.path.unlink()
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._connections.add(task)
+        writer.transport.set_write_buffer_limits(high=0)  # an answer counts as written when the client has taken it
         try:
             if len(self._connections) > MAX_CONNECTIONS:
                 await _write(writer, _error("too_many", f"{MAX_CONNECTIONS} connections are open already"))
             else:
                 await self._converse(reader, writer)
         except (ConnectionError, TimeoutError):
-            pass  # the client is gone or silent: nobody is left to tell
+            writer.transport.abort()  # the client is gone, silent, or does not read: nobody is left to tell
         except asyncio.CancelledError:
-            pass  # `stop`; the streams' own done-callback would report a cancelled task as an error
+            writer.transport.abort()  # `stop`; the streams' own done-callback would report a cancelled task as an error
         finally:
             self._connections.discard(task)
             writer.close()

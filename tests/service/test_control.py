@@ -184,3 +184,38 @@ def test_any_bytes_get_answers_and_never_silence_the_server(
         assert all(a["ok"] or a["error"]["code"] == "bad_request" for a in answers)
 
     with_server(tmp_path_factory.getbasetemp() / "fuzz.sock", talk)
+
+
+def test_a_file_that_is_no_socket_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "edged.toml"
+    path.write_text('site = "lab"\n')
+
+    with pytest.raises(OSError, match="not a socket"):
+        asyncio.run(ControlServer(path, handle).start())
+
+    assert path.read_text() == 'site = "lab"\n'
+
+
+@pytest.mark.parametrize("leaves_early", [False, True])
+def test_a_client_that_never_reads_its_answers_does_not_hold_up_the_stop(tmp_path: Path, leaves_early: bool) -> None:
+    answered = asyncio.Event()
+
+    async def much(_: Request) -> dict[str, Any]:
+        answered.set()
+        return {"text": "x" * 1_000_000}
+
+    async def life() -> None:
+        server = ControlServer(tmp_path / "c", much)
+        await server.start()
+        _, writer = await asyncio.open_unix_connection(str(tmp_path / "c"), limit=1024)
+        writer.write(b'{"do":"status"}\n')
+        if leaves_early:
+            writer.write_eof()
+        await answered.wait()
+        await asyncio.sleep(0)
+
+        async with asyncio.timeout(5):
+            await server.stop()
+        writer.transport.abort()
+
+    asyncio.run(life())
