@@ -15,6 +15,7 @@ from urllib.parse import quote
 from edged.store.errors import StoreBusy, StoreDamaged, StoreDenied, StoreError, StoreForeign, StoreFull
 
 APPLICATION_ID = 0x65646764  # "edgd": tells our file from any other SQLite database
+LOG_BYTES = 8 * 2**20  # what the write-ahead log keeps on disk once a long reader, such as `verify`, let it shrink
 BUSY_MS = 5_000  # a reader of the command line holds no lock for longer
 
 MIGRATIONS = (  # user_version n is reached by MIGRATIONS[n - 1]; never edit one that was released, add the next
@@ -31,6 +32,7 @@ MIGRATIONS = (  # user_version n is reached by MIGRATIONS[n - 1]; never edit one
         body    BLOB NOT NULL
     );
     CREATE INDEX records_by_kind ON records (kind, station, serial, seq);
+    CREATE INDEX records_by_time ON records (wall) WHERE clock = 'synced';
     CREATE TABLE attachments (
         seq    INTEGER NOT NULL REFERENCES records (seq),
         name   TEXT NOT NULL,
@@ -38,6 +40,7 @@ MIGRATIONS = (  # user_version n is reached by MIGRATIONS[n - 1]; never edit one
         data   BLOB,
         PRIMARY KEY (seq, name)
     );
+    CREATE INDEX attachments_held ON attachments (seq, name, size) WHERE data IS NOT NULL;
     CREATE TABLE outbox (seq INTEGER PRIMARY KEY REFERENCES records (seq));
     CREATE TRIGGER records_never_change BEFORE UPDATE ON records
         BEGIN SELECT RAISE(ABORT, 'records are append-only'); END;
@@ -142,6 +145,7 @@ class Database:
                 hint="keep the journal on a local disk",
             )
         c.execute("PRAGMA synchronous = FULL")
+        c.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         c.execute("PRAGMA foreign_keys = ON")
         for edition, script in enumerate(MIGRATIONS[version:], start=version + 1):
             try:

@@ -1,8 +1,9 @@
 """How long attachments are kept, and how much of the disk stays free. Records themselves are kept for ever.
 
 An attachment (the raw scan, the spectrum) is some kB, its record about two. Dropping an attachment leaves its digest in
-the record, so the chain stays verifiable. Never dropped: attachments of records that were not sent yet, and those of
-the newest white reference of each instrument at each station.
+the record, so the chain stays verifiable. Those of records that were not sent yet go only when the size demands it, and
+last: a board that never finds its broker must not fill up. Never dropped: those of the newest white reference of each
+instrument at each station.
 """
 
 from __future__ import annotations
@@ -81,26 +82,36 @@ def apply(journal: Journal, policy: Retention, *, now: datetime | None = None) -
     if through is None and excess <= 0:
         return Dropped()
     with journal.database.transaction("drop old attachments"):
-        rows = journal.database.execute(
-            """
-            SELECT a.seq, a.name, a.size FROM attachments a JOIN records r USING (seq)
-            WHERE a.data IS NOT NULL AND a.seq NOT IN (SELECT seq FROM outbox)
-              AND NOT (r.kind = 'reference' AND a.seq = (
-                  SELECT max(n.seq) FROM records n
-                  WHERE n.kind = 'reference' AND n.station IS r.station AND n.serial IS r.serial))
-            ORDER BY a.seq, a.name LIMIT ?
-            """,
-            (BATCH,),
-        ).fetchall()
-        chosen = []
-        size_bytes = 0
-        for seq, name, size in rows:
-            if (through is None or seq > through) and size_bytes >= excess:
-                break
-            chosen.append((seq, name))
-            size_bytes += size
-        journal.database.execute_many("UPDATE attachments SET data = NULL WHERE seq = ? AND name = ?", list(chosen))
-    return Dropped(attachments=len(chosen), size_bytes=size_bytes)
+        chosen = _oldest(journal, through=through, excess_bytes=excess, sent=True)
+        if not chosen and excess > 0:
+            chosen = _oldest(journal, through=None, excess_bytes=excess, sent=False)
+        journal.database.execute_many(
+            "UPDATE attachments SET data = NULL WHERE seq = ? AND name = ?", [(seq, name) for seq, name, _ in chosen]
+        )
+    return Dropped(attachments=len(chosen), size_bytes=sum(size for _, _, size in chosen))
+
+
+def _oldest(journal: Journal, *, through: int | None, excess_bytes: int, sent: bool) -> list[tuple[int, str, int]]:
+    """Return (seq, name, size) of what may go, oldest first: to record `through`, and until `excess_bytes` are met."""
+    rows = journal.database.execute(
+        """
+        SELECT a.seq, a.name, a.size FROM attachments a JOIN records r USING (seq)
+        WHERE a.data IS NOT NULL AND (a.seq NOT IN (SELECT seq FROM outbox)) IS ?
+          AND NOT (r.kind = 'reference' AND a.seq = (
+              SELECT max(n.seq) FROM records n
+              WHERE n.kind = 'reference' AND n.station IS r.station AND n.serial IS r.serial))
+        ORDER BY a.seq, a.name LIMIT ?
+        """,
+        (sent, BATCH),
+    ).fetchall()
+    chosen: list[tuple[int, str, int]] = []
+    size_bytes = 0
+    for seq, name, size in rows:
+        if (through is None or seq > through) and size_bytes >= excess_bytes:
+            break
+        chosen.append((seq, name, size))
+        size_bytes += size
+    return chosen
 
 
 def _old_through(journal: Journal, policy: Retention, now: datetime) -> int | None:
@@ -110,9 +121,10 @@ def _old_through(journal: Journal, policy: Retention, now: datetime) -> int | No
     before = (now.astimezone(UTC) - timedelta(days=policy.max_age_days)).isoformat(timespec="milliseconds")
     with journal.database.errors("read"):
         row = journal.database.execute(
-            "SELECT max(seq) FROM records WHERE clock = 'synced' AND wall < ?", (before.removesuffix("+00:00"),)
+            "SELECT seq FROM records WHERE clock = 'synced' AND wall < ? ORDER BY wall DESC, seq DESC LIMIT 1",
+            (before.removesuffix("+00:00"),),
         ).fetchone()
-    return None if row[0] is None else int(row[0])
+    return None if row is None else int(row[0])
 
 
 def _excess_bytes(journal: Journal, policy: Retention) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import select
+import sqlite3
 import subprocess
 import sys
 import time
@@ -108,3 +110,22 @@ def test_a_disk_that_turns_read_only_is_an_error_with_a_hint(small_disk: Path) -
 
     assert caught.value.hint
     subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+
+
+def test_the_write_ahead_log_shrinks_again_when_a_long_reader_has_gone(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    log = tmp_path / "journal.db-wal"
+    with Journal.open(path) as journal:
+        journal.append(draft())
+        with contextlib.closing(sqlite3.connect(path)) as reader:
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM records").fetchone()
+            for _ in range(6):
+                journal.append(draft(), attachments={"scan": bytes(4 * 2**20)})
+        grown = log.stat().st_size
+
+        for _ in range(3):
+            journal.append(draft(), attachments={"scan": bytes(4 * 2**20)})
+
+        assert grown > 20 * 2**20
+        assert log.stat().st_size < 10 * 2**20

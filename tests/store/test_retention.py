@@ -76,6 +76,37 @@ def test_above_the_size_the_oldest_go_first(journal: Journal) -> None:
     assert held(journal) == [7, 8, 9, 10]
 
 
+def test_what_was_not_sent_yet_goes_last_but_goes_when_the_size_demands_it(journal: Journal) -> None:
+    for _ in range(10):
+        journal.append(draft(wall=NEW), attachments=SCAN)
+    journal.outbox.mark_sent([8, 9])
+    policy = Retention(max_age_days=None, max_attachment_bytes=4500)
+
+    while retention.apply(journal, policy, now=NOW).attachments:
+        pass
+
+    assert held(journal) == [5, 6, 7, 10]
+    assert journal.outbox.depth() == 8
+
+
+def test_years_of_records_are_not_read_to_find_the_old_ones(journal: Journal) -> None:
+    journal.append(draft(wall=OLD), attachments=SCAN, publish=False)
+    statements: list[str] = []
+    journal.database._connection.set_trace_callback(statements.append)
+    retention.apply(journal, Retention(max_age_days=30, max_attachment_bytes=0), now=NOW)
+    journal.database._connection.set_trace_callback(None)
+
+    plans = [
+        row[3]
+        for statement in statements
+        if statement.lstrip().startswith("SELECT")
+        for row in journal.database.execute(f"EXPLAIN QUERY PLAN {statement}")
+    ]
+
+    assert len(plans) >= 3
+    assert [plan for plan in plans if plan.startswith("SCAN") and "INDEX" not in plan and "outbox" not in plan] == []
+
+
 def test_a_disk_down_to_its_reserve_refuses_before_the_measurement(journal: Journal) -> None:
     retention.require_room(journal, Retention(reserve_bytes=0))
 
