@@ -11,7 +11,8 @@ from drivers.errors import BadSettings, Reopen
 RANGE_NM = (900.0, 1700.0)  # what the grating throws onto the mirrors
 POINTS = (25, 829)  # the 25th brings the first dark reading; 829 patterns and their dark readings fill the array of 864
 WIDTHS_PX = (2, 52)  # [inferred] a single column passes too little light, more than 52 leave no resolution
-REPEATS = (1, 1000)  # more would take over half an hour
+REPEATS = (1, 1000)
+LONGEST_MS = 40_000  # nobody holds a handheld still for longer; a station waits for twice that and 10 s
 NAME_BYTES = 39
 
 
@@ -31,6 +32,8 @@ def raise_bad_settings(settings: ScanSettings) -> None:
     problems += [f"{name} {value} ({low} to {high})" for name, value, (low, high) in limits if not low <= value <= high]
     if settings.gain is not None and settings.gain not in GAINS:
         problems.append(f"gain {settings.gain} (one of {', '.join(map(str, GAINS))})")
+    if not problems and (takes_ms := estimated_ms(settings)) > LONGEST_MS:
+        problems.append(f"a scan of {takes_ms / 1000:.0f} s (at most {LONGEST_MS // 1000} s: fewer repeats or points)")
     if problems:
         raise BadSettings(f"settings outside what the NIRscan Nano family can do: {'; '.join(problems)}")
 

@@ -15,7 +15,16 @@ from dataclasses import dataclass, field
 from typing import NoReturn, Protocol, TypeVar
 
 from drivers.contract import Environment, Identity, RawScan
-from drivers.errors import AskAgain, DriverError, LinkMissing, Park, Resynchronise, WrongInstrument
+from drivers.errors import (
+    AskAgain,
+    DriverError,
+    Interrupted,
+    LinkMissing,
+    Park,
+    Reopen,
+    Resynchronise,
+    WrongInstrument,
+)
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany
 from edged.acquire.lifecycle import RecoveryPlan, State, after_failed_opening, is_countable
 from edged.acquire.reading import Moment, Reading
@@ -24,10 +33,11 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 MAX_WAITING = 8  # triggers; at 3 s a scan the last one waits for half a minute, which is as long as a human does
-OPEN_WITHIN_S = 15.0
+OPEN_WITHIN_S = 60.0  # a scan that an earlier session began may have to come to its end first
 SCAN_WITHIN_S = 90.0  # the longest scan: 2 x the device's estimate + 5 s, and the transfer at 115200 baud
 ENVIRONMENT_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 3.0
+LET_GO_S = 1.0  # a driver that is interrupted returns within 0.3 s
 
 
 class Instrument(Protocol):
@@ -118,6 +128,7 @@ class Station:
         self._waiting: deque[_Waiting] = deque()
         self._wake = asyncio.Event()
         self._look_again = False
+        self._ended = False
         self._state = State.OPENING
         self._since_s = clock()
         self._message = ""
@@ -150,6 +161,8 @@ class Station:
 
     async def measure(self) -> Reading:
         """Wait for the station's turn and return one reading. Raises AcquireError."""
+        if self._ended:
+            raise NotReady(f"{self.plan.name}: the service is stopping")
         if self._state in (State.ABSENT, State.PARKED):
             raise self._not_ready()
         if len(self._waiting) >= MAX_WAITING:
@@ -173,11 +186,13 @@ class Station:
 
     async def run(self) -> NoReturn:
         """Live until cancelled; then the light is off, the port closed, and whoever waits has an answer."""
+        self._ended = False
         try:
             while True:
                 await self._open_until_ready()
                 await self._serve_until_lost()
         finally:
+            self._ended = True
             self._instrument.interrupt()
             self._answer_all(NotReady(f"{self.plan.name}: the service is stopping"))
             await _shielded(self._caller.call(self._instrument.close, within_s=CLOSE_WITHIN_S))
@@ -187,7 +202,7 @@ class Station:
             if self._failures == 0:
                 self._become(State.OPENING, "", "")
             try:
-                self._identity = await self._caller.call(self._open_and_compare, within_s=OPEN_WITHIN_S)
+                self._identity = await self._call(self._open_and_compare, within_s=OPEN_WITHIN_S)
             except DriverError as error:
                 self._failures += 1
                 setback = after_failed_opening(error, failures=self._failures, plan=self.plan.recovery)
@@ -247,7 +262,7 @@ class Station:
     async def _keep_alive(self) -> None:
         """Notice a loss while idle. A device that is busy is not lost."""
         try:
-            self._environment = await self._caller.call(self._instrument.keep_alive, within_s=ENVIRONMENT_WITHIN_S)
+            self._environment = await self._call(self._instrument.keep_alive, within_s=ENVIRONMENT_WITHIN_S)
         except AskAgain as error:
             self._become(State.READY, error.message, error.hint)
         else:
@@ -260,7 +275,7 @@ class Station:
         started_s = self._clock()
         self._become(State.MEASURING, "", "")
         try:
-            scan, moment, arrived_s = await self._caller.call(self._scan, within_s=SCAN_WITHIN_S)
+            scan, moment, arrived_s = await self._call(self._scan, within_s=SCAN_WITHIN_S)
         except AskAgain as error:
             self._become(State.READY, "", "")
             _refuse(waiting, MeasurementLost(f"{self.plan.name}: {error.message}", hint=error.hint))
@@ -286,6 +301,18 @@ class Station:
                         },
                     )
                 )
+
+    async def _call(self, function: Callable[[], T], *, within_s: float) -> T:
+        """Talk to the instrument. One that answers, but so slowly that it takes longer, is lost: Reopen is raised."""
+        timer = asyncio.get_running_loop().call_later(within_s, self._instrument.interrupt)
+        try:
+            return await self._caller.call(function, within_s=within_s + LET_GO_S)
+        except Interrupted as error:
+            raise Reopen(
+                f"{self.plan.port}: the instrument kept us busy for {within_s:g} s", hint="switch it off and on"
+            ) from error
+        finally:
+            timer.cancel()
 
     def _scan(self) -> tuple[RawScan, Moment, float]:
         """On the station's thread."""

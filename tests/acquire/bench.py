@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from drivers.contract import Environment, Identity, RawScan, ScanSettings
-from drivers.errors import DriverError
+from drivers.errors import DriverError, Interrupted
 from edged.acquire.lifecycle import RecoveryPlan
 from edged.acquire.reading import Moment
 from edged.acquire.station import Station, StationPlan, StationStatus
@@ -76,6 +76,7 @@ class FakeInstrument:
         self.scanning: list[DriverError | asyncio.Event] = []
         self.keeping: list[DriverError] = []
         self.calls: list[str] = []
+        self.interrupted = asyncio.Event()
 
     def open(self) -> Identity:
         self.calls.append("open")
@@ -100,6 +101,7 @@ class FakeInstrument:
 
     def interrupt(self) -> None:
         self.calls.append("interrupt")
+        self.interrupted.set()
 
     def _next(self, plan: list[Any], well: T) -> T:
         what = plan.pop(0) if plan else well
@@ -134,8 +136,15 @@ class Bench:
 
     async def call(self, function: Callable[[], T], *, within_s: float) -> T:
         assert within_s > 0
-        await asyncio.sleep(self._scan_s if function == self.station._scan else 0.01)
-        return function()
+        if function == self.instrument.close:
+            return function()
+        try:
+            async with asyncio.timeout(self._scan_s if function == self.station._scan else 0.01):
+                await self.instrument.interrupted.wait()
+        except TimeoutError:
+            return function()
+        self.instrument.interrupted.clear()
+        raise Interrupted("stopped on request")
 
     async def stop(self) -> None:
         self.task.cancel()

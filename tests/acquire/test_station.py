@@ -20,7 +20,7 @@ from drivers.errors import (
 )
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany
 from edged.acquire.lifecycle import RecoveryPlan, State, after_failed_opening, is_countable
-from edged.acquire.station import MAX_WAITING
+from edged.acquire.station import MAX_WAITING, SCAN_WITHIN_S
 from tests.acquire.bench import Bench, in_virtual_time
 
 PLAN = RecoveryPlan()
@@ -219,6 +219,37 @@ def test_stopping_answers_who_waits_and_closes_the_instrument() -> None:
 
         assert all(isinstance(a, AcquireError) for a in answers)
         assert bench.instrument.calls[-2:] == ["interrupt", "close"]
+
+    in_virtual_time(life)
+
+
+def test_an_instrument_that_never_comes_to_an_end_is_opened_anew_before_the_watchdog_barks() -> None:
+    async def life() -> None:
+        bench = Bench(scan_s=1e6)
+        await bench.until("ready")
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+
+        with pytest.raises(MeasurementLost, match="kept us busy for 90 s"):
+            await bench.station.measure()
+        await bench.until("ready")
+
+        assert loop.time() - began_s == pytest.approx(SCAN_WITHIN_S, abs=1)
+        assert bench.instrument.calls == ["open", "prepare", "interrupt", "close", "open", "prepare"]
+        await bench.stop()
+
+    in_virtual_time(life)
+
+
+def test_a_trigger_that_comes_after_the_end_is_told_so() -> None:
+    async def life() -> None:
+        bench = Bench()
+        await bench.until("ready")
+        await bench.stop()
+
+        async with asyncio.timeout(60):
+            with pytest.raises(NotReady, match="stopping"):
+                await bench.station.measure()
 
     in_virtual_time(life)
 

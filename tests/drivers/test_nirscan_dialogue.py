@@ -184,6 +184,7 @@ class AlwaysScanning:
         ({"width_px": 1}, "width_px 1"),
         ({"repeats": 0}, "repeats 0"),
         ({"repeats": 1001}, "repeats 1001"),
+        ({"repeats": 1000}, "a scan of 218 s"),
         ({"gain": 3}, r"gain 3 \(one of 1, 2, 4, 8, 16, 32, 64\)"),
         ({"gain": 0, "points": 0}, "points 0 .*; gain 0"),
     ],
