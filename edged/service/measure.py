@@ -9,14 +9,14 @@ from dataclasses import dataclass
 
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany, Unfit
 from edged.acquire.reading import Reading
-from edged.acquire.references import WhiteReference
+from edged.acquire.references import WhiteReference, counts_of
 from edged.acquire.station import Station
 from edged.acquire.worker import WorkerFull, WorkerStopped
 from edged.config.vocabulary import StationConfig
 from edged.infer.errors import EngineFault, InferError, NotOffered
 from edged.infer.judge import Question
 from edged.infer.verdict import Preset
-from edged.service.pipeline import Asked, Finished, find_reference, judge_reading, keep, white_reading
+from edged.service.pipeline import Asked, Finished, find_reference, judge_reading, keep, reference_from, white_reading
 from edged.service.settings import limits
 from edged.service.threads import ModelThread, StoreThread
 from edged.spectra.spectrum import SpectrumError
@@ -150,9 +150,8 @@ class Measuring:
             )
         )
         record = await self._keep(reading, finished)
-        serial_number = reading.scan.identity.serial_number
-        place.reference, place.reference_of = None, None
-        await self.reference(name, serial_number)
+        place.reference = reference_from(record, counts_of(reading.scan))
+        place.reference_of = place.reference.serial_number
         return record
 
     async def reference(self, name: str, serial_number: str) -> WhiteReference | None:

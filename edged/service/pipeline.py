@@ -175,11 +175,9 @@ def _reference_info(reading: Reading, reference: WhiteReference | None, *, max_a
     if reference is None:
         return None
     age_s = reference.age_s(reading.moment)
-    if age_s is None:  # neither clock can tell; what the wall clocks say is written down and not trusted
-        age_s = max(0.0, reading.moment.wall_s - reference.moment.wall_s)
     return ReferenceInfo(
         id=reference.id,
-        age_s=round(age_s, 3),
+        age_s=None if age_s is None else round(age_s, 3),
         state=reference.state_for(reading.scan, reading.moment, max_age_s=max_age_s),
     )
 

@@ -84,16 +84,20 @@ def signal_to_noise(values: NDArray[np.float32]) -> float | None:
 
 
 def reference_reasons(
-    state: Literal["fresh", "stale", "mismatched"] | None, *, age_s: float = 0.0, max_age_s: float | None = None
+    state: Literal["fresh", "stale", "mismatched"] | None, *, age_s: float | None = None, max_age_s: float | None = None
 ) -> tuple[Reason, ...]:
-    """What the state of the white reference means for a measurement; `state` None when there is no reference."""
+    """What the state of the white reference means for a measurement.
+
+    state: None when there is no reference. age_s: None when nobody knows it.
+    """
     match state:
         case "fresh":
             return ()
         case "stale":
-            message = f"the white reference is {age_s / 60:.0f} min old" + (
-                f", allowed are {max_age_s / 60:.0f} min" if max_age_s is not None else ""
-            )
+            message = "the age of the white reference is unknown: the clock was not synced"
+            if age_s is not None:
+                allowed = f", allowed are {max_age_s / 60:.0f} min" if max_age_s is not None else ""
+                message = f"the white reference is {age_s / 60:.0f} min old{allowed}"
             return (Reason(code="reference_stale", message=message, value=age_s, limit=max_age_s),)
         case "mismatched":
             message = "the white reference was taken with other settings or on another instrument"

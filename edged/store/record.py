@@ -41,7 +41,9 @@ class ReferenceInfo(Model):
     """The white reference used for this reading."""
 
     id: str
-    age_s: float
+    age_s: float | None = Field(
+        description="null when nobody knows: taken in another boot, and one of the clocks was not synced"
+    )
     state: Literal["fresh", "stale", "mismatched"]
 
 

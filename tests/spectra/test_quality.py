@@ -109,6 +109,14 @@ def test_a_stale_reference_is_flagged_and_leaves_it_fit() -> None:
     assert (stale.value, stale.limit) == (15_000, 14_400)
 
 
+def test_a_reference_of_unknown_age_is_called_that_and_gets_no_number() -> None:
+    (stale,) = reference_reasons("stale", age_s=None, max_age_s=14_400)
+
+    assert stale.code == "reference_stale"
+    assert "unknown" in stale.message
+    assert (stale.value, stale.limit) == (None, 14_400)
+
+
 def test_a_mismatched_or_missing_reference_makes_it_unfit_and_a_fresh_one_says_nothing() -> None:
     assert is_unfit(reference_reasons("mismatched"))
     assert is_unfit(reference_reasons(None))

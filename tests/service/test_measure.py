@@ -1,0 +1,111 @@
+"""From wish to record, with an instrument and a store that fail at the worst moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+
+from edged.acquire.reading import Moment, Reading
+from edged.acquire.references import counts_of
+from edged.bundle.archive import read_bundle
+from edged.bundle.slots import built_in
+from edged.config.vocabulary import StationConfig
+from edged.infer.analyze import Analyzer
+from edged.service.measure import Measuring
+from edged.service.pipeline import Asked, judge_reading, reference_from, white_reading
+from edged.service.threads import ModelThread, StoreThread
+from edged.spectra.quality import Limits
+from edged.store.errors import StoreBusy
+from edged.store.identity import Uuid7
+from edged.store.journal import Journal
+from edged.store.record import Record
+from edged.store.retention import Retention
+from tests.acquire.bench import raw_scan
+
+T = TypeVar("T")
+UNSYNCED = Moment(wall_s=1000.0, monotonic_s=50.0, boot_id="a", synced=False)
+
+
+def reading(moment: Moment = UNSYNCED) -> Reading:
+    return Reading(station="bench", scan=raw_scan(), moment=moment, arrived_s=0.0)
+
+
+class Place:
+    """A station as `Measuring` sees one: each trigger gives the same reading."""
+
+    async def measure(self) -> Reading:
+        return reading()
+
+
+class StoreThatFailsAfterAppending(StoreThread):
+    """The disk goes away as soon as one record is on it."""
+
+    async def __call__(self, work: Callable[[Journal], T], /) -> T:
+        if self._journal is not None and await self.worker.call(self._journal.head) is not None:
+            raise StoreBusy("the disk has gone")
+        return await super().__call__(work)
+
+
+def test_a_white_reference_that_is_on_disk_counts_even_if_the_disk_fails_right_after(tmp_path: Path) -> None:
+    async def life() -> None:
+        store, model = StoreThatFailsAfterAppending(tmp_path), ModelThread()
+        await store.open()
+        station: Any = Place()
+        measuring = Measuring(
+            device="board",
+            preset="balanced",
+            stations={"bench": (station, StationConfig(kind="nirscan", port="/dev/x"))},
+            model=model,
+            store=store,
+            policy=Retention(reserve_bytes=0),
+            new_id=Uuid7(),
+            clock=lambda: 0.0,
+            on_record=lambda _: None,
+        )
+
+        record = await measuring.white("bench", Asked())
+
+        known = measuring.known_reference("bench", "6100023")
+        assert known is not None
+        assert (known.id, known.counts.values.tolist()) == (record.id, [20_000.0] * 16)
+        await model.close()
+        await store.close()
+
+    asyncio.run(life())
+
+
+def test_an_age_that_nobody_knows_stands_in_the_record_as_unknown(tmp_path: Path, default: Analyzer) -> None:
+    rules: dict[str, Any] = {"asked": Asked(), "limits": Limits(), "device": "board", "new_id": Uuid7()}
+    white = white_reading(reading(), min_reference_counts=1, **rules)
+    with Journal.open(tmp_path / "journal.db") as journal:
+        stored: Record = journal.append(white.draft, attachments=white.attachments)
+    reference = reference_from(stored, counts_of(raw_scan()))
+    after_a_reboot = Moment(wall_s=1100.0, monotonic_s=20.0, boot_id="b", synced=True)
+    scan = replace(raw_scan(), counts=np.linspace(15_000, 9_000, 16).astype(np.int32))
+
+    draft = judge_reading(
+        replace(reading(after_a_reboot), scan=scan),
+        reference,
+        default,
+        default.question(),
+        reference_max_age_s=1e9,
+        **rules,
+    ).draft
+
+    assert draft.reference is not None
+    assert (draft.reference.state, draft.reference.age_s) == ("stale", None)
+    assert draft.verdict is not None
+    assert "unknown" in next(r.message for r in draft.verdict.reasons if r.code == "reference_stale")
+
+
+@pytest.fixture(scope="module")
+def default() -> Analyzer:
+    bundle = built_in()
+    assert bundle is not None
+    return Analyzer(read_bundle(bundle))
