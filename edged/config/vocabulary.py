@@ -55,6 +55,18 @@ class Mqtt(Section):
     )
     keepalive_s: Annotated[int, Field(ge=5, le=3_600)] = 30
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Mqtt:
+        try:
+            self.host.encode("idna")
+        except UnicodeError as error:
+            raise ValueError(f"host {self.host[:64]!r} is not the name of a host") from error
+        if self.ca_file is not None and not self.tls:
+            raise ValueError("ca_file is set, but tls is false: set it to true or remove ca_file")
+        if self.password_file is not None and self.username is None:
+            raise ValueError("password_file is set, but username is not: the broker is told no password without a name")
+        return self
+
 
 class Bundle(Section):
     """The model that judges."""

@@ -133,6 +133,20 @@ def test_keys_that_contradict_each_other_are_explained(tmp_path: Path, station: 
     assert found.line == 5
 
 
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("mqtt.ca_file=/etc/edged/ca.pem", "tls is false"),
+        ("mqtt.password_file=/etc/edged/secret", "username is not"),
+        ("mqtt.host=broker..local", "'broker..local' is not the name of a host"),
+    ],
+)
+def test_a_broker_that_could_not_be_reached_as_meant_is_refused(tmp_path: Path, flag: str, words: str) -> None:
+    [found] = problems(write(tmp_path, GOOD), flags=(flag,))
+
+    assert words in str(found)
+
+
 def test_one_port_for_two_stations_is_refused_where_the_second_claims_it(tmp_path: Path) -> None:
     [found] = problems(write(tmp_path, GOOD + '[station.other]\nkind = "nirscan"\nport = "/dev/ttyUSB0"\n'))
 
