@@ -15,7 +15,6 @@ from edged.infer.analyze import Analyzer
 from edged.publish.mqtt import PublisherState
 from edged.publish.payloads import BundleReport, Description, StationHealth, StationInfo
 from edged.publish.payloads import Health as HealthPayload
-from edged.publish.schema import editions
 from edged.service.health import Ailment
 from edged.store.record import Record
 
@@ -144,7 +143,7 @@ def description(configuration: Configuration, stations: list[Station]) -> Descri
                 preset=config.preset or configuration.bundle.preset,
             )
         )
-    return Description(version=__version__, stations=tuple(infos), schemas=editions())
+    return Description(version=__version__, stations=tuple(infos))
 
 
 def bundle_report(analyzer: Analyzer | None) -> BundleReport:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +16,11 @@ from edged.bundle.slots import Slots
 from edged.infer.analyze import Analyzer
 from edged.infer.errors import InferError
 from edged.store.errors import StoreBusy, StoreDenied
-from edged.store.journal import Journal
+from edged.store.journal import JOURNAL_FILE, Journal
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
-JOURNAL_FILE = "journal.db"
 BUNDLES_FOLDER = "bundles"
 
 STORE_QUEUE = 64  # every station's record, the publisher's questions and a status; more waits means a disk that hangs
@@ -56,7 +57,9 @@ class StoreThread:
         """Close the journal and end the thread; false when it hangs."""
         journal, self._journal = self._journal, None
         if journal is not None and self.worker.is_idle:
-            await self.worker.call(journal.close, within_s=STOP_WITHIN_S)
+            with contextlib.suppress(TimeoutError):  # a disk that hangs: all that was acknowledged is on it already
+                async with asyncio.timeout(STOP_WITHIN_S):
+                    await self.worker.call(journal.close, within_s=STOP_WITHIN_S)
         return await self.worker.stop(STOP_WITHIN_S)
 
 

@@ -18,7 +18,9 @@ from edged.service.clock import BoardClock, moment_of, taken_at
 from edged.service.health import CONDITIONS, Health
 from edged.service.notify import Notifier
 from edged.service.supervise import keep_running
+from edged.service.threads import StoreThread
 from edged.service.watch import watch
+from edged.store.journal import Journal
 
 
 def test_the_manager_gets_its_words_one_datagram_each(tmp_path: Path) -> None:
@@ -202,3 +204,26 @@ def _count(manager: socket.socket) -> int:
         return len(manager.recv(100))
     except BlockingIOError:
         return 0
+
+
+def test_a_disk_that_hangs_while_the_journal_is_closed_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go = threading.Event()
+    close = Journal.close
+
+    def hang(journal: Journal) -> None:
+        let_go.wait()
+        close(journal)
+
+    monkeypatch.setattr(Journal, "close", hang)
+
+    async def life() -> None:
+        store = StoreThread(tmp_path)
+        await store.open()
+        async with asyncio.timeout(4):
+            assert not await store.close()
+        let_go.set()
+        assert await store.worker.stop(5)
+
+    asyncio.run(life())
