@@ -321,6 +321,8 @@ class Connection:
             self._why = f"the broker refuses us: {reason}"
             self._version_refused = reason.value == UNSUPPORTED_VERSION
             return
+        if self._connected:  # a second CONNACK breaks the protocol: nothing new is heard from it
+            return
         self._connected = True
         self._receive_maximum = getattr(properties, "ReceiveMaximum", 65_535)
         client.subscribe(self._subscribe, qos=1)

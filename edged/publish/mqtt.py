@@ -176,7 +176,8 @@ class Publisher:
                 case Connected():
                     opened.set_result(event)
                 case Closed():
-                    self._connection = None
+                    if self._connection is connection:  # one that was abandoned may end after the next has begun
+                        self._connection = None
                     closed.set_result(event)
                 case Acknowledged():
                     if GOODBYE in event.tokens:
