@@ -1,12 +1,8 @@
-"""Which serial ports there are, what is behind them, and whether we may open them. Asks the system, opens nothing.
-
-`PortWatch` tells what appeared and vanished between two looks; the caller decides how often to look.
-"""
+"""Which serial ports there are, what is behind them, and whether we may open them. Asks the system, opens nothing."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -38,14 +34,6 @@ class SerialPort:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PortChanges:
-    """What is different since the last look."""
-
-    appeared: tuple[SerialPort, ...]
-    vanished: tuple[SerialPort, ...]
-
-
 def serial_ports(*, by_id: Path = BY_ID) -> tuple[SerialPort, ...]:
     """Return every serial port of this machine that has hardware behind it, sorted by path."""
     stable = _stable_names(by_id)
@@ -65,24 +53,6 @@ def serial_ports(*, by_id: Path = BY_ID) -> tuple[SerialPort, ...]:
             )
         )
     return tuple(found)
-
-
-class PortWatch:
-    """Remembers the last look. The first `poll` reports every port as new."""
-
-    def __init__(self, look: Callable[[], tuple[SerialPort, ...]] = serial_ports) -> None:
-        self._look = look
-        self._known: dict[tuple[str, int | None, int | None, str | None], SerialPort] = {}
-
-    def poll(self) -> PortChanges:
-        """Look again. A port whose instrument was swapped both vanishes and appears."""
-        now = {(port.path, port.vid, port.pid, port.serial_number): port for port in self._look()}
-        changes = PortChanges(
-            appeared=tuple(port for key, port in now.items() if key not in self._known),
-            vanished=tuple(port for key, port in self._known.items() if key not in now),
-        )
-        self._known = now
-        return changes
 
 
 def _stable_names(folder: Path) -> dict[str, str]:

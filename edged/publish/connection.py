@@ -264,7 +264,7 @@ class Connection:
         settings, five = self._settings, self.version == "5"
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
-            client_id=settings.client_id or f"edged-{settings.site}-{settings.device}",
+            client_id=f"edged-{settings.site}-{settings.device}",
             protocol=MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311,
             clean_session=None if five else True,
             reconnect_on_failure=False,
@@ -281,11 +281,7 @@ class Connection:
         if settings.username is not None:
             client.username_pw_set(settings.username, _secret(settings))
         if settings.tls is not None:
-            client.tls_set(
-                ca_certs=_text(settings.tls.ca_file),
-                certfile=_text(settings.tls.cert_file),
-                keyfile=_text(settings.tls.key_file),
-            )
+            client.tls_set(ca_certs=None if settings.tls.ca_file is None else str(settings.tls.ca_file))
         return client
 
     def _connect_properties(self) -> Properties | None:
@@ -383,10 +379,6 @@ def _secret(settings: MqttSettings) -> str | None:
     if settings.password_file is None:
         return None
     return settings.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-
-
-def _text(path: object) -> str | None:
-    return None if path is None else str(path)
 
 
 def _said(error: OSError) -> str:

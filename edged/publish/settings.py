@@ -9,15 +9,9 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsSettings:
-    """ca_file None trusts the system's authorities. cert_file and key_file: our own certificate, both or neither."""
+    """ca_file None trusts the system's authorities."""
 
     ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-
-    def __post_init__(self) -> None:
-        if (self.cert_file is None) != (self.key_file is None):
-            raise ValueError("cert_file and key_file belong together: give both or neither")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +28,6 @@ class MqttSettings:
     site: str
     device: str
     protocol: Literal["auto", "5", "3.1.1"] = "auto"
-    client_id: str | None = None
     username: str | None = None
     password_file: Path | None = None
     tls: TlsSettings | None = None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from drivers import discover
-from drivers.discover import PortWatch, SerialPort, serial_ports
+from drivers.discover import SerialPort, serial_ports
 
 
 @dataclass
@@ -56,25 +56,3 @@ def test_a_port_that_cannot_be_opened_says_what_it_needs(tmp_path: Path, monkeyp
 
 def test_this_machine_can_be_asked():
     assert isinstance(serial_ports(), tuple)
-
-
-def test_a_watch_tells_what_appeared_vanished_and_was_swapped():
-    def port(path: str, serial_number: str) -> SerialPort:
-        return SerialPort(
-            path=path,
-            by_id=None,
-            vid=1,
-            pid=2,
-            serial_number=serial_number,
-            description="",
-            access="ok",
-            note="",
-        )
-
-    looks = iter([(port("a", "1"),), (port("a", "1"), port("b", "2")), (port("a", "3"),), ()])
-    watch = PortWatch(lambda: next(looks))
-
-    seen = [watch.poll() for _ in range(4)]
-
-    told = [([p.serial_number for p in c.appeared], [p.serial_number for p in c.vanished]) for c in seen]
-    assert told == [(["1"], []), (["2"], []), (["3"], ["1", "2"]), ([], ["3"])]

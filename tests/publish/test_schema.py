@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from edged.publish.payloads import AuditHead, CommandReply, CommandRequest, Status
 from edged.publish.schema import editions, schemas
-from edged.publish.settings import MqttSettings, TlsSettings
+from edged.publish.settings import MqttSettings
 from edged.publish.topics import TOPICS, Names
 from edged.store.record import Record
 
@@ -60,5 +60,3 @@ def test_settings_that_cannot_work_are_refused() -> None:
     for wrong in ({"host": ""}, {"port": 0}, {"host": "a" * 70}, {"in_flight": 0}):
         with pytest.raises(ValueError, match=r"address|label|in_flight"):
             MqttSettings(**({"host": "h", "site": "s", "device": "d"} | wrong))  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="both or neither"):
-        TlsSettings(cert_file=Path("c"))
