@@ -35,6 +35,7 @@ from export.job import Job
 from export.models.identifier import Identifier, steps_in_two
 from export.pack import draft, manifest_of
 from export.quantise import quantised
+from export.sensitivity import changed_copies, sensitivity_table
 from export.to_onnx import float_graph
 from export.train import Progress, Trained, load_identifier, train_ensemble
 from export.verify import torch_outputs
@@ -67,6 +68,7 @@ def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
             f"mild {n}": rows
             for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.mild_session))
         },
+        **changed_copies(spectra.values[split.test], spectra.axis_nm, job.grid_nm, job.rng(8)),
         **{name: _rows(other, manifest) for name, other in load_outsiders(job).items()},
     }
     raw: dict[str, tuple[Rows, Rows]] = {}
@@ -95,6 +97,9 @@ def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
             for preset, of in answers.items()
         },
         "rotation": [run["summary"] for run in runs if run["kind"] == "rotation"],
+        "sensitivity": sensitivity_table(
+            answers[manifest.default_preset], truth, [run["changed"] for run in runs if run["kind"] == "rotation"]
+        ),
         "agreement": _agreement(answers[manifest.default_preset], torch_answers, raw, torch_raw),
         "gate_limits": dict(manifest.gates[0].limits),
         "temperature": manifest.calibration.temperature,
@@ -181,6 +186,7 @@ def _run(
     answers = ask(manifest, logits, features)
     stress = _sessions(job, spectra, split.test, job.recipe.evaluation.session)
     mild = _sessions(job, spectra, split.test, job.recipe.evaluation.mild_session)
+    changes = changed_copies(spectra.values[split.test], spectra.axis_nm, job.grid_nm, job.rng(8))
 
     def share(rows: list[Rows], of_torch: bool) -> float:
         said = [torch_outputs(trained.identifier, r)[0] if of_torch else run_rows(opened, r, "logits") for r in rows]
@@ -195,6 +201,7 @@ def _run(
         "split": split,
         "int8": [share([plain], False), share(stress, False), share(mild, False)],
         "torch": [share([plain], True), share(stress, True), share(mild, True)],
+        "changed": {name: share([rows], False) for name, rows in changes.items()},
         "summary": {"block": block, **summary(answers, truth)},
     }
 

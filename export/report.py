@@ -16,6 +16,7 @@ from export.data.augment import resample
 from export.evaluate import HARD, OUTSIDERS
 from export.job import Job
 from export.pack import data_sheet
+from export.sensitivity import BAND_FWHM_NM, BAND_NM
 
 PRESETS = get_args(Preset)
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -54,6 +55,8 @@ def report_page(job: Job) -> str:
         "<h2>Operating points</h2>",
         _points(found, preset),
         _rotation(found["rotation"]),
+        "<h2>One change at a time</h2>",
+        _sensitivity(found["sensitivity"]),
         "<h2>Confusion</h2>",
         f"<p>Most likely class, gates aside, by models new to the block; {len(arrays['truth'])} spectra.</p>",
         _image("confusion matrix", plots.confusion(arrays["truth"], arrays["best"], spectra.classes)),
@@ -173,6 +176,17 @@ def _rotation(rows: list[dict[str, Any]]) -> str:
     return (
         "<p>The same at the default preset with the other blocks held out, each by newly trained models:</p>"
         + _table(["held out", "right name", "wrong name", "refused"], shown)
+    )
+
+
+def _sensitivity(rows: dict[str, dict[str, float]]) -> str:
+    keys = ("accuracy", "accuracy_all_blocks", "right", "wrong", "refused")
+    header = ["held-out block with", "accuracy", "the same, all blocks", "right name", "wrong name", "refused"]
+    shown = [(name, *(_percent(row[key]) for key in keys)) for name, row in rows.items()]
+    return (
+        f"<p>The water band is a Gaussian at {BAND_NM:g} nm, {BAND_FWHM_NM:g} nm wide at half its height; the noise is "
+        "white. Accuracy is that of the most likely class; names and refusals are those of the default preset.</p>"
+        + _table(header, shown)
     )
 
 

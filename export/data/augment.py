@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Sigma = Annotated[float, Field(ge=0, le=10)]
 NOISE_SPREAD = 0.7  # log-normal spread of the noise between fillings
 NOISE_FLOOR_AU = 1.2  # above this absorbance less light comes back and the noise grows with it
+NOISE_END_POWER = 8  # lamp and detector fade in the last tenth of the axis at each end, not before
+WATER_NM = (1430.0, 1460.0)  # first overtone of the O-H stretch: about 1440 in crystals, 1450 in liquid water
+WATER_FWHM_NM = (60.0, 110.0)
 
 
 class Augmentation(BaseModel):
@@ -22,9 +25,11 @@ class Augmentation(BaseModel):
 
     shift_nm, stretch_nm: the axis of another unit, at its middle and at its ends. gain_au: a smooth curve, as from
     another white reference or a warm lamp. offset_au, slope_au: scatter and filling. path: effective path length,
-    relative. noise_au: of a typical scan. blend: chance that a spectrum is mixed with another of its class. refill:
-    how much of the difference between two scans of one class, any class, is added: fillings of all powders vary in
-    like ways.
+    relative. water_au: height of the O-H band of moisture, gained or lost; the overtones at 970 and 1190 nm are
+    some thirty times weaker and left out. noise_au: of a typical scan, in the middle of the axis; noise_ends: how
+    much more there is at its ends, relative. blend: chance that a spectrum is mixed with another of its class.
+    refill: how much of the difference between two scans of one class, any class, is added: fillings of all powders
+    vary in like ways.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -35,7 +40,9 @@ class Augmentation(BaseModel):
     offset_au: Sigma
     slope_au: Sigma
     path: Sigma
+    water_au: Sigma
     noise_au: Sigma
+    noise_ends: Sigma
     blend: Annotated[float, Field(ge=0, le=1)]
     refill: Sigma
 
@@ -65,6 +72,13 @@ def resample(
     return np.asarray(low + share * (np.take_along_axis(values, left + 1, axis=1) - low), dtype=np.float64)
 
 
+def water_band(
+    grid_nm: NDArray[np.float64], centre_nm: float | NDArray[np.float64], fwhm_nm: float | NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return a Gaussian of height 1 on the grid; centres and widths [n, 1] give [n, points]."""
+    return np.asarray(np.exp(-4.0 * np.log(2.0) * ((grid_nm - centre_nm) / fwhm_nm) ** 2))
+
+
 def augment(
     values: NDArray[np.float64],
     axis_nm: NDArray[np.float64],
@@ -86,7 +100,10 @@ def augment(
     curves = np.stack([np.polynomial.legendre.Legendre.basis(k)(along) for k in orders])
     gain = strength * change.gain_au * rng.normal(size=(n, len(orders))) / np.sqrt(orders / 2)
     out = out * np.exp(draw(change.path)) + draw(change.offset_au) + draw(change.slope_au) * along + gain @ curves
-    noise = strength * change.noise_au * np.exp(NOISE_SPREAD * rng.normal(size=(n, 1)))
+    centre, width = rng.uniform(*WATER_NM, size=(n, 1)), rng.uniform(*WATER_FWHM_NM, size=(n, 1))
+    out = out + draw(change.water_au) * water_band(grid_nm, centre, width)
+    ends = 1.0 + change.noise_ends * along**NOISE_END_POWER
+    noise = strength * change.noise_au * ends * np.exp(NOISE_SPREAD * rng.normal(size=(n, 1)))
     return np.asarray(out + noise * 10.0 ** np.clip(out - NOISE_FLOOR_AU, -1.0, 1.0) * rng.normal(size=out.shape))
 
 

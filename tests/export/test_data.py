@@ -13,7 +13,17 @@ from export.data.split import block_split
 from export.errors import DataUnusable
 
 STILL = Augmentation(
-    shift_nm=0, stretch_nm=0, gain_au=0, offset_au=0, slope_au=0, path=0, noise_au=0, blend=0, refill=0
+    shift_nm=0,
+    stretch_nm=0,
+    gain_au=0,
+    offset_au=0,
+    slope_au=0,
+    path=0,
+    water_au=0,
+    noise_au=0,
+    noise_ends=0,
+    blend=0,
+    refill=0,
 )
 AXIS = np.linspace(900.0, 1700.0, 201)
 GRID = np.linspace(910.0, 1690.0, 120)
@@ -143,7 +153,9 @@ def test_augmentation_is_seeded() -> None:
         offset_au=0.1,
         slope_au=0.1,
         path=0.1,
+        water_au=0.01,
         noise_au=1e-3,
+        noise_ends=2,
         blend=0.5,
         refill=0.5,
     )
@@ -188,6 +200,34 @@ def test_noise_grows_where_little_light_comes_back() -> None:
     noise = augment(level, AXIS, GRID, change, np.random.default_rng(4)) - resample(level, AXIS, GRID)
 
     assert noise[:, GRID > 1320].std() > 5 * noise[:, GRID < 1280].std()
+
+
+def test_noise_rises_at_both_ends_of_the_axis() -> None:
+    change = STILL.model_copy(update={"noise_au": 1e-3, "noise_ends": 4.0})
+    level = np.full((400, len(AXIS)), 1.2)
+
+    noise = augment(level, AXIS, GRID, change, np.random.default_rng(4)) - resample(level, AXIS, GRID)
+
+    spread = noise.std(axis=0) / noise[:, 40:80].std()
+    assert spread[0] == pytest.approx(5.0, rel=0.2)
+    assert spread[-1] == pytest.approx(5.0, rel=0.2)
+    assert spread[20:100] == pytest.approx(np.ones(80), abs=0.35)
+
+
+def test_moisture_is_one_broad_band_about_1445_nm_that_comes_or_goes() -> None:
+    change = STILL.model_copy(update={"water_au": 0.01})
+    level = np.full((500, len(AXIS)), 1.2)
+
+    added = augment(level, AXIS, GRID, change, np.random.default_rng(5)) - resample(level, AXIS, GRID)
+
+    height = added[np.arange(500), np.abs(added).argmax(axis=1)]
+    assert height.std() == pytest.approx(0.01, rel=0.15)
+    assert abs(height.mean()) < 0.002
+    at = GRID[np.abs(added).argmax(axis=1)]
+    assert 1425 < at.min() < at.max() < 1465
+    width = (added / height[:, None] > 0.5).sum(axis=1) * (GRID[1] - GRID[0])
+    assert 50 < width.min() < width.max() < 120
+    assert np.abs(added[:, GRID < 1250]).max() < 1e-4 > np.abs(added[:, GRID > 1640]).max()
 
 
 def test_refilling_stays_within_what_the_fillings_of_a_class_differ_by() -> None:
