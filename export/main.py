@@ -17,8 +17,15 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from edged.bundle.errors import BundleError
 from export.errors import ExportError
-from export.job import Job
-from export.recipe import load_recipe
+
+try:
+    from export.job import Job
+    from export.recipe import load_recipe
+except ModuleNotFoundError as missing:
+    raise SystemExit(
+        f"edged-export: {missing.name} is not installed here\n"
+        "    pip install 'edged[export]', or in a checkout: .venv/bin/pip install -e '.[export]'"
+    ) from None
 
 STAGES = {
     "train": "train the networks and fit the gate's space",

@@ -22,6 +22,9 @@ from edged.spectra.files import read_spectra
 from edged.spectra.rows import Lost
 from edged.spectra.spectrum import AxisUnit, Quantity, SpectrumError
 
+WIDE = 160  # columns of a table that goes into a file or a pipe
+ROOMY = 100  # columns from which on long names have room beside the reasons
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -141,12 +144,13 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("spectrum", no_wrap=True, max_width=22)
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
+    table.add_column("spectrum", no_wrap=True, max_width=22 if console.width >= ROOMY else 14)
     table.add_column("outcome", no_wrap=True)
     table.add_column("label", no_wrap=True)
     table.add_column("p", no_wrap=True)
-    table.add_column("why", min_width=24)
+    table.add_column("why")
     counts: Counter[str] = Counter()
     for answer in answers:
         if answer.analysis is None:
@@ -160,7 +164,6 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
         counts[verdict.outcome] += 1
         cells = (f"{answer.row} {answer.title or Path(answer.file).name}", *_said(verdict))
         table.add_row(*(Text(cell) for cell in cells))
-    console = Console()
     if table.rows:
         console.print(table)
     manifest = analyzer.bundle.manifest
@@ -170,7 +173,7 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
 
 
 def _said(verdict: Verdict) -> tuple[str, str, str, str]:
-    probability = f"{verdict.probability:.4f}" if verdict.probability is not None else ""
+    probability = f"{verdict.probability:.3f}" if verdict.probability is not None else ""
     why = [reason.message for reason in verdict.reasons]
     if verdict.candidates and (verdict.label is None or verdict.outcome == "fail"):
         why.append("it may be " + ", ".join(f"{c.label} {c.probability:.3f}" for c in verdict.candidates))

@@ -76,7 +76,9 @@ def bundle() -> None:
     """
 
 
-@bundle.command("list", epilog="Example: edged bundle list --json")
+@bundle.command(
+    "list", short_help="what is installed, and which one judges", epilog="Example: edged bundle list --json"
+)
 @place_options
 @json_option
 def list_(storage: Path | None, config: Path | None, *, as_json: bool) -> None:
@@ -92,7 +94,7 @@ def list_(storage: Path | None, config: Path | None, *, as_json: bool) -> None:
             click.echo("nothing is installed and nothing is built in; edged bundle install FILE --activate")
 
 
-@bundle.command(epilog="Example: edged bundle show powders12-1.0.0")
+@bundle.command(short_help="what a bundle holds", epilog="Example: edged bundle show powders12-1.0.0")
 @click.argument("name", required=False)
 @place_options
 @json_option
@@ -107,7 +109,10 @@ def show(name: str | None, storage: Path | None, config: Path | None, *, as_json
             click.echo(_summary(found))
 
 
-@bundle.command(epilog="Example: edged bundle verify ./powders12-1.0.0.edgebundle")
+@bundle.command(
+    short_help="is it whole, and does it compute right here",
+    epilog="Example: edged bundle verify ./powders12-1.0.0.edgebundle",
+)
 @click.argument("names", nargs=-1)
 @place_options
 @json_option
@@ -133,7 +138,10 @@ def verify(names: tuple[str, ...], storage: Path | None, config: Path | None, *,
         raise SystemExit(1)
 
 
-@bundle.command(epilog="Example: edged bundle install ./powders12-1.0.0.edgebundle --activate")
+@bundle.command(
+    short_help="check a file and copy it in",
+    epilog="Example: edged bundle install ./powders12-1.0.0.edgebundle --activate",
+)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--activate", "activating", is_flag=True, help="Let it judge from the next start on.")
 @place_options
@@ -149,7 +157,7 @@ def install(file: Path, storage: Path | None, config: Path | None, *, activating
         _done("installed and active" if activating else "installed", found, as_json=as_json)
 
 
-@bundle.command(epilog="Example: edged bundle activate powders12-1.0.0")
+@bundle.command(short_help="let an installed one judge", epilog="Example: edged bundle activate powders12-1.0.0")
 @click.argument("name")
 @place_options
 @json_option
@@ -161,7 +169,7 @@ def activate(name: str, storage: Path | None, config: Path | None, *, as_json: b
         _done("active", slots.activate(name), as_json=as_json)
 
 
-@bundle.command(epilog="Example: edged bundle rollback")
+@bundle.command(short_help="let the previous one judge again", epilog="Example: edged bundle rollback")
 @place_options
 @json_option
 def rollback(storage: Path | None, config: Path | None, *, as_json: bool) -> None:
@@ -198,7 +206,9 @@ def _done(state: str, found: Bundle, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({**_identity(found), "ok": True, "state": state}))
     else:
-        click.echo(f"{found.file_name}: {state}")
+        click.echo(
+            f"{found.file_name}: {state}" + ("; a running daemon takes it at its next start" * ("active" in state))
+        )
 
 
 def _identity(found: Bundle) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import click
 
 from edged.cli.audience import Audience
 from edged.cli.stage import (
+    SPEED,
     BrokerChild,
     BrokerKind,
     Child,
@@ -35,15 +36,22 @@ from edged.cli.stage import (
 STATIONS = (("left", "6100023"), ("right", "6100041"))
 VERDICT_WITHIN_S = 30.0
 OFFLINE_WITHIN_S = 3.0
+ROW = "{:>4}  {:8} {:12} {:16} {:>6} {:>6}"
 
 
 @click.command(epilog="Example: edged demo --count 24")
 @click.option("--count", type=click.IntRange(1, 100_000), help="So many measurements; unset goes on until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help='Print one line {"truth": LABEL, "record": {...}} a measurement.')
-@click.option("--no-web", is_flag=True, help="Do not serve the page.")
+@click.option("--no-web", is_flag=True, help="Serve no page; as this version serves none, it changes nothing.")
 @click.option("--port", type=click.IntRange(1, 65_535), help="Port of the broker; unset takes a free one.")
 @click.option("--seed", type=click.IntRange(0, 2**31 - 1), default=1, show_default=True, help="Order and chance.")
-@click.option("--broker", type=click.Choice(["auto", "mosquitto", "embedded"]), default="auto", show_default=True)
+@click.option(
+    "--broker",
+    type=click.Choice(["auto", "mosquitto", "embedded"]),
+    default="auto",
+    show_default=True,
+    help="auto takes Mosquitto where it is installed.",
+)
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep journal and logs in this folder.")
 def demo(
     count: int | None,
@@ -55,7 +63,10 @@ def demo(
     as_json: bool,
     no_web: bool,
 ) -> None:
-    """Show the whole path without hardware: two simulated handhelds measure real pharmaceutical powders.
+    """Show the whole path without hardware: two simulated handhelds measure twelve powders.
+
+    Only the instruments are simulated, with light fitted to scans of real powders; wire, driver, daemon, model, journal
+    and broker are the ones that run on a board. One powder after the other is measured, named, recorded, published.
 
     Exit status: 0 when every record that the broker delivered is in the journal and the other way round, 1 when not or
     when a part failed.
@@ -69,6 +80,8 @@ def demo(
                 _perform(play, stack, kind=broker, port=port, seed=seed)
         except KeyboardInterrupt:
             play.note("stopped")
+            if not play.measured and not journal_file(folder).exists():
+                return  # nothing was recorded yet, so there is nothing to compare
         agrees = _compare(play)
     except DemoFailed as error:
         play.note(f"edged demo: {error.message}" + (f"\n{error.hint}" if error.hint else ""))
@@ -134,7 +147,9 @@ def _introduce(play: _Play, broker: BrokerChild, handhelds: list[Handheld]) -> N
     for handheld in handhelds:
         play.note(f"instrument {handheld.serial_number} (simulated) at station {handheld.name}, white reference first")
     if not play.as_json:
-        play.note(click.style(f"{'#':>4}  {'station':8} {'truth':28} {'verdict':28} {'p':>6} {'ms':>6}", bold=True))
+        play.note("9010ACLA is 90 % AC and 10 % LA: AC acetaminophen, AA ascorbic acid, LA lactose.")
+        play.note(f"ms: from the command to the record; the instruments run {SPEED:g} times faster.")
+        play.note(click.style(ROW.format("#", "station", "powder", "verdict", "p", "ms"), bold=True))
 
 
 def _measured(audience: Audience, verb: str, handheld: Handheld, daemon: Child) -> dict[str, Any]:
@@ -164,7 +179,7 @@ def _show(play: _Play, handheld: Handheld, record: dict[str, Any], *, took_s: fl
         return
     said = verdict["label"] or verdict["outcome"].replace("_", " ")
     sure = f"{verdict['probability']:.3f}" if verdict["probability"] is not None else ""
-    row = f"{play.measured:>4}  {handheld.name:8} {truth:28} {said:28} {sure:>6} {took_s * 1e3:>6.0f}"
+    row = ROW.format(play.measured, handheld.name, truth, said, sure, f"{took_s * 1e3:.0f}")
     click.echo(click.style(row, fg=None if right else "yellow"))
 
 
@@ -195,11 +210,16 @@ def _compare(play: _Play) -> bool:
     if play.measured:
         play.note(f"{play.right} of {play.measured} named rightly")
     play.note(
-        f"journal: {count['result']} results and {count['reference']} white references, "
-        f"chain {'intact' if intact else 'BROKEN'}; the broker delivered "
-        f"{'the same' if set(delivered) == set(kinds) else 'OTHER'} ids, {repeated or 'none'} of them twice"
+        f"journal: {_counted(count['result'], 'result')} and {_counted(count['reference'], 'white reference')}, "
+        f"chain {'intact' if intact else 'BROKEN'};"
     )
+    same = "the same" if set(delivered) == set(kinds) else "OTHER"
+    play.note(f"the broker delivered {same} ids, {repeated or 'none'} of them twice")
     return agrees
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _folder(keep: Path | None) -> Path:

@@ -30,7 +30,8 @@ def devices(*, as_json: bool) -> None:
         for port in ports:
             usb = f" usb {port.vid:04x}:{port.pid:04x}" if port.vid is not None and port.pid is not None else ""
             serial = f" serial {port.serial_number}" if port.serial_number else ""
-            click.echo(f"{port.by_id or port.path}  {port.description}{usb}{serial}")
+            what = port.description if port.description not in ("", "n/a") else "serial port of the board"
+            click.echo(f"{port.by_id or port.path}  {what}{usb}{serial}")
             if port.access != "ok":
                 click.echo(f"    {port.access}: {port.note}")
         if not ports:

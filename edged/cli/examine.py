@@ -69,7 +69,10 @@ def _disk(configuration: Configuration) -> Iterator[Finding]:
     folder, reserve = Path(configuration.storage.path), configuration.storage.reserve_mb * 2**20
     if not folder.is_dir():
         yield Finding(
-            about="disk", level="fail", text=f"{folder}: no such folder", cure=f"install -d -o edged -g edged {folder}"
+            about="disk",
+            level="fail",
+            text=f"{folder}: no such folder",
+            cure=f"as root: install -d -o USER -g USER {folder}, USER the one that runs edged",
         )
         return
     if not os.access(folder, os.W_OK | os.X_OK):

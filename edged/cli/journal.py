@@ -23,6 +23,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 TABLE_LIMIT = 50  # a screen; --json has no limit unless told
 WIDE = 160  # columns of a table that goes into a file or a pipe
+ROOMY = 120  # columns from which on ids have room
 COLUMNS: dict[str, Callable[[Record], object]] = {  # of a CSV export
     "seq": lambda r: r.seq,
     "id": lambda r: r.id,
@@ -94,7 +95,7 @@ def journal() -> None:
     """
 
 
-@journal.command("list", epilog="Example: edged journal list --limit 5")
+@journal.command("list", short_help="a table of records, oldest first", epilog="Example: edged journal list --limit 5")
 @_place_options
 @_kind_option
 @click.option(
@@ -130,14 +131,14 @@ def list_(
             _print_table([record_from(body) for body in chosen])
 
 
-@journal.command(epilog="Example: edged journal show 01936f0e-5b7c-7c3a-9f0e-2f6a1d5c8b11")
-@click.argument("id_", metavar="ID")
+@journal.command(short_help="print one record", epilog="Example: edged journal show 24")
+@click.argument("id_", metavar="ID|SEQ")
 @_place_options
 @_json_option
 def show(id_: str, file: Path | None, storage: Path | None, config: Path | None, *, as_json: bool) -> None:
-    """Print one record. --json prints it exactly as stored."""
+    """Print one record, found by its id or by its number in the journal. --json prints it exactly as stored."""
     with _opened(file, storage, config, as_json=as_json) as opened:
-        body = opened.body(id_)
+        body = _by_seq(opened, int(id_)) if id_.isdecimal() and len(id_) < 19 else opened.body(id_)
         if body is None:
             raise StoreError(
                 f"{opened.path}: no record {id_}", hint="edged journal list --kind all shows what there is"
@@ -145,7 +146,10 @@ def show(id_: str, file: Path | None, storage: Path | None, config: Path | None,
         click.echo(body if as_json else json.dumps(json.loads(body), indent=2, ensure_ascii=False))
 
 
-@journal.command(epilog="Example: edged journal verify --head 24:9f2c... (as kept from audit/head)")
+@journal.command(
+    short_help="check records, chain and attachments",
+    epilog="Example: edged journal verify --head 24:9f2c... (as kept from audit/head)",
+)
 @_place_options
 @click.option("--head", metavar="SEQ:HASH", help="A record's hash that was noted elsewhere; finds a cut tail.")
 @_json_option
@@ -183,7 +187,9 @@ def verify(file: Path | None, storage: Path | None, config: Path | None, head: s
         raise SystemExit(1)
 
 
-@journal.command(epilog="Example: edged journal export results.csv")
+@journal.command(
+    short_help="write records to a .jsonl or .csv file", epilog="Example: edged journal export results.csv"
+)
 @click.argument("target", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 @_place_options
 @_kind_option
@@ -217,7 +223,13 @@ def export(
 def _opened(file: Path | None, storage: Path | None, config: Path | None, *, as_json: bool) -> Iterator[Journal]:
     """Open the journal for reading; turn an expected error into one line and exit status 1."""
     try:
-        with Journal.open(_place(file, storage, config), read_only=True) as opened:
+        path = _place(file, storage, config)
+        if not path.parent.exists():
+            raise StoreError(
+                f"{path}: there is no journal",
+                hint="name it with --journal FILE, its folder with --storage, or the configuration with --config",
+            )
+        with Journal.open(path, read_only=True) as opened:
             yield opened
     except StoreError as error:
         if as_json:
@@ -237,6 +249,11 @@ def _place(file: Path | None, storage: Path | None, config: Path | None) -> Path
     return Path(load_or_exit(config or DEFAULT_PATH).storage.path) / JOURNAL_FILE
 
 
+def _by_seq(opened: Journal, seq: int) -> bytes | None:
+    found = next(iter(opened.bodies(after_seq=seq - 1, limit=1)), None) if seq else None
+    return found if found is not None and record_from(found).seq == seq else None
+
+
 def _head(text: str | None) -> Head | None:
     if text is None:
         return None
@@ -253,20 +270,36 @@ def _print_table(records: list[Record]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("seq", "taken at", "station", "what", "title", "probability", "id", box=None)
+    console = Console(width=None if sys.stdout.isatty() else WIDE, markup=False, highlight=False)
+    roomy = console.width >= ROOMY  # else the ids are left out rather than cut; `show` takes the seq as well
+    table = Table(box=None)
+    table.add_column("seq", justify="right", no_wrap=True)
+    for name in ("taken at", "station", "what"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("title")
+    table.add_column("p", no_wrap=True)
+    if roomy:
+        table.add_column("id", no_wrap=True)
     for record in records:
         verdict = record.verdict
         table.add_row(
             str(record.seq),
-            record.taken_at.wall + ("" if record.taken_at.clock == "synced" else " ?"),
+            _moment(record),
             record.station or "",
-            verdict.outcome if verdict else record.kind,
+            verdict.outcome.replace("_", " ") if verdict else record.kind,
             (verdict.title or verdict.label or "") if verdict else "",
             f"{verdict.probability:.3f}" if verdict and verdict.probability is not None else "",
-            record.id,
+            *([record.id] if roomy else []),
         )
-    console = Console(width=None if sys.stdout.isatty() else WIDE, markup=False, highlight=False)
     console.print(table)
+    if any(record.taken_at.clock != "synced" for record in records):
+        click.echo("? the clock followed no time server, so the time may be wrong", err=True)
+
+
+def _moment(record: Record) -> str:
+    """The wall time to the second in UTC, with a question mark where it is not to be trusted."""
+    doubt = "" if record.taken_at.clock == "synced" else " ?"
+    return record.taken_at.wall[:19].replace("T", " ") + "Z" + doubt
 
 
 def _write_lines(bodies: Iterator[bytes], out: IO[str]) -> int:

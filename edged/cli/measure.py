@@ -11,6 +11,7 @@ import click
 from edged.cli.configuration import config_options, load_or_exit
 from edged.cli.talk import ask_daemon
 
+CURES = {"reference_missing": "put the white tile on the window, then: edged measure {station} --reference"}
 WITHIN_S = 120.0  # eight triggers may be waiting before this one
 
 
@@ -77,6 +78,9 @@ def lines(record: dict[str, Any]) -> list[str]:
             shown.append(
                 "  could be " + ", ".join(f"{c['label']} {c['probability']:.3f}" for c in verdict["candidates"])
             )
-        shown += [f"  {reason['message']}" for reason in verdict["reasons"]]
+        for reason in verdict["reasons"]:
+            shown.append(f"  {reason['message']}")
+            if reason["code"] in CURES:
+                shown.append("  " + CURES[reason["code"]].format(station=record["station"]))
     shown.append(f"  record {record['id']}, seq {record['seq']}")
     return shown

@@ -20,7 +20,7 @@ LEVELS = ["debug", "info", "warning", "error"]
 @click.option(
     "--log-level", type=click.Choice(LEVELS), default="info", show_default=True, help="debug shows every byte."
 )
-@click.option("--no-web", is_flag=True, help="Do not serve the page.")
+@click.option("--no-web", is_flag=True, help="Serve no page; as this version serves none, it changes nothing.")
 def run(config: Path, assignments: tuple[str, ...], log_level: str, *, no_web: bool) -> None:
     """Run the daemon until SIGTERM or Ctrl-C.
 

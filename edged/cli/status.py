@@ -52,7 +52,8 @@ def screen(document: dict[str, Any]) -> list[str]:
     for warning in document["warnings"]:
         subject = f" {warning['subject']}:" if warning["subject"] else ""
         detail = f" [{warning['detail']}]" if warning["detail"] else ""
-        lines.append(f"  {warning['severity']}:{subject} {warning['text']}{detail}")
+        text = warning["text"].replace("STATION", warning["subject"] or "STATION")
+        lines.append(f"  {warning['severity']}:{subject} {text}{detail}")
     return lines
 
 
@@ -68,8 +69,8 @@ def _station(station: dict[str, Any]) -> list[str]:
     instrument = station["instrument"]
     who = f"{instrument['model']} {instrument['serial_number']}" if instrument else station["kind"]
     since = f"{station['state']} for {duration(station['for_s'])}"
-    how = f"{station['procedure']} by {station['trigger']}"
-    lines = [f"  {station['name']}: {since}, {who} on {station['port']}, {how}"]
+    how = f"{station['procedure']} {'on command' if station['trigger'] == 'manual' else 'at an interval'}"
+    lines = [f"  {station['name']}: {since}, {how}", f"      {who} on {station['port']}"]
     if station["message"]:
         lines.append(f"      {station['message']}" + (f" ({station['hint']})" if station["hint"] else ""))
     if station["reference"]:
@@ -77,7 +78,7 @@ def _station(station: dict[str, Any]) -> list[str]:
         age = "of unknown age" if age_s is None else f"{duration(age_s)} old"
         lines.append(f"      white reference {age}{'' if fresh else ', stale'}")
     if latest := station["latest"]:
-        verdict = latest["label"] or latest["outcome"] or latest["kind"]
+        verdict = latest["label"] or (latest["outcome"] or latest["kind"]).replace("_", " ")
         sure = f" {latest['probability']:.3f}" if latest["probability"] is not None else ""
         lines.append(f"      latest {verdict}{sure} at {latest['wall']}")
     return lines

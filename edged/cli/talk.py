@@ -22,7 +22,8 @@ def ask_daemon(path: Path, request: dict[str, Any], *, within_s: float, as_json:
         _say(error.code, error.message, error.hint, as_json=as_json)
         raise SystemExit(EXIT_REFUSED) from None
     except NotRunning as error:
-        _say("not_running", error.message, error.hint, as_json=as_json)
+        message = error.message if as_json else f"no daemon to ask: {error.message}"
+        _say("not_running", message, error.hint, as_json=as_json)
         raise SystemExit(EXIT_NOT_RUNNING) from None
 
 

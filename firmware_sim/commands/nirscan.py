@@ -53,6 +53,8 @@ def nirscan(
     Runs until SIGTERM, Ctrl-C or `quit`, then removes the link. Events go to standard output, one JSON object a line;
     standard input takes: white, sample NAME, faults PLAN, hangup [SECONDS], quit.
 
+    The first scan sees the white tile, so let it be the reference; before a later one, type: white.
+
     Faults count replies or scans from 1: drop corrupt truncate delay duplicate sequence busy hangup (replies), stale
     error early_done short_light saturate (scans), garbage=BYTES, estimate=MS. NAME=0.1 is a chance, NAME@3-5 a range,
     numbers after colons say more: delay=0.2:0.5, hangup@7:1200:2, error@4:32.
@@ -60,7 +62,7 @@ def nirscan(
     \b
     Examples:
       edged-sim nirscan --pty /tmp/nirscan --sample 100AC,100AA --seed 7
-      edged-sim nirscan --pty /tmp/nirscan --replay RawNIRData.csv --speed 0 --json
+      edged-sim nirscan --pty /tmp/nirscan --replay RawNIRData.csv --speed 0
     """
     if names is not None and replay is not None:
         raise click.UsageError("--sample and --replay exclude each other")

@@ -164,7 +164,7 @@ def test_the_table_names_outcome_label_and_reason(bundle: Path, powders: Path, t
     result = analyze(powders, tmp_path / "none.csv", "--bundle", bundle)
 
     assert result.exit_code == 1
-    for word in ("sure", "identified", "0.9647", "torn", "inconclusive", "strange", "not_in_scope", "tiny 1.2.3"):
+    for word in ("sure", "identified", "0.965", "torn", "inconclusive", "strange", "not_in_scope", "tiny 1.2.3"):
         assert word in result.stdout, word
     assert "1 identified, 1 inconclusive, 1 not_in_scope, 1 error" in result.stdout
     assert "no such file or directory (check the name)" in result.stderr
