@@ -24,7 +24,7 @@ try:
 except ModuleNotFoundError as missing:
     raise SystemExit(
         f"edged-export: {missing.name} is not installed here\n"
-        "    pip install 'edged[export]', or in a checkout: .venv/bin/pip install -e '.[export]'"
+        "    in a checkout: .venv/bin/python -m pip install -e '.[export]'"
     ) from None
 
 STAGES = {

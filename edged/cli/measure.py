@@ -68,13 +68,13 @@ def lines(record: dict[str, Any]) -> list[str]:
     else:
         text = verdict["outcome"].replace("_", " ")
         if verdict["label"]:
-            text += f": {verdict['label']}"
+            text += f": {'not ' if verdict['outcome'] == 'fail' else ''}{verdict['label']}"
             if verdict["title"] and verdict["title"] != verdict["label"]:
                 text += f" ({verdict['title']})"
         if verdict["probability"] is not None:
-            text += f", probability {verdict['probability']:.3f} at {verdict['preset']}"
+            text += f", probability {verdict['probability']:.3f} (preset {verdict['preset']})"
         shown.append(text)
-        if len(verdict["candidates"]) > 1:
+        if len(verdict["candidates"]) > 1 or (verdict["candidates"] and verdict["outcome"] == "fail"):
             shown.append(
                 "  could be " + ", ".join(f"{c['label']} {c['probability']:.3f}" for c in verdict["candidates"])
             )

@@ -184,7 +184,7 @@ def start_broker(kind: BrokerKind, port: int | None, folder: Path) -> BrokerChil
         if importlib.util.find_spec("amqtt") is None:
             raise DemoFailed(
                 "there is no broker: neither mosquitto nor the package amqtt is installed",
-                hint="apt-get install mosquitto, or: pip install 'edged[demo]'",
+                hint="apt-get install mosquitto, or in a checkout: .venv/bin/python -m pip install -e '.[demo]'",
             )
         child = start("broker", [sys.executable, "-m", "edged.cli.embedded_broker", str(port)], folder, pipes=True)
         broker = BrokerChild(title="the embedded broker (amqtt, MQTT 3.1.1)", port=port, mqtt5=False, child=child)

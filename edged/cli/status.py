@@ -78,7 +78,8 @@ def _station(station: dict[str, Any]) -> list[str]:
         age = "of unknown age" if age_s is None else f"{duration(age_s)} old"
         lines.append(f"      white reference {age}{'' if fresh else ', stale'}")
     if latest := station["latest"]:
-        verdict = latest["label"] or (latest["outcome"] or latest["kind"]).replace("_", " ")
+        verdict = (latest["outcome"] or latest["kind"]).replace("_", " ")
+        verdict += f" {latest['label']}" if latest["label"] else ""
         sure = f" {latest['probability']:.3f}" if latest["probability"] is not None else ""
         lines.append(f"      latest {verdict}{sure} at {latest['wall']}")
     return lines
