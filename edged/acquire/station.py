@@ -133,7 +133,8 @@ class Station:
         self._since_s = clock()
         self._message = ""
         self._hint = ""
-        self._failures = 0
+        self._failures = 0  # openings in a row
+        self._losses = 0  # of an opened instrument, with nothing that went well in between
         self._identity: Identity | None = None
         self._environment: Environment | None = None
 
@@ -207,7 +208,7 @@ class Station:
                 self._failures += 1
                 setback = after_failed_opening(error, failures=self._failures, plan=self.plan.recovery)
                 await self._caller.call(self._instrument.close, within_s=CLOSE_WITHIN_S)
-                self._log_failure(error)
+                self._log_failure(error, self._failures)
                 hint = error.hint
                 if setback.state is State.PARKED and isinstance(error, Resynchronise):
                     hint = hint or f"is the device on {self.plan.port} a {self.plan.kind}? see: edged devices"
@@ -215,18 +216,10 @@ class Station:
                 self._answer_all(self._not_ready())
                 await self._pause(setback.retry_s)
             else:
-                if self._failures:
-                    log.info("station=%s is back after %d attempts", self.plan.name, self._failures)
+                if is_countable(max(1, self._losses)):
+                    self._log_ready(self._identity)
                 self._failures = 0
                 self._become(State.READY, "", "")
-                identity = self._identity
-                log.info(
-                    "station=%s ready model=%s serial_number=%s port=%s",
-                    self.plan.name,
-                    identity.model,
-                    identity.serial_number,
-                    self.plan.port,
-                )
                 return
 
     def _open_and_compare(self) -> Identity:
@@ -250,7 +243,8 @@ class Station:
                     await self._keep_alive()
         except DriverError as error:
             self._failures = 1
-            self._log_failure(error)
+            self._losses += 1
+            self._log_failure(error, self._losses)
             await self._caller.call(self._instrument.close, within_s=CLOSE_WITHIN_S)
             self._identity = None
             self._environment = None
@@ -266,6 +260,7 @@ class Station:
         except AskAgain as error:
             self._become(State.READY, error.message, error.hint)
         else:
+            self._losses = 0
             self._become(State.READY, "", "")
 
     async def _serve(self, waiting: _Waiting) -> None:
@@ -286,6 +281,7 @@ class Station:
             _refuse(waiting, NotReady(f"{self.plan.name}: the measurement was broken off"))
             raise
         else:
+            self._losses = 0
             self._environment = scan.environment
             self._become(State.READY, "", "")
             if not waiting.answer.done():
@@ -341,13 +337,24 @@ class Station:
         self._state, self._message, self._hint = state, message, hint
         self._on_change(self.status)
 
-    def _log_failure(self, error: DriverError) -> None:
-        if not is_countable(self._failures):
+    def _log_ready(self, identity: Identity) -> None:
+        if self._failures:
+            log.info("station=%s is back after %d attempts", self.plan.name, self._failures)
+        log.info(
+            "station=%s ready model=%s serial_number=%s port=%s",
+            self.plan.name,
+            identity.model,
+            identity.serial_number,
+            self.plan.port,
+        )
+
+    def _log_failure(self, error: DriverError, count: int) -> None:
+        if not is_countable(count):
             return
         if isinstance(error, LinkMissing):
-            log.info("station=%s no instrument: %s (time %d)", self.plan.name, error.message, self._failures)
+            log.info("station=%s no instrument: %s (time %d)", self.plan.name, error.message, count)
         else:
-            log.warning("station=%s %s (time %d)", self.plan.name, error, self._failures)
+            log.warning("station=%s %s (time %d)", self.plan.name, error, count)
 
     def _not_ready(self) -> NotReady:
         return NotReady(f"{self.plan.name} is {self._state}: {self._message}", hint=self._hint)

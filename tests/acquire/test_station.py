@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -252,6 +253,26 @@ def test_a_trigger_that_comes_after_the_end_is_told_so() -> None:
                 await bench.station.measure()
 
     in_virtual_time(life)
+
+
+def test_an_instrument_that_opens_well_and_is_lost_again_and_again_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def life() -> None:
+        bench = Bench()
+        bench.instrument.keeping = [LinkLost("unplugged") for _ in range(50)]
+        while bench.instrument.keeping:
+            await asyncio.sleep(1)
+        await bench.stop()
+
+    with caplog.at_level(logging.INFO):
+        in_virtual_time(life)
+
+    assert [record.getMessage().split("(")[-1] for record in caplog.records if "unplugged" in record.message] == [
+        "time 1)",
+        "time 10)",
+    ]
+    assert sum(" ready " in record.message for record in caplog.records) <= 3
 
 
 def test_a_busy_device_that_is_only_kept_alive_is_not_lost() -> None:
