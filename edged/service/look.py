@@ -6,6 +6,8 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import NoReturn
 
 from edged.acquire.reading import Moment
@@ -84,7 +86,7 @@ class Lookout:
                 await self.look_at_reference(name, now)
             self._say_what_changed(now)
             if time.monotonic() - tidied_s >= TIDY_EVERY_S:
-                await self._tidy()
+                await self.tidy(now)
                 tidied_s = time.monotonic()
             await asyncio.sleep(LOOK_EVERY_S)
 
@@ -128,6 +130,16 @@ class Lookout:
             detail="its age is unknown: the clock was not synced" if age_s is None else f"{age_s / 60:.0f} min old",
         )
 
+    async def tidy(self, now: Moment) -> None:
+        """Let retention work; by age only when the time is known, for what it drops does not come back."""
+        policy = self._policy if now.synced else replace(self._policy, max_age_days=None)
+        today = datetime.fromtimestamp(now.wall_s, UTC)
+        try:
+            while dropped := (await self._store(lambda journal: apply(journal, policy, now=today))).attachments:
+                log.info("retention dropped attachments=%d", dropped)
+        except StoreError as error:
+            log.warning("retention has to wait: %s", error)
+
     async def _doubtful(self) -> Moment | None:
         """Return the moment of the last record, if a daemon before us wrote it in this boot with an unsynced clock."""
         try:
@@ -154,13 +166,6 @@ class Lookout:
             return False
         log.info("clock synced step_s=%.3f", step_s)
         return True
-
-    async def _tidy(self) -> None:
-        try:
-            while dropped := (await self._store(lambda journal: apply(journal, self._policy))).attachments:
-                log.info("retention dropped attachments=%d", dropped)
-        except StoreError as error:
-            log.warning("retention has to wait: %s", error)
 
     def _say_what_changed(self, now: Moment) -> None:
         ailments = self._health.warnings()

@@ -75,9 +75,9 @@ def require_room(journal: Journal, policy: Retention) -> None:
         )
 
 
-def apply(journal: Journal, policy: Retention, *, now: datetime | None = None) -> Dropped:
+def apply(journal: Journal, policy: Retention, *, now: datetime) -> Dropped:
     """Drop one batch of what the policy lets go, oldest first. Call again until it returns nothing dropped."""
-    through = _old_through(journal, policy, now or datetime.now(UTC))
+    through = _old_through(journal, policy, now)
     excess = _excess_bytes(journal, policy)
     if through is None and excess <= 0:
         return Dropped()

@@ -24,6 +24,7 @@ from edged.store.retention import Retention
 
 JANUARY_1970_S = 30.0
 NOVEMBER_2026_S = 1_795_230_000.0
+SCAN = {"scan": b"x"}
 
 
 class Board:
@@ -43,13 +44,13 @@ class Board:
 def looked(
     tmp_path: Path, board: Board, *, before: Callable[[], list[Draft]], between: Callable[[], None] = lambda: None
 ) -> list[Record]:
-    """Store `before`, begin, let `between` happen, look once, and return all records there are then."""
+    """Store `before`, begin, let `between` happen, look once, tidy, and return all records there are then."""
 
     async def life() -> list[Record]:
         store, model = StoreThread(tmp_path), ModelThread()
         await store.open()
         for draft in before():
-            await store(functools.partial(Journal.append, draft=draft))
+            await store(functools.partial(Journal.append, draft=draft, attachments=SCAN, publish=False))
         health, new_id, policy = Health(lambda: board.monotonic_s), Uuid7(), Retention(reserve_bytes=0)
         seen = asyncio.Event()
         began = board.clock.now()
@@ -85,6 +86,7 @@ def looked(
         looking.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await looking
+        await lookout.tidy(board.clock.now())
         records = await store(lambda journal: list(journal.records()))
         await model.close()
         await store.close()
@@ -151,3 +153,21 @@ def test_records_of_an_earlier_boot_are_beyond_correction(tmp_path: Path) -> Non
     board.sync()
 
     assert [record.kind for record in looked(tmp_path, board, before=lambda: [elsewhere])] == ["reference"]
+
+
+@pytest.mark.parametrize(("synced", "kept"), [(False, SCAN["scan"]), (True, None)])
+def test_raw_scans_are_dropped_by_age_only_by_a_clock_that_is_known(
+    tmp_path: Path, synced: bool, kept: bytes | None
+) -> None:
+    board = Board()
+    board.sync()
+    draft = Draft(kind="result", id=Uuid7()(), device="board", taken_at=taken_at(board.clock.now()))
+
+    def a_year_later() -> list[Draft]:
+        board.wall_s, board.synced = NOVEMBER_2026_S + 366 * 86_400, synced
+        return [draft]
+
+    looked(tmp_path, board, before=a_year_later)
+
+    with Journal.open(tmp_path / "journal.db", read_only=True) as journal:
+        assert journal.attachment(draft.id, "scan") == kept
