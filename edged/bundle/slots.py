@@ -94,6 +94,11 @@ class Slots:
         tried = [entry for entry in self.entries() if entry.state in order]
         return tuple(sorted(tried, key=lambda entry: order[entry.state]))
 
+    def missing(self) -> str | None:
+        """Return the name of the bundle that should judge and is not there any more, or None."""
+        active = self._pointers().active
+        return active if active is not None and active not in self._installed() else None
+
     def install(self, path: str | os.PathLike[str]) -> Bundle:
         """Check a bundle and copy it in; installing the same file again changes nothing. It does not judge yet."""
         data = file_bytes(path)

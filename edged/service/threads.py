@@ -96,6 +96,8 @@ def load_analyzer(path: Path | None, storage: Path) -> Analyzer:
         return Analyzer(read_bundle(path))
     slots = Slots(storage / BUNDLES_FOLDER)
     fallbacks = slots.fallbacks()
+    if (missing := slots.missing()) is not None:
+        log.error("bundle=%s is active and not there any more, trying the one before it", missing)
     for entry in fallbacks[:-1]:
         try:
             return Analyzer(read_bundle(entry.path))

@@ -19,7 +19,7 @@ from edged.config.vocabulary import StationConfig
 from edged.infer.analyze import Analyzer
 from edged.service.measure import Measuring
 from edged.service.pipeline import Asked, judge_reading, reference_from, white_reading
-from edged.service.threads import ModelThread, StoreThread
+from edged.service.threads import ModelThread, StoreThread, load_analyzer
 from edged.spectra.quality import Limits
 from edged.store.errors import StoreBusy
 from edged.store.identity import Uuid7
@@ -109,3 +109,22 @@ def default() -> Analyzer:
     bundle = built_in()
     assert bundle is not None
     return Analyzer(read_bundle(bundle))
+
+
+def test_a_bundle_that_is_active_and_gone_is_missed_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "bundles"
+    folder.mkdir()
+    (folder / "slots.json").write_text('{"active": "powders12-9.9.9", "previous": null}')
+
+    analyzer = load_analyzer(None, tmp_path)
+
+    assert analyzer.bundle.manifest.name == "powders12"
+    assert "powders12-9.9.9" in caplog.text
+
+
+def test_a_station_without_an_activated_bundle_is_judged_by_the_built_in_without_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_analyzer(None, tmp_path)
+
+    assert caplog.text == ""
