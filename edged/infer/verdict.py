@@ -22,7 +22,6 @@ ReasonCode = Literal[
     "reference_missing",
     "reference_stale",
     "reference_mismatched",
-    "instrument_conditions",  # temperature or humidity outside what the device allows
 ]
 
 

@@ -232,7 +232,6 @@ def test_what_the_bundle_does_not_offer_is_refused_with_what_it_does(
         "low_snr",
         "reference_missing",
         "reference_mismatched",
-        "instrument_conditions",
         "axis_not_covered",
     ],
 )
