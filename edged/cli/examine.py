@@ -72,7 +72,7 @@ def _disk(configuration: Configuration) -> Iterator[Finding]:
             about="disk",
             level="fail",
             text=f"{folder}: no such folder",
-            cure=f"as root: install -d -o USER -g USER {folder}, USER the one that runs edged",
+            cure=f"the service makes it when it starts; by hand: mkdir -p {folder}",
         )
         return
     if not os.access(folder, os.W_OK | os.X_OK):
