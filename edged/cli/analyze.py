@@ -156,9 +156,7 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
         if answer.analysis is None:
             assert answer.error is not None
             counts["error"] += 1
-            click.echo(
-                f"{answer.error.message} ({answer.error.hint})" if answer.error.hint else answer.error.message, err=True
-            )
+            click.echo(_complaint(answer, answer.error), err=True)
             continue
         verdict = answer.analysis.verdict
         counts[verdict.outcome] += 1
@@ -170,6 +168,12 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
     shares = ", ".join(f"{count} {outcome}" for outcome, count in counts.most_common())
     console.print(Text(f"{shares}; {manifest.name} {manifest.version}, {asked.procedure}, {asked.preset}"))
     return not counts["error"]
+
+
+def _complaint(answer: Answer, error: SpectrumError | InferError) -> str:
+    """Say what failed and where; errors of reading name file and line themselves."""
+    text = error.message if isinstance(error, SpectrumError) else f"{answer.file}: row {answer.row}: {error.message}"
+    return f"{text} ({error.hint})" if error.hint else text
 
 
 def _said(verdict: Verdict) -> tuple[str, str, str, str]:
