@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,20 @@ from tests.bundle.tiny import tiny_bytes
 T = TypeVar("T")
 WITHIN_S = 30.0
 REPOSITORY = Path(__file__).resolve().parents[2]
+EDGED = [sys.executable, "-c", "from edged.cli.main import main; main()"]
+
+
+def edged(*arguments: object, within_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+    """One command as a process of its own."""
+    return subprocess.run(
+        [*EDGED, *map(str, arguments)],
+        cwd=REPOSITORY,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        timeout=within_s,
+        check=False,
+    )
 
 
 def eventually(look: Callable[[], T | None], what: str, within_s: float = WITHIN_S) -> T:
@@ -35,13 +49,15 @@ def eventually(look: Callable[[], T | None], what: str, within_s: float = WITHIN
 
 
 class Handheld:
-    """`edged-sim nirscan` as a process; `events` is what it said."""
+    """`edged-sim nirscan` as a process, with further `options`; `events` is what it said."""
 
-    def __init__(self, port: Path, *, serial_number: str = "6100023", speed: float = 20.0, faults: str = "") -> None:
+    def __init__(
+        self, port: Path, *options: str, serial_number: str = "6100023", speed: float = 20.0, faults: str = ""
+    ) -> None:
         self.port = port
         self.events: list[dict[str, Any]] = []
         command = [sys.executable, "-m", "firmware_sim.main", "nirscan", "--pty", str(port), "--speed", str(speed)]
-        command += ["--serial-number", serial_number, "--seed", "3", "--faults", faults]
+        command += ["--serial-number", serial_number, "--seed", "3", "--faults", faults, *options]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, cwd=REPOSITORY
         )
@@ -79,33 +95,51 @@ class Handheld:
 
 
 class Plant:
-    """`edged run` with a folder of its own, and what one can do to it from outside."""
+    """`edged run` with a folder of its own, and what one can do to it from outside.
 
-    def __init__(self, folder: Path, *, stations: str = "", mqtt: str = "enabled = false") -> None:
+    `bundle` None: a tiny model. `through`: a program that turns into the daemon, with its options.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        stations: str = "",
+        mqtt: str = "enabled = false",
+        bundle: Path | None = None,
+        through: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.config = folder / "edged.toml"
         self.control = folder / "control.sock"
         self.journal = folder / "state" / "journal.db"
         self.notifications: list[str] = []
+        self._through = through
         self._process: subprocess.Popen[str] | None = None
         (folder / "state").mkdir(parents=True, exist_ok=True)
-        (folder / "tiny.edgebundle").write_bytes(tiny_bytes())
+        if bundle is None:
+            bundle = folder / "tiny.edgebundle"
+            bundle.write_bytes(tiny_bytes())
         self.config.write_text(
             f'site = "lab"\ndevice = "board"\n[storage]\npath = "{folder}/state"\n[control]\npath = "{self.control}"\n'
-            f'[bundle]\npath = "{folder}/tiny.edgebundle"\n[mqtt]\n{mqtt}\n{stations}'
+            f'[bundle]\npath = "{bundle}"\n[mqtt]\n{mqtt}\n{stations}'
         )
 
     def start(self, **environ: str) -> Plant:
+        self.launch(**environ)
+        eventually(lambda: True if self.answers() else None, "the daemon answers")
+        return self
+
+    def launch(self, **environ: str) -> None:
+        """Start it and wait for nothing."""
         with (self.folder / "edged.log").open("a") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", "from edged.cli.main import main; main()", "run", "--config", str(self.config)],
+                [*self._through, *EDGED, "run", "--config", str(self.config)],
                 stderr=log,
                 text=True,
                 cwd=REPOSITORY,
                 env=clean_environment() | environ,
             )
-        eventually(lambda: True if self.answers() else None, "the daemon answers")
-        return self
 
     @property
     def pid(self) -> int:
