@@ -114,7 +114,8 @@ def fitted_temperature(logits: NDArray[np.floating], targets: NDArray[np.int64])
 def conformal_quantile(scores: NDArray[np.float64], coverage: float) -> float:
     """Return the score that at least `coverage` of new scores stay under: the ceil((n + 1) coverage)-th smallest.
 
-    With too few scores for the coverage the set must hold every class: 1.
+    Given with six decimals, rounded up: rounding down would leave that very score outside. With too few scores for the
+    coverage the set must hold every class: 1.
     """
     rank = int(np.ceil((len(scores) + 1) * coverage))
-    return 1.0 if rank > len(scores) else round(float(np.sort(scores)[rank - 1]), 6)
+    return 1.0 if rank > len(scores) else min(1.0, float(np.ceil(np.sort(scores)[rank - 1] * 1e6) / 1e6))

@@ -150,29 +150,30 @@ def ask_serial_number(talk: Talk) -> Conversation[str]:
 
 
 def measure_conditions(talk: Talk) -> Conversation[Environment]:
-    """Ask for temperatures, humidity, lamp and battery; each that is refused or failed stays None."""
-    temperatures = yield from talk_or_none(talk, 0x0300)
-    humidity = yield from talk_or_none(talk, 0x0302)
-    photodiodes = yield from talk_or_none(talk, 0x0402)
-    battery = yield from talk_or_none(talk, 0x030A)
-    ambient = detector = None
-    if temperatures and len(temperatures) != S32.size:  # a single number says that the reading failed
-        ambient, detector = map(temperature_c, unpack(TWO_S32, temperatures, "temperatures"))
+    """Ask for temperatures, humidity, lamp and battery; each that is refused or of another length stays None."""
+    temperatures = yield from ask_or_none(talk, 0x0300, TWO_S32)  # a single number says that the reading failed
+    humidity = yield from ask_or_none(talk, 0x0302, TWO_S32)
+    photodiodes = yield from ask_or_none(talk, 0x0402, THREE_U32)
+    battery = yield from ask_or_none(talk, 0x030A, S32)
     return Environment(
-        ambient_c=ambient,
-        detector_c=detector,
-        humidity_percent=humidity_percent(unpack(TWO_S32, humidity, "humidity")[1]) if humidity else None,
-        lamp_photodiode=unpack(THREE_U32, photodiodes, "photodiodes")[LAMP_DIODE] if photodiodes else None,
-        battery_v=unpack(S32, battery, "battery")[0] / 100 if battery else None,
+        ambient_c=temperature_c(temperatures[0]) if temperatures else None,
+        detector_c=temperature_c(temperatures[1]) if temperatures else None,
+        humidity_percent=humidity_percent(humidity[1]) if humidity else None,
+        lamp_photodiode=photodiodes[LAMP_DIODE] if photodiodes else None,
+        battery_v=battery[0] / 100 if battery else None,
     )
 
 
-def talk_or_none(talk: Talk, command: int) -> Conversation[bytes | None]:
-    """Read what not every unit has; None where it is refused."""
+def ask_or_none(talk: Talk, command: int, layout: struct.Struct) -> Conversation[tuple[int, ...] | None]:
+    """Read what not every unit has; None where it is refused, or answered in a layout that we do not know.
+
+    The frame's checksum held, so the length is what the unit means: asking again would give the same.
+    """
     try:
-        return (yield from talk.read(command))
+        data = yield from talk.read(command)
     except DeviceRefused:
         return None
+    return layout.unpack(data) if len(data) == layout.size else None
 
 
 def apply_settings(talk: Talk, settings: ScanSettings) -> Conversation[None]:

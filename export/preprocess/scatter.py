@@ -1,12 +1,15 @@
 """Steps that take out what scatter and filling do to a whole spectrum: SNV, MSC, vector normalisation.
 
-All take and give float32 [n, points]. Nothing is fitted but the reference of MSC.
+All take and give float32 [n, points]. Nothing is fitted but the reference of MSC. A spectrum without any shape stays
+finite, and far from every class, so that the gate refuses it.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+FLAT = 1e-12  # far under the rounding of float32 absorbance: changes no spectrum that has a shape
 
 
 class Snv(nn.Module):
@@ -19,7 +22,7 @@ class Snv(nn.Module):
         """Return the normalised spectra."""
         offset = spectra - spectra.mean(dim=1, keepdim=True)
         variance = (offset * offset).sum(dim=1, keepdim=True) / (spectra.shape[1] - 1)
-        return offset / torch.sqrt(variance)
+        return offset / torch.sqrt(variance).clamp(min=FLAT)
 
 
 class VectorNormalisation(nn.Module):
@@ -30,7 +33,7 @@ class VectorNormalisation(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return spectra of length one."""
-        return spectra / torch.sqrt((spectra * spectra).sum(dim=1, keepdim=True))
+        return spectra / torch.sqrt((spectra * spectra).sum(dim=1, keepdim=True)).clamp(min=FLAT)
 
 
 class Msc(nn.Module):
@@ -55,4 +58,4 @@ class Msc(nn.Module):
         centred = self.reference - mean
         offset = spectra - spectra.mean(dim=1, keepdim=True)
         slope = (offset * centred).sum(dim=1, keepdim=True) / (centred * centred).sum()
-        return offset / slope + mean
+        return offset / torch.where(slope.abs() < FLAT, torch.ones_like(slope), slope) + mean

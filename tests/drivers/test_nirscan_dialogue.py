@@ -106,6 +106,7 @@ TABLE: dict[str, tuple[Callable[[], Conversation[Any]], Callable[[Any], None]]] 
     "scan_after_a_restart": (lambda: DEVICE.scan(SETTINGS), is_to_be_reopened),
     "conditions": (DEVICE.environment, knows_all),
     "conditions_unknown": (DEVICE.environment, knows_nothing),
+    "conditions_of_another_length": (DEVICE.environment, knows_nothing),
     "close_while_busy": (DEVICE.close, is_done),
 }
 

@@ -61,3 +61,10 @@ def test_the_distance_in_the_gate_space_is_the_mahalanobis_distance_within_class
     precision = np.linalg.inv(off.T @ off / (2800 - 7))
     expected = np.array([min(mahalanobis(row, mean, precision) for mean in means) for row in spectra[::100]])
     assert np.abs(got[::100] - expected).max() < 1e-3
+
+
+def test_a_conformal_quantile_leaves_none_of_its_scores_outside_by_rounding() -> None:
+    scores = np.array([1.23e-7, 0.1234564, 0.4999994])
+
+    assert conformal_quantile(scores[:1], 0.5) >= scores[0]
+    assert conformal_quantile(scores, 0.5) >= scores[1]

@@ -163,6 +163,15 @@ def test_a_step_exported_to_onnx_agrees_with_the_reference_library(
     assert np.abs(single - whole).max() <= PARITY
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_a_spectrum_without_any_shape_stays_finite(name: str, exported: onnxruntime.InferenceSession) -> None:
+    flat = np.stack([np.zeros(POINTS), np.full(POINTS, 0.7), np.full(POINTS, -1e-9)]).astype(np.float32)
+
+    got = exported.run([name.replace(" ", "_")], {"spectrum": flat})[0]
+
+    assert np.isfinite(got).all()
+
+
 @pytest.mark.parametrize("points", [223, 224, 101])
 @pytest.mark.parametrize("name", ["sym8", "db8"])
 def test_a_wavelet_step_works_for_odd_and_even_lengths(name: Literal["sym8", "db8"], points: int) -> None:
