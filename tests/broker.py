@@ -65,7 +65,7 @@ class Broker:
         raise TimeoutError("mosquitto did not open its port")
 
     def stop(self) -> None:
-        """End it in good order; stopping twice is fine."""
+        """End it in good order, also while it is paused; stopping twice is fine."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -83,8 +83,6 @@ class Broker:
         return self.start()
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self.resume()
         self.stop()
 
     def _signal(self, number: signal.Signals) -> None:
@@ -95,5 +93,6 @@ class Broker:
         if self._process is None:
             return
         self._process.send_signal(number)
+        self._process.send_signal(signal.SIGCONT)  # a paused one would not hear it
         self._process.wait(UP_WITHIN_S)
         self._process = None

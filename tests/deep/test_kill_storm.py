@@ -27,7 +27,7 @@ SEED = 20261121
 KILLS = 200
 RESTARTS = 20
 BEYOND_FIRST_RECORD_S = 1.0  # lives end at any moment from the start of the process to so long after its first record
-BROKER_AWAY_S = 1.5
+BROKER_HANGS_S, BROKER_AWAY_S = 0.5, 1.5  # at most, before and after it ends; what it was sent while it hangs is lost
 
 
 class Asker:
@@ -81,8 +81,8 @@ def test_nothing_acknowledged_is_lost_and_nothing_stored_stays_unsent_in_200_kil
                 plant.launch()
                 if turn in restarts:
                     under_way.close()
-                    moments = rng.uniform(0.0, life_s), rng.uniform(0.0, BROKER_AWAY_S)
-                    under_way.enter_context(restarting(broker, *moments))
+                    pauses = [rng.uniform(0.0, most) for most in (life_s, BROKER_HANGS_S, BROKER_AWAY_S)]
+                    under_way.enter_context(restarting(broker, *pauses))
                 threading.Event().wait(life_s)
                 assert plant.stop(signal.SIGKILL)[0] == -signal.SIGKILL, plant.log
                 lives.append(len(asker.acknowledged) - before)
@@ -126,12 +126,14 @@ def prepare(plant: Plant) -> float:
 
 
 @contextlib.contextmanager
-def restarting(broker: Broker, after_s: float, away_s: float) -> Iterator[None]:
-    """Stop the broker in the middle of what goes on and start it again; done when the block is left."""
+def restarting(broker: Broker, after_s: float, hangs_s: float, away_s: float) -> Iterator[None]:
+    """Let the broker hang and end in the middle of what goes on, and start it again; done when the block is left."""
 
     def restart() -> None:
         pause = threading.Event()
         pause.wait(after_s)
+        broker.pause()
+        pause.wait(hangs_s)
         broker.stop()
         pause.wait(away_s)
         broker.start()
