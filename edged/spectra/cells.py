@@ -48,9 +48,8 @@ class Dialect:
                 f"{where}: {_shown(cell)} is not a number", hint="correct the cell, or remove this spectrum"
             )
         if not math.isfinite(number) or abs(number) > MAX_MAGNITUDE:
-            raise SpectrumError(
-                f"{where}: {_shown(cell)} is not a finite number", hint="re-measure this spectrum, or remove it"
-            )
+            kind = "beyond any measurement" if math.isfinite(number) else "not a finite number"
+            raise SpectrumError(f"{where}: {_shown(cell)} is {kind}", hint="re-measure this spectrum, or remove it")
         return number
 
     def values(self, cells: Sequence[str], where: str, first_column: int) -> list[float]:

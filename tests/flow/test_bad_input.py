@@ -95,16 +95,14 @@ def test_a_file_with_a_mistake_is_told_where_it_is(rows: list[str], message: str
     assert [answer["title"] for answer in good] == ["good"] * (len(rows) == 3)
 
 
-def test_a_spectrum_that_the_model_cannot_compute_is_told_by_file_and_row(tmp_path: Path) -> None:
+def test_a_spectrum_without_any_shape_is_not_in_scope(tmp_path: Path) -> None:
     path = tmp_path / "powders.csv"
     path.write_text(f"{HEAD}\n{GOOD}\nflat,{','.join(['0.5'] * len(NM))}\n")
 
-    done = edged("analyze", path, "--storage", tmp_path)
+    done = analyzed(path)
 
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"{path}: row 2: ")
-    assert done.stderr.endswith("(re-measure the sample)\n")
-    assert "1 error" in done.stdout
+    assert done.returncode == 0
+    assert json.loads(done.stdout.splitlines()[1])["verdict"]["outcome"] == "not_in_scope"
 
 
 def test_an_axis_outside_the_models_is_a_rejection_that_gives_both_ranges(tmp_path: Path) -> None:
