@@ -105,6 +105,18 @@ def test_a_spectrum_without_any_shape_is_not_in_scope(tmp_path: Path) -> None:
     assert json.loads(done.stdout.splitlines()[1])["verdict"]["outcome"] == "not_in_scope"
 
 
+def test_a_spectrum_of_another_quantity_than_the_models_is_told_by_file_and_row(tmp_path: Path) -> None:
+    path = tmp_path / "powders.csv"
+    path.write_text(f"{HEAD}\n{GOOD}\n{GOOD}\n")
+
+    done = edged("analyze", path, "--storage", tmp_path, "--quantity", "reflectance")
+
+    first, second = done.stderr.splitlines()
+    assert done.returncode == 1
+    assert first.startswith(f"{path}: row 1: the values are reflectance, the model wants absorbance")
+    assert second.startswith(f"{path}: row 2: the values are reflectance, the model wants absorbance")
+
+
 def test_an_axis_outside_the_models_is_a_rejection_that_gives_both_ranges(tmp_path: Path) -> None:
     path = tmp_path / "powders.csv"
     path.write_text("nm," + ",".join(str(nm + 900) for nm in NM) + "\n" + GOOD + "\n")
