@@ -66,6 +66,7 @@ class Subscriber:
     def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client._reset_sockets()  # paho closes its wake-up pair on collection only, and the collector warns of it
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False, **properties: Any) -> None:
         found = None
