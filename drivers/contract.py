@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,27 +17,49 @@ from drivers.errors import AskAgain, Resynchronise
 from drivers.framing import Framer
 
 T = TypeVar("T")
+U = TypeVar("U", bound="Unit")
 AxisUnit = Literal["nm", "cm-1"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """Write all of these bytes."""
+    """Write all of these bytes. `endpoint` is the address of a USB pipe; None on a link that has one way out."""
 
     data: bytes
+    endpoint: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receive:
-    """Wait for one frame; the generator is resumed with its payload (bytes)."""
+    """Wait for one frame; the generator is resumed with its payload (bytes). `endpoint` as in Send, each with its own
+    buffer.
+    """
 
     framer: Framer
     within_s: float
+    endpoint: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Control:
+    """One USB control transfer; the generator is resumed with what came in, b"" for a transfer outward.
+
+    request_type: bmRequestType, whose top bit says inward. data: the stage outward. length: bytes wanted inward; what
+    comes may be shorter, and is for the caller to check.
+    """
+
+    request_type: int
+    request: int
+    value: int = 0
+    index: int = 0
+    data: bytes = b""
+    length: int = 0
+    within_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drain:
-    """Discard input until the line has been quiet for `quiet_s`, at most `within_s`."""
+    """Discard input until the line has been quiet for `quiet_s`, at most `within_s`. On USB: every pipe."""
 
     quiet_s: float = 0.05
     within_s: float = 1.0
@@ -62,7 +84,7 @@ class Recover:
     attempt: int
 
 
-Step = Send | Receive | Drain | Wait | Recover
+Step = Send | Receive | Control | Drain | Wait | Recover
 Conversation = Generator[Step, bytes | None, T]
 
 
@@ -84,6 +106,35 @@ class Link(Protocol):
         """Never raises; closing twice is fine."""
 
 
+@runtime_checkable
+class UsbLink(Protocol):
+    """The pipes of one USB interface. As Link in all else; a stalled pipe is a WireError, a stalled request Stalled."""
+
+    name: str
+
+    @property
+    def in_endpoints(self) -> tuple[int, ...]:
+        """The addresses of the pipes inward."""
+
+    def read_from(self, endpoint: int, limit: int, within_s: float) -> bytes:
+        """Return what one transfer brought, at most `limit` bytes, or b"" after `within_s`; no transfers are joined."""
+
+    def write_to(self, endpoint: int, data: bytes, within_s: float) -> None:
+        """Write all of it in one transfer, or raise LinkLost."""
+
+    def control(self, transfer: Control) -> bytes:
+        """Perform it. Raises Stalled when the device does not know the request, NoAnswer when it is silent."""
+
+    def clear_halts(self) -> None:
+        """Make stalled pipes usable again."""
+
+    def interrupt(self) -> None:
+        """Make a `read_from` that is waiting in another thread return soon."""
+
+    def close(self) -> None:
+        """Never raises; closing twice is fine."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """Who answered. Text from a device is already cleaned to printable ASCII."""
@@ -95,8 +146,71 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What a unit with a detector array stores of itself, as corrections want it; empty or None where it stores none.
+
+    bad_pixels, dark_pixels: indices from 0 into the pixels of a RawScan, dark ones are never lit. nonlinearity:
+    coefficients c0... of the polynomial in counts that a reading is divided by. stray_light: the stored numbers.
+    odd_gain, odd_offset: what makes the odd pixels of an InGaAs array match the even ones. invert: the detector is
+    mounted the other way round; pixels of a RawScan are as read, its axis is that of the pixels as read. intensity:
+    coefficients of the polynomial in pixels whose power of ten is the relative intensity factor. active: first and last
+    pixel that see the spectrum. excitation_nm: wavelength of the laser.
+    """
+
+    bad_pixels: tuple[int, ...] = ()
+    dark_pixels: tuple[int, ...] = ()
+    nonlinearity: tuple[float, ...] = ()
+    stray_light: tuple[float, ...] = ()
+    odd_gain: float | None = None
+    odd_offset: float | None = None
+    invert: bool = False
+    intensity: tuple[float, ...] = ()
+    active: tuple[int, int] | None = None
+    excitation_nm: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a unit with a detector array can be asked for. `laser_mw` None: it has no laser that may be used."""
+
+    integration_ms: tuple[float, float]
+    saturation_counts: int
+    laser_mw: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unit:
+    """One instrument as it introduced itself when its link was opened; a family may keep more in a class of its own.
+
+    calibration is empty and limits None for a family that measures with settings of the instrument's own making.
+    notes: what a human should know, such as "the memory is not programmed: raw counts only".
+    """
+
+    identity: Identity
+    calibration: Calibration = field(default_factory=Calibration)
+    limits: Limits | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExposureSettings:
+    """How to expose a detector array. `repeats` frames are taken and averaged. `gain` None: what the unit stores.
+
+    laser_mw: power at the sample, None leaves the laser off for good; with a number each scan takes `repeats` frames
+    without it and as many with it. detector_c: set point of the detector's cooler, None takes what the unit stores.
+    """
+
+    name: str = "edged"
+    integration_ms: float = 100.0
+    repeats: int = 1
+    gain: float | None = None
+    laser_mw: float | None = None
+    detector_c: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScanSettings:
-    """What to measure. `gain` None lets the device choose. Range in nm for NIR devices."""
+    """What to measure with a scanning instrument. `gain` None lets the device choose. Range in nm."""
 
     name: str = "edged"
     start_nm: float = 900.0
@@ -107,67 +221,101 @@ class ScanSettings:
     gain: int | None = None
 
 
+Settings = ScanSettings | ExposureSettings
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Conditions at the instrument; None where it could not tell."""
+    """Conditions at the instrument; None where it could not tell. `laser_adc`: raw reading of its thermistor."""
 
     ambient_c: float | None = None
     detector_c: float | None = None
     humidity_percent: float | None = None
     lamp_photodiode: int | None = None
     battery_v: float | None = None
+    laser_adc: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawScan:
     """One scan as the device gave it.
 
-    axis, counts, saturated: 1-d arrays of one length (float64, int32, bool). `counts` have the dark level removed;
-    `raw` holds the detector's own integers as transferred, dark readings included. `blob` is the transfer itself, kept
-    as the original.
+    axis, counts, saturated: 1-d arrays of one length (float64 in nm, float64, bool). A scanning instrument removes the
+    dark level itself: `dark_level` is what it took off `counts`. Of a detector array `counts` are the mean of the
+    frames, nothing removed. raw: the detector's own integers as transferred (int32), for an array one row a frame.
+    dark: frames (int32, one row a frame) taken in the same scan without the light source, None if there are none.
+    scan_index: the device's own number, None when it does not count. settled: conditions had come to rest;
+    frames_dropped: frames thrown away before. laser_mw: power that was really asked of the laser. blob: the transfers
+    themselves, kept as the original.
     """
 
     identity: Identity
-    settings: ScanSettings
-    scan_index: int
+    settings: Settings
+    scan_index: int | None
     axis: NDArray[np.float64]
     axis_unit: AxisUnit
-    counts: NDArray[np.int32]
+    counts: NDArray[np.float64]
     raw: NDArray[np.int32]
     dark_level: float
     saturated: NDArray[np.bool_]
-    gain: int
+    gain: float
     environment: Environment
     blob: bytes
+    calibration: Calibration = field(default_factory=Calibration)
+    dark: NDArray[np.int32] | None = None
+    exposure_ms: float | None = None
+    settled: bool = True
+    frames_dropped: int = 0
+    laser_mw: float | None = None
 
     def __post_init__(self) -> None:
         if not (len(self.axis) == len(self.counts) == len(self.saturated)):
             raise ValueError(
                 f"axis {len(self.axis)}, counts {len(self.counts)}, saturated {len(self.saturated)}: lengths differ"
             )
-        for array in (self.axis, self.counts, self.raw, self.saturated):
-            array.flags.writeable = False
+        for array in (self.axis, self.counts, self.raw, self.saturated, self.dark):
+            if array is not None:
+                array.flags.writeable = False
 
 
-class Device(Protocol):
-    """What a device file exports as DEVICE. Conversations may raise any DriverError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsbIds:
+    """How a family is found on the bus. `interface` is claimed; reset_on_close: the next opening needs it."""
+
+    ids: tuple[tuple[int, int], ...]
+    interface: int = 0
+    reset_on_close: bool = False
+
+
+Medium = Literal["serial", "tcp", "usb", "hid"]
+
+
+class Device(Protocol[U]):
+    """What a device file exports as DEVICE: a family on one medium. Conversations may raise any DriverError.
+
+    links: media that the family can be reached by, the first one is that of DEVICE itself. usb: for "usb" and "hid".
+    """
 
     kind: str
     title: str
-    links: tuple[str, ...]
-    default_settings: ScanSettings
+    links: tuple[Medium, ...]
+    usb: UsbIds | None
+    default_settings: Settings
 
-    def open(self) -> Conversation[Identity]:
+    def over(self, medium: Medium) -> Self:
+        """Return the family on this medium, one of `links`."""
+
+    def open(self) -> Conversation[U]:
         """Light source safe, drain, identify. Called once after every opening of the link."""
 
-    def configure(self, settings: ScanSettings) -> Conversation[None]:
-        """Make the settings current. Raises BadSettings, before anything is sent, if they cannot be."""
+    def configure(self, unit: U, settings: Settings) -> Conversation[None]:
+        """Make the settings current and let them settle. Raises BadSettings, before anything is sent."""
 
-    def scan(self, settings: ScanSettings) -> Conversation[RawScan]:
+    def scan(self, unit: U, settings: Settings) -> Conversation[RawScan]:
         """One complete scan with the settings that `configure` made current."""
 
-    def environment(self) -> Conversation[Environment]:
+    def environment(self, unit: U) -> Conversation[Environment]:
         """Read temperatures, humidity, lamp; also serves as keep-alive between scans."""
 
     def close(self) -> Conversation[None]:
-        """Light source off. Called in every finally that can still talk."""
+        """Light source off. Called in every finally that can still talk, also before `open` has ended."""

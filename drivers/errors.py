@@ -4,6 +4,8 @@ DriverError
     AskAgain            the device is well but did not serve this request: ask again
         DeviceBusy
         DeviceRefused       an error status, a failed scan; the codes are attributes
+            Stalled         a USB request that the device does not know or will not serve
+            InterlockOpen   the laser may not fire: a lid, key or plug is open
     Resynchronise       bytes arrived that make no sense: drain, then ask again
         WireError           a frame or blob that breaks its layout
         NoAnswer            silence within the time allowed
@@ -14,6 +16,7 @@ DriverError
         LinkMissing         no such port (yet); a station treats it as absent rather than parked
         WrongInstrument     something else answered, or another serial number than configured
         BadSettings         the request is outside what the device can do
+        LaserAlarm          nobody knows whether the laser is off
 
 Interrupted                 not a fault: the owner of the session asked it to stop
 """
@@ -47,6 +50,14 @@ class DeviceRefused(AskAgain):
     def __init__(self, message: str, *, hint: str = "", codes: dict[str, int] | None = None) -> None:
         super().__init__(message, hint=hint)
         self.codes = codes or {}
+
+
+class Stalled(DeviceRefused):
+    """The device answered a USB request with a stall."""
+
+
+class InterlockOpen(DeviceRefused):
+    """The laser was not switched on because its interlock is open."""
 
 
 class Resynchronise(DriverError):
@@ -91,6 +102,10 @@ class WrongInstrument(Park):
 
 class BadSettings(Park, ValueError):
     """The settings asked for are outside what the device can do."""
+
+
+class LaserAlarm(Park):
+    """The laser was told to be off and does not say that it is. Cure: a human cuts its power."""
 
 
 class Interrupted(Exception):

@@ -78,6 +78,25 @@ class Lines:
         return NEED_MORE
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exactly:
+    """A reply of known length on a pipe that carries one reply at a time; more than that is out of step."""
+
+    size_bytes: int
+    surplus_bytes: int = 512  # one packet: enough to see that there is more
+
+    @property
+    def limit_bytes(self) -> int:
+        """The reply, and a packet that should not be there."""
+        return self.size_bytes + self.surplus_bytes
+
+    def find(self, buffer: bytes) -> Found:
+        """Return the reply, or Skip for all that has come when it is too long."""
+        if len(buffer) > self.size_bytes:
+            return Skip(size_bytes=len(buffer), reason=f"{len(buffer)} bytes, expected {self.size_bytes}")
+        return Frame(payload=buffer, size_bytes=len(buffer)) if len(buffer) == self.size_bytes else NEED_MORE
+
+
 class Inbox:
     """Bytes that arrived and were not yet understood. Holds at most what the framer in use needs for one frame.
 

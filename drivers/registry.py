@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import pkgutil
+from typing import Any
 
 from drivers import devices
 from drivers.contract import Device
@@ -28,12 +29,12 @@ def kinds() -> tuple[str, ...]:
     return tuple(sorted(name for name in names if not name.startswith("_")))
 
 
-def load(kind: str) -> Device:
+def load(kind: str) -> Device[Any]:
     """Import one device file and return its DEVICE, which holds no state. Raises UnknownKind."""
     known = kinds()
     if kind not in known:
         raise UnknownKind(kind, known)
-    device: Device = importlib.import_module(f"{devices.__name__}.{kind}").DEVICE
+    device: Device[Any] = importlib.import_module(f"{devices.__name__}.{kind}").DEVICE
     if device.kind != kind:
         raise TypeError(f"drivers/devices/{kind}.py exports a device of kind {device.kind!r}")
     return device

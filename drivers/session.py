@@ -6,13 +6,14 @@ Steps come in, results or sorted errors go out. Lives on its station's thread; o
 from __future__ import annotations
 
 import logging
+import struct
 import threading
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
 
 from drivers.clock import Clock, SystemClock
-from drivers.contract import Conversation, Drain, Link, Receive, Recover, Send, Step, Wait
+from drivers.contract import Control, Conversation, Drain, Link, Receive, Recover, Send, Step, UsbLink, Wait
 from drivers.errors import AskAgain, DriverError, Interrupted, NoAnswer, WireError
 from drivers.framing import Inbox
 from drivers.trace import LogTrace, Trace
@@ -22,6 +23,8 @@ T = TypeVar("T")
 SLICE_S = 0.1  # longest read in one piece, so that an interrupt which raced with its start is seen soon
 WRITE_WITHIN_S = 2.0  # the longest message is 530 bytes, 46 ms at 115200 baud
 DRAIN_CHUNK_BYTES = 4096
+
+SETUP = struct.Struct("<BBHHH")
 
 log = logging.getLogger(__name__)
 
@@ -44,17 +47,19 @@ class Session:
 
     def __init__(
         self,
-        link: Link,
+        link: Link | UsbLink,
         *,
         trace: Trace | None = None,
         clock: Clock | None = None,
         patience: Patience | None = None,
     ) -> None:
         self._link = link
+        self._pipes = link if isinstance(link, UsbLink) else None
+        self._stream = None if isinstance(link, UsbLink) else link
         self._trace: Trace = trace or LogTrace(link.name)
         self._clock: Clock = clock or SystemClock()
         self._patience = patience or Patience()
-        self._inbox = Inbox()
+        self._inboxes: dict[int | None, Inbox] = {}  # by endpoint
         self._stop = threading.Event()
         self._never = threading.Event()
         self._out_of_step = False
@@ -68,7 +73,7 @@ class Session:
         self.close()
 
     @property
-    def link(self) -> Link:
+    def link(self) -> Link | UsbLink:
         """The link that this session talks on."""
         return self._link
 
@@ -121,11 +126,16 @@ class Session:
     def _perform(self, step: Step, stop: threading.Event) -> bytes | None:
         _raise_if(stop)
         match step:
-            case Send():
-                self._trace.sent(step.data)
-                self._link.write(step.data, WRITE_WITHIN_S)
+            case Send(data=data, endpoint=None):
+                self._trace.sent(data)
+                self._line.write(data, WRITE_WITHIN_S)
+            case Send(data=data, endpoint=int() as endpoint):
+                self._trace.sent(data)
+                self._usb.write_to(endpoint, data, WRITE_WITHIN_S)
             case Receive():
                 return self._receive(step, stop)
+            case Control():
+                return self._control(step)
             case Drain():
                 self._drain(step, stop)
             case Wait():
@@ -134,24 +144,46 @@ class Session:
                 self._recover(step, stop)
         return None
 
+    def _control(self, step: Control) -> bytes:
+        setup = SETUP.pack(step.request_type, step.request, step.value, step.index, step.length or len(step.data))
+        self._trace.sent(setup + step.data)
+        answer = self._usb.control(step)
+        if answer:
+            self._trace.received(answer)
+        self._trace.flush()
+        return answer
+
+    @property
+    def _line(self) -> Link:
+        assert self._stream is not None, "this conversation is for a stream, the link is USB"
+        return self._stream
+
+    @property
+    def _usb(self) -> UsbLink:
+        assert self._pipes is not None, "this conversation is for USB, the link is a stream"
+        return self._pipes
+
+    def _inbox(self, endpoint: int | None) -> Inbox:
+        return self._inboxes.setdefault(endpoint, Inbox())
+
     def _receive(self, step: Receive, stop: threading.Event) -> bytes:
         deadline_s = self._clock.now_s() + step.within_s
-        inbox, framer = self._inbox, step.framer
+        inbox, framer = self._inbox(step.endpoint), step.framer
         inbox.forgive()
         try:
             while (frame := inbox.next(framer)) is None:
                 left_s = deadline_s - self._clock.now_s()
                 if left_s <= 0:
-                    raise self._silence(step)
-                inbox.feed(self._read(inbox.room(framer), left_s, stop))
+                    raise self._silence(step, inbox)
+                inbox.feed(self._read(inbox.room(framer), left_s, stop, step.endpoint))
         finally:
             self._trace.flush()
         if inbox.skipped:
             self._trace.note(f"skipped {inbox.skipped} bytes: {inbox.reason}")
         return frame.payload
 
-    def _silence(self, step: Receive) -> WireError | NoAnswer:
-        inbox, where = self._inbox, self._link.name
+    def _silence(self, step: Receive, inbox: Inbox) -> WireError | NoAnswer:
+        where = self._link.name
         if inbox.skipped:
             return WireError(
                 f"{where}: {inbox.skipped} bytes made no frame: {inbox.reason}",
@@ -161,24 +193,36 @@ class Session:
         pending = f" but {len(inbox)} bytes of an unfinished frame" if len(inbox) else ""
         return NoAnswer(f"{where}: no answer within {step.within_s:g} s{pending}")
 
-    def _read(self, limit: int, within_s: float, stop: threading.Event) -> bytes:
+    def _read(self, limit: int, within_s: float, stop: threading.Event, endpoint: int | None) -> bytes:
         _raise_if(stop)
-        data = self._link.read(limit, min(within_s, SLICE_S))
+        within_s = min(within_s, SLICE_S)
+        data = self._line.read(limit, within_s) if endpoint is None else self._usb.read_from(endpoint, limit, within_s)
         if data:
             self._trace.received(data)
         return data
 
     def _drain(self, step: Drain, stop: threading.Event) -> None:
-        dropped = len(self._inbox.clear())
+        dropped = sum(len(inbox.clear()) for inbox in self._inboxes.values())
+        endpoints: tuple[int | None, ...] = (None,)
+        if self._pipes is not None:
+            self._pipes.clear_halts()
+            endpoints = self._pipes.in_endpoints
+        for endpoint in endpoints:
+            dropped += self._drain_one(endpoint, step, stop)
+        if dropped:
+            self._trace.note(f"drained {dropped} bytes")
+
+    def _drain_one(self, endpoint: int | None, step: Drain, stop: threading.Event) -> int:
+        dropped = 0
         deadline_s = self._clock.now_s() + step.within_s
         quiet_since_s = self._clock.now_s()
         while (now_s := self._clock.now_s()) < min(deadline_s, quiet_since_s + step.quiet_s):
-            data = self._read(DRAIN_CHUNK_BYTES, min(deadline_s, quiet_since_s + step.quiet_s) - now_s, stop)
+            left_s = min(deadline_s, quiet_since_s + step.quiet_s) - now_s
+            data = self._read(DRAIN_CHUNK_BYTES, left_s, stop, endpoint)
             if data:
                 dropped += len(data)
                 quiet_since_s = self._clock.now_s()
-        if dropped:
-            self._trace.note(f"drained {dropped} bytes")
+        return dropped
 
     def _wait(self, seconds: float, stop: threading.Event) -> None:
         self._clock.wait(stop, seconds)

@@ -1,7 +1,7 @@
 """The words between a simulated instrument and the line it hangs on.
 
 A `Firmware` is fed bytes with the time and answers with outputs that have a time; it never waits, opens or prints.
-A host (`firmware_sim.host`) owns the clock and the line: a pty, or memory.
+A host (`firmware_sim.hosts`) owns the clock and the line: memory, a pty, a socket, a USB bus.
 """
 
 from __future__ import annotations
@@ -51,6 +51,87 @@ class Firmware(Protocol):
 
     def wake(self, now_s: float) -> None:
         """Let happen what time alone brings about, such as the end of a scan."""
+
+    def take_events(self) -> list[Event]:
+        """Return what happened since the last call."""
+
+    def operate(self, line: str) -> None:
+        """Do what the operator says, such as `white`. Raises OperatorError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """The eight bytes that begin a USB control transfer (USB 2.0, section 9.3)."""
+
+    request_type: int
+    request: int
+    value: int
+    index: int
+    length: int
+
+
+class Stall(Exception):
+    """The device answers the transfer with a stall."""
+
+
+class Unplugged(Exception):
+    """The device leaves the bus in the middle of the transfer, and is back `seconds` later under another address."""
+
+    def __init__(self, seconds: float = 1.0) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsbDescriptors:
+    """What the bus is told: one configuration, one interface of class vendor or HID, its endpoint addresses.
+
+    packet_bytes: largest packet of the bulk or interrupt endpoints; 512 for high speed, 64 for full speed. strings:
+    manufacturer, product, serial number. hid_report: report descriptor, b"" for a vendor interface.
+    """
+
+    vendor_id: int
+    product_id: int
+    release: int
+    strings: tuple[str, str, str]
+    endpoints: tuple[int, ...]
+    packet_bytes: int = 512
+    hid_report: bytes = b""
+
+
+class UsbFirmware(Protocol):
+    """One simulated USB instrument. Standard requests (chapter 9) are answered by the host that it hangs on.
+
+    Transfers may raise Stall or Unplugged. Times as in Firmware. Thread-safety is the host's business: one call at a
+    time.
+    """
+
+    serial_number: str
+    descriptors: UsbDescriptors
+
+    def plugged(self, now_s: float) -> None:
+        """Power comes: the instrument boots. Called at each plugging in."""
+
+    def reset(self, now_s: float) -> None:
+        """The bus resets the device: queued transfers are gone, the instrument goes on."""
+
+    def control(self, setup: Setup, data: bytes, now_s: float) -> bytes:
+        """Serve a request that is not standard; return what goes inward, b"" for a request outward."""
+
+    def write(self, endpoint: int, data: bytes, now_s: float) -> None:
+        """Take one transfer."""
+
+    def read(self, endpoint: int, limit: int, now_s: float) -> bytes | None:
+        """Return what one transfer inward brings by now, or None while there is nothing (the host asks again)."""
+
+    def clear_halt(self, endpoint: int) -> None:
+        """Make a stalled endpoint work again."""
+
+    def wake_at(self) -> float | None:
+        """Return when something will be there to read, or None."""
+
+    def wake(self, now_s: float) -> None:
+        """Let happen what time alone brings about."""
 
     def take_events(self) -> list[Event]:
         """Return what happened since the last call."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from drivers.contract import ScanSettings
+from drivers.contract import ScanSettings, Settings
 from drivers.devices._nirscan_scan import GAINS, Scan
 from drivers.errors import BadSettings, Reopen
 
@@ -16,8 +16,10 @@ LONGEST_MS = 40_000  # nobody holds a handheld still for longer; a station waits
 NAME_BYTES = 39
 
 
-def raise_bad_settings(settings: ScanSettings) -> None:
-    """Raise BadSettings for what no unit of the family can do."""
+def raise_bad_settings(settings: Settings) -> ScanSettings:
+    """Return the settings if some unit of the family can do them. Raises BadSettings."""
+    if not isinstance(settings, ScanSettings):
+        raise BadSettings("a NIRscan chooses its own exposure", hint="remove integration_ms, laser_mw and detector_c")
     problems = []
     if not (settings.name.isascii() and settings.name.isprintable() and 0 < len(settings.name) <= NAME_BYTES):
         problems.append(f"name {settings.name!r} (1 to {NAME_BYTES} characters of plain text)")
@@ -36,6 +38,7 @@ def raise_bad_settings(settings: ScanSettings) -> None:
         problems.append(f"a scan of {takes_ms / 1000:.0f} s (at most {LONGEST_MS // 1000} s: fewer repeats or points)")
     if problems:
         raise BadSettings(f"settings outside what the NIRscan Nano family can do: {'; '.join(problems)}")
+    return settings
 
 
 def raise_unless_as_asked(scan: Scan, settings: ScanSettings) -> None:

@@ -18,7 +18,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from drivers.attempt import attempt
-from drivers.contract import Conversation, Drain, Environment, Identity, RawScan, Receive, ScanSettings, Send
+from drivers.contract import (
+    Conversation,
+    Drain,
+    Environment,
+    ExposureSettings,
+    Identity,
+    Limits,
+    Medium,
+    RawScan,
+    Receive,
+    Send,
+    Settings,
+    Unit,
+    UsbIds,
+)
 from drivers.errors import BadSettings, DeviceBusy, DeviceRefused, DriverError, WireError, WrongInstrument
 from drivers.framing import Lines
 
@@ -30,6 +44,8 @@ SATURATION_COUNTS = 65_535
 REPLY_WITHIN_S = 1.0
 SCAN_WITHIN_S = 12.0  # the longest integration, its repetition by the firmware, and the transfer at 9600 baud
 FAULTS = {1: "unknown", 2: "busy", 3: "lamp"}
+
+LIMITS = Limits(integration_ms=(1.0, 9999.0), saturation_counts=SATURATION_COUNTS)
 
 # Layouts: plain functions over bytes. Length first, then integrity, then fields.
 LINE = Lines(limit_bytes=1024)  # a scan is at most 128 x 6 + 12 characters
@@ -44,6 +60,16 @@ def numbers_in(line: bytes, count: int) -> list[int]:
     if len(numbers) != count:
         raise WireError(f"{len(numbers)} numbers, expected {count}", received=line)
     return numbers
+
+
+def integration_of(settings: Settings) -> float:
+    """Return the integration time of settings that this model can do, in ms. Raises BadSettings."""
+    if not isinstance(settings, ExposureSettings) or settings.laser_mw is not None or settings.repeats != 1:
+        raise BadSettings("this model takes one frame of its own lamp", hint="leave repeats and laser_mw unset")
+    low, high = LIMITS.integration_ms
+    if not low <= settings.integration_ms <= high:
+        raise BadSettings(f"integration_ms {settings.integration_ms:g}; this model does {low:g} to {high:g}")
+    return settings.integration_ms
 
 
 # Conversations: generators of steps. They never open, sleep or log.
@@ -77,24 +103,27 @@ class TemplateDevice:
 
     kind: str = KIND
     title: str = "Acme N1"
-    links: tuple[str, ...] = ("serial",)
-    default_settings: ScanSettings = field(default_factory=lambda: ScanSettings(points=PIXELS, repeats=1))
+    links: tuple[Medium, ...] = ("serial",)
+    usb: UsbIds | None = None
+    default_settings: Settings = field(default_factory=lambda: ExposureSettings(integration_ms=10.0))
 
-    def open(self) -> Conversation[Identity]:
+    def over(self, medium: Medium) -> TemplateDevice:
+        """Return the family on this medium; there is one only."""
+        return self
+
+    def open(self) -> Conversation[Unit]:
         """Light off first, then who it is."""
         yield Drain()
         yield from attempt(lambda: ask(b"L 0"))
-        return (yield from attempt(identify))
+        return Unit(identity=(yield from attempt(identify)), limits=LIMITS)
 
-    def configure(self, settings: ScanSettings) -> Conversation[None]:
+    def configure(self, unit: Unit, settings: Settings) -> Conversation[None]:
         """Check before anything is sent."""
-        if settings.points != PIXELS:
-            raise BadSettings(f"{settings.points} points; this model has {PIXELS}")
-        yield from attempt(lambda: ask(b"G 10"))
+        command = f"G {integration_of(settings):.0f}".encode()
+        yield from attempt(lambda: ask(command))
 
-    def scan(self, settings: ScanSettings) -> Conversation[RawScan]:
+    def scan(self, unit: Unit, settings: Settings) -> Conversation[RawScan]:
         """Light on for one scan, and off also when it fails; an interrupted scan leaves that to `close`."""
-        identity = yield from attempt(identify)
         yield from attempt(lambda: ask(b"L 1"))
         try:
             line = yield from attempt(lambda: ask(b"M", SCAN_WITHIN_S))
@@ -108,21 +137,22 @@ class TemplateDevice:
             raise WireError(f"a pixel outside 0 to {SATURATION_COUNTS}", received=line)
         counts = np.array(pixels, dtype=np.int32)
         return RawScan(
-            identity=identity,
+            identity=unit.identity,
             settings=settings,
             scan_index=scan_index,
             axis=np.linspace(FIRST_NM, LAST_NM, PIXELS, dtype=np.float64),
             axis_unit="nm",
-            counts=counts,
-            raw=counts.copy(),
+            counts=counts.astype(np.float64),
+            raw=counts.reshape(1, PIXELS),
             dark_level=0.0,
             saturated=counts >= SATURATION_COUNTS,
-            gain=1,
+            gain=1.0,
             environment=Environment(detector_c=tenths / 10),
             blob=line,
+            exposure_ms=integration_of(settings),
         )
 
-    def environment(self) -> Conversation[Environment]:
+    def environment(self, unit: Unit) -> Conversation[Environment]:
         """This model tells its temperature with a scan only; asking who it is keeps it awake."""
         yield from attempt(identify)
         return Environment()

@@ -25,8 +25,24 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from drivers.attempt import attempt
-from drivers.contract import Conversation, Drain, Environment, Identity, RawScan, Receive, ScanSettings, Send, Wait
+from drivers.contract import (
+    Conversation,
+    Drain,
+    Environment,
+    Identity,
+    Medium,
+    RawScan,
+    Receive,
+    ScanSettings,
+    Send,
+    Settings,
+    Unit,
+    UsbIds,
+    Wait,
+)
 from drivers.devices._nirscan_message import READ, WRITE, Request, UartWire, Wire, decode_reply, encode_request
 from drivers.devices._nirscan_scan import (
     GAINS,
@@ -312,25 +328,30 @@ class NirscanDevice:
 
     kind: str = KIND
     title: str = "TI NIRscan Nano, InnoSpectra NIR-M-R2"
-    links: tuple[str, ...] = ("serial",)
-    default_settings: ScanSettings = field(default_factory=ScanSettings)
+    links: tuple[Medium, ...] = ("serial",)
+    usb: UsbIds | None = None
+    default_settings: Settings = field(default_factory=ScanSettings)
     wire: Wire = field(default_factory=UartWire)
 
-    def open(self) -> Conversation[Identity]:
+    def over(self, medium: Medium) -> NirscanDevice:
+        """Return the family on this medium."""
+        return self
+
+    def open(self) -> Conversation[Unit]:
         """Lamp automatic, no hibernation, old faults cleared, then who it is."""
         yield Drain()
-        return (yield from attempt(self._open))
+        return Unit(identity=(yield from attempt(self._open)))
 
-    def configure(self, settings: ScanSettings) -> Conversation[None]:
+    def configure(self, unit: Unit, settings: Settings) -> Conversation[None]:
         """Make the settings current. Raises BadSettings before anything is sent."""
-        raise_bad_settings(settings)
+        settings = raise_bad_settings(settings)
         talk = Talk(wire=self.wire)
         yield from await_idle(talk, settings)
         yield from attempt(lambda: apply_settings(talk, settings))
 
-    def scan(self, settings: ScanSettings) -> Conversation[RawScan]:
+    def scan(self, unit: Unit, settings: Settings) -> Conversation[RawScan]:
         """One scan. Raises DeviceRefused for a failed one, when asking again has not helped."""
-        raise_bad_settings(settings)
+        settings = raise_bad_settings(settings)
         talk = Talk(wire=self.wire)
         identity = yield from attempt(lambda: identify(talk))
         scan, blob = yield from attempt(lambda: take_scan(talk, settings), (AskAgain,))
@@ -341,7 +362,7 @@ class NirscanDevice:
             scan_index=scan.scan_index,
             axis=scan.axis_nm,
             axis_unit="nm",
-            counts=scan.counts,
+            counts=scan.counts.astype(np.float64),
             raw=scan.readings,
             dark_level=float(scan.dark_level),
             saturated=scan.saturated,
@@ -350,7 +371,7 @@ class NirscanDevice:
             blob=blob,
         )
 
-    def environment(self) -> Conversation[Environment]:
+    def environment(self, unit: Unit) -> Conversation[Environment]:
         """Ask for conditions; also keeps the instrument from falling asleep."""
         return (yield from attempt(lambda: measure_conditions(Talk(wire=self.wire))))
 

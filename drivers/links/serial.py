@@ -1,7 +1,7 @@
 """A serial port: raw, exclusive, and never blocking for longer than asked.
 
-pyserial opens and configures the port; reading and writing go to its file descriptor with poll, so that an error number
-keeps its meaning and `interrupt` wakes a waiting read at once.
+pyserial opens and configures the port; reading and writing go to its file descriptor, so that an error number keeps its
+meaning.
 """
 
 from __future__ import annotations
@@ -10,14 +10,12 @@ import contextlib
 import errno
 import fcntl
 import os
-import select
 import termios
-import threading
-import time
 
 import serial
 
-from drivers.errors import DriverError, LinkDenied, LinkLost, LinkMissing
+from drivers.errors import DriverError, LinkDenied, LinkMissing
+from drivers.links.handle import HandleLink
 from drivers.links.holders import holders_of, owner_of
 
 MISSING = {errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.EIO}  # EIO: a pty whose other end has gone
@@ -29,16 +27,8 @@ PTY_MAJORS = range(136, 144)  # Documentation/admin-guide/devices.txt: Unix98 pt
 PERMISSION_HINT = "add the service user to group dialout, or install the udev rule"
 
 
-class SerialLink:
+class SerialLink(HandleLink):
     """An open port. Made by `open`; `name` is the path that was asked for."""
-
-    def __init__(self, port: serial.Serial, name: str) -> None:
-        self.name = name
-        self._port = port
-        self._fd = port.fileno()
-        self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-        self._open = True
-        self._closing = threading.Lock()  # an interrupt must not write to a descriptor that has a new owner
 
     @classmethod
     def open(cls, port: str, *, baud: int = 115_200) -> SerialLink:
@@ -54,69 +44,12 @@ class SerialLink:
         except OSError as error:
             opened.close()
             raise _refusal(port, error) from error
-        return cls(opened, port)
+        return cls(opened.fileno(), port, lambda: _release(opened))
 
-    def read(self, limit: int, within_s: float) -> bytes:
-        """Return what has arrived, or b"" after `within_s` or an interrupt. Raises LinkLost."""
-        if not self._ready(select.POLLIN, within_s):
-            return b""
-        try:
-            data = os.read(self._fd, limit)
-        except BlockingIOError:
-            return b""
-        except OSError as error:
-            raise self._lost(str(error)) from error
-        if not data:
-            raise self._lost("hung up")
-        return data
 
-    def write(self, data: bytes, within_s: float) -> None:
-        """Write all of it, in one piece if the system takes it. Raises LinkLost, also when nobody takes the bytes."""
-        deadline_s = time.monotonic() + within_s
-        while data:
-            try:
-                written = os.write(self._fd, data)
-            except BlockingIOError:
-                written = 0
-            except OSError as error:
-                raise self._lost(str(error)) from error
-            data = data[written:]
-            left_s = deadline_s - time.monotonic()
-            if data and (left_s <= 0 or not self._ready(select.POLLOUT, left_s)) and time.monotonic() >= deadline_s:
-                raise self._lost(f"{len(data)} bytes were not taken within {within_s:g} s")
-
-    def interrupt(self) -> None:
-        """Make the read under way, or the next one, return. Any thread."""
-        with self._closing, contextlib.suppress(BlockingIOError):  # a full pipe wakes as well
-            if self._open:
-                os.write(self._wake_write, b"!")
-
-    def close(self) -> None:
-        """Release the port. Never raises; closing twice is fine."""
-        with self._closing:
-            if not self._open:
-                return
-            self._open = False
-            os.close(self._wake_read)
-            os.close(self._wake_write)
-        with contextlib.suppress(OSError, termios.error):  # a port that has gone is released all the same
-            self._port.close()
-
-    def _ready(self, event: int, within_s: float) -> bool:
-        """Wait for the event or a hang-up; False after `within_s` or an interrupt."""
-        if not self._open:
-            raise self._lost("closed")
-        poll = select.poll()
-        poll.register(self._fd, event)
-        if event == select.POLLIN:
-            poll.register(self._wake_read, select.POLLIN)
-        happened = dict(poll.poll(max(0.0, within_s) * 1000))
-        if happened.pop(self._wake_read, 0):
-            os.read(self._wake_read, 4096)
-        return bool(happened)
-
-    def _lost(self, why: str) -> LinkLost:
-        return LinkLost(f"{self.name}: {why}", hint="is the instrument still plugged in and switched on?")
+def _release(port: serial.Serial) -> None:
+    with contextlib.suppress(OSError, termios.error):  # a port that has gone is released all the same
+        port.close()
 
 
 def _exclude_others(fd: int) -> None:

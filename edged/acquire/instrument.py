@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
-from drivers.contract import Device, Environment, Identity, Link, RawScan, ScanSettings
+from drivers.contract import Device, Environment, Identity, Link, RawScan, Settings, Unit, UsbLink
 from drivers.errors import DriverError, LinkLost
-from drivers.links.serial import SerialLink
+from drivers.links.ports import device_at, open_port
 from drivers.session import Session
 
 
@@ -16,48 +17,52 @@ class DriverInstrument:
 
     def __init__(
         self,
-        device: Device,
+        device: Device[Any],
         port: str,
-        settings: ScanSettings,
+        settings: Settings,
         *,
-        open_link: Callable[[str], Link] = SerialLink.open,
+        open_link: Callable[[Device[Any], str], Link | UsbLink] = open_port,
     ) -> None:
         self._device = device
         self._port = port
         self._settings = settings
         self._open_link = open_link
         self._session: Session | None = None
-        self._known = False  # only a device that has said who it is gets its light switched off: others are not ours
+        self._unit: Unit | None = None  # only who said who it is gets its light switched off
 
     def open(self) -> Identity:
         """Open the link, make the light source safe, ask who is there."""
         self.close()
-        self._session = Session(self._open_link(self._port))
-        identity = self._session.perform(self._device.open())
-        self._known = True
-        return identity
+        self._device = device_at(self._device, self._port)
+        self._session = Session(self._open_link(self._device, self._port))
+        unit: Unit = self._session.perform(self._device.open())
+        self._unit = unit
+        return unit.identity
 
     def prepare(self) -> None:
         """Make the settings current."""
-        self._opened().perform(self._device.configure(self._settings))
+        session, unit = self._opened()
+        session.perform(self._device.configure(unit, self._settings))
 
     def scan(self) -> RawScan:
         """Measure once."""
-        return self._opened().perform(self._device.scan(self._settings))
+        session, unit = self._opened()
+        return session.perform(self._device.scan(unit, self._settings))
 
     def keep_alive(self) -> Environment:
         """Read temperatures and the like."""
-        return self._opened().perform(self._device.environment())
+        session, unit = self._opened()
+        return session.perform(self._device.environment(unit))
 
     def close(self) -> None:
         """Switch the light off if the device is known and still listens; close. Never raises."""
         session, self._session = self._session, None
         if session is None:
             return
-        if self._known:
+        if self._unit is not None:
             with contextlib.suppress(DriverError):
                 session.perform(self._device.close(), interruptible=False)
-        self._known = False
+        self._unit = None
         session.close()
 
     def interrupt(self) -> None:
@@ -66,7 +71,7 @@ class DriverInstrument:
         if session is not None:
             session.interrupt()
 
-    def _opened(self) -> Session:
-        if self._session is None:
+    def _opened(self) -> tuple[Session, Unit]:
+        if self._session is None or self._unit is None:
             raise LinkLost(f"{self._port}: not open")
-        return self._session
+        return self._session, self._unit

@@ -6,6 +6,7 @@ and found there again after a restart.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from edged.spectra.spectrum import Spectrum, SpectrumError
 State = Literal["fresh", "stale", "mismatched"]
 SettingsText = Mapping[str, float | int | str | None]
 
-OPTICAL = ("start_nm", "end_nm", "points", "width_px")  # what sample and reference must share; repeats only cost time
+OPTICAL = ("start_nm", "end_nm", "points", "width_px")  # what sample and reference must share, if the family has it
 MAX_PACKED_BYTES = 1 << 20  # 65,536 points take 0.9 MB; bounds what a damaged attachment can make us read
 
 
@@ -32,7 +33,7 @@ class WhiteReference:
     id: str
     serial_number: str
     settings: SettingsText
-    gain: int
+    gain: float
     counts: Spectrum
     moment: Moment
 
@@ -49,7 +50,7 @@ class WhiteReference:
         here = settings_text(scan)
         if (
             scan.identity.serial_number != self.serial_number
-            or any(here[name] != self.settings.get(name) for name in OPTICAL)
+            or any(here.get(name) != self.settings.get(name) for name in OPTICAL)
             or scan.axis_unit != self.counts.axis_unit
             or not np.array_equal(scan.axis, self.counts.axis)
         ):
@@ -57,7 +58,7 @@ class WhiteReference:
         age_s = self.age_s(now)
         return "fresh" if age_s is not None and age_s <= max_age_s else "stale"
 
-    def scaled_to(self, gain: int) -> Spectrum:
+    def scaled_to(self, gain: float) -> Spectrum:
         """Return its counts as they would have been at that gain; amplification is linear in it."""
         if gain == self.gain:
             return self.counts
@@ -72,16 +73,7 @@ class WhiteReference:
 
 def settings_text(scan: RawScan) -> dict[str, float | int | str | None]:
     """Return the settings of a scan as they stand in its record; `gain` is the one that was used."""
-    s = scan.settings
-    return {
-        "name": s.name,
-        "start_nm": s.start_nm,
-        "end_nm": s.end_nm,
-        "points": s.points,
-        "width_px": s.width_px,
-        "repeats": s.repeats,
-        "gain": scan.gain,
-    }
+    return {**dataclasses.asdict(scan.settings), "gain": scan.gain}
 
 
 def counts_of(scan: RawScan) -> Spectrum:

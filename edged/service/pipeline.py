@@ -149,7 +149,7 @@ def reference_from(record: Record, counts: Spectrum) -> WhiteReference:
         id=record.id,
         serial_number=record.instrument.serial_number,
         settings=record.reading.settings,
-        gain=int(record.reading.settings["gain"] or 1),
+        gain=float(record.reading.settings["gain"] or 1),
         counts=counts,
         moment=moment_of(record.taken_at),
     )

@@ -50,7 +50,7 @@ class ReferenceInfo(Model):
 class ReadingInfo(Model):
     """How it was measured, and the digests of what is stored beside the record."""
 
-    scan_index: int
+    scan_index: int | None = Field(description="the instrument's own count; null where it does not count")
     settings: dict[str, float | int | str | None]
     environment: dict[str, float | int | None]
     scan_sha256: str

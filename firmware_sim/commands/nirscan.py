@@ -11,7 +11,7 @@ import click
 from firmware_sim.contract import Event, OperatorError
 from firmware_sim.devices.nirscan import NirscanNano, Unit
 from firmware_sim.faults import FaultPlan, FaultPlanError
-from firmware_sim.host import PathTaken, PtyHost
+from firmware_sim.hosts.lines import PathTaken, PtyHost
 from firmware_sim.sample import Products, Replay, Source, Tray
 from firmware_sim.spectra_file import SpectraFileError, read_spectra
 

@@ -58,7 +58,7 @@ def raw_scan(
         scan_index=index,
         axis=np.linspace(900.0, 1700.0, points),
         axis_unit="nm",
-        counts=np.full(points, counts, dtype=np.int32),
+        counts=np.full(points, counts, dtype=np.float64),
         raw=np.full(points, counts, dtype=np.int32),
         dark_level=0.0,
         saturated=np.zeros(points, dtype=bool),

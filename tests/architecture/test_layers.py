@@ -15,7 +15,7 @@ OURS = {  # package -> what it may import of the other packages
     "export": ("edged.spectra", "edged.bundle", "edged.infer"),
 }
 THEIRS = {  # package -> third-party modules it may import
-    "drivers": {"numpy", "serial"},
+    "drivers": {"numpy", "serial", "usb"},
     "firmware_sim": {"click", "numpy"},
     "edged": {"amqtt", "click", "numpy", "onnxruntime", "paho", "pydantic", "pydantic_core", "rich", "serial"},
     "export": {

@@ -44,12 +44,12 @@ def driver(subject: Subject) -> Iterator[Row]:
     with subject.scratch() as folder, simulator(folder / "port") as pid:
         counter = _Counter()
         with Session(SerialLink.open(str(folder / "port")), trace=counter) as session:
-            session.perform(device.open())
-            session.perform(device.configure(settings))
+            unit = session.perform(device.open())
+            session.perform(device.configure(unit, settings))
             for _ in range(subject.scale.scans):
                 bytes_before, theirs_s = counter.bytes, cpu_of_s(pid)
                 cpu_s, wall_s = time.process_time(), time.perf_counter()
-                session.perform(device.scan(settings))
+                session.perform(device.scan(unit, settings))
                 walls.append(time.perf_counter() - wall_s)
                 cpus.append(time.process_time() - cpu_s)
                 simulated.append(cpu_of_s(pid) - theirs_s)

@@ -37,13 +37,13 @@ def live(device: Device, link: Link, clock: ManualClock, taken: list[RawScan], *
     """Open, configure, scan, look around, close; what was scanned before an error is in `taken`."""
     session = Session(link, clock=clock)
     try:
-        identity = session.perform(device.open())
-        session.perform(device.configure(device.default_settings))
+        unit = session.perform(device.open())
+        session.perform(device.configure(unit, device.default_settings))
         for _ in range(scans):
-            scan = session.perform(device.scan(device.default_settings))
-            assert scan.identity == identity
+            scan = session.perform(device.scan(unit, device.default_settings))
+            assert scan.identity == unit.identity
             taken.append(scan)
-        session.perform(device.environment())
+        session.perform(device.environment(unit))
         session.perform(device.close())
     finally:
         session.close()
@@ -54,11 +54,11 @@ def good_counts(kind: str) -> dict[int, tuple[int, ...]]:
     """The counts of each scan by its number since the instrument was switched on."""
     clock = ManualClock()
     scans = converse(registry.load(kind), Wire(FAR_ENDS[kind](""), clock), clock, scans=GOOD_SCANS)
-    return {scan.scan_index: tuple(scan.counts) for scan in scans}
+    return {scan.scan_index or 0: tuple(scan.counts) for scan in scans}
 
 
 def is_right(kind: str, scan: RawScan) -> bool:
-    return tuple(scan.counts) == good_counts(kind)[scan.scan_index]
+    return tuple(scan.counts) == good_counts(kind)[scan.scan_index or 0]
 
 
 def bad_day(kind: str, faults: Faults, *, plan: str = "") -> tuple[list[RawScan], DriverError | None]:
@@ -192,10 +192,10 @@ def test_a_session_cut_off_anywhere_leaves_the_instrument_usable(kind: str):
     for steps in range(0, 120, 3):
         wire = Wire(firmware, clock)
         session = Session(wire, clock=clock)
-        session.perform(device.open())
-        session.perform(device.configure(device.default_settings))
+        unit = session.perform(device.open())
+        session.perform(device.configure(unit, device.default_settings))
         with contextlib.suppress(Enough):
-            Session(Until(wire, steps), clock=clock).perform(device.scan(device.default_settings))
+            Session(Until(wire, steps), clock=clock).perform(device.scan(unit, device.default_settings))
     (scan,) = converse(device, Wire(firmware, clock), clock)
 
     assert scan.identity.serial_number == firmware.serial_number

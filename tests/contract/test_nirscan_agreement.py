@@ -17,6 +17,7 @@ from drivers.session import Session
 from firmware_sim.devices import _nirscan_scan as scanning
 from firmware_sim.devices import _nirscan_tpl as tpl
 from tests.contract.far_ends import Wire, nirscan
+from tests.drivers.nirscan_bytes import UNIT
 
 DEVICE = registry.load("nirscan")
 GOLDEN_BLOB_SHA256 = "569d70c9edffeb744c734987fbe3ba919427cc72cf6d8bf73895fd8e51950f6a"
@@ -82,8 +83,8 @@ def test_any_settings_give_the_wavelengths_that_the_simulator_looked_at(settings
     firmware = nirscan("")
     with Session(Wire(firmware, clock), clock=clock) as session:
         session.perform(DEVICE.open())
-        session.perform(DEVICE.configure(settings))
-        scan = session.perform(DEVICE.scan(settings))
+        session.perform(DEVICE.configure(UNIT, settings))
+        scan = session.perform(DEVICE.scan(UNIT, settings))
 
     configuration = tpl.Configuration(
         start_nm=round(settings.start_nm),
@@ -103,9 +104,9 @@ def test_points_closer_than_the_mirrors_are_refused_by_name():
     clock = ManualClock()
     with Session(Wire(nirscan(""), clock), clock=clock) as session:
         session.perform(DEVICE.open())
-        session.perform(DEVICE.configure(settings))
+        session.perform(DEVICE.configure(UNIT, settings))
         with pytest.raises(BadSettings, match="closer than the mirrors"):
-            session.perform(DEVICE.scan(settings))
+            session.perform(DEVICE.scan(UNIT, settings))
 
 
 def test_a_unit_that_lost_its_settings_is_opened_anew_rather_than_believed():
@@ -113,7 +114,7 @@ def test_a_unit_that_lost_its_settings_is_opened_anew_rather_than_believed():
     first, second = DEVICE.default_settings, replace(DEVICE.default_settings, points=100)
     with Session(Wire(nirscan(""), clock), clock=clock) as session:
         session.perform(DEVICE.open())
-        session.perform(DEVICE.configure(first))
+        session.perform(DEVICE.configure(UNIT, first))
         with pytest.raises(Exception, match="other settings than asked") as caught:
-            session.perform(DEVICE.scan(second))
+            session.perform(DEVICE.scan(UNIT, second))
     assert type(caught.value).__name__ == "Reopen"

@@ -11,6 +11,7 @@ from drivers.errors import DeviceBusy, DeviceRefused, LinkLost
 from drivers.session import Session
 from tests.contract.far_ends import Wire, nirscan
 from tests.contract.test_bad_days import converse, is_right
+from tests.drivers.nirscan_bytes import UNIT
 
 DEVICE = registry.load("nirscan")
 
@@ -65,11 +66,11 @@ def test_a_scan_that_stays_stale_is_never_taken_for_a_new_one():
     wire = Wire(nirscan("stale@2-"), clock)
     session = Session(wire, clock=clock)
     session.perform(DEVICE.open())
-    session.perform(DEVICE.configure(DEVICE.default_settings))
-    first = session.perform(DEVICE.scan(DEVICE.default_settings))
+    session.perform(DEVICE.configure(UNIT, DEVICE.default_settings))
+    first = session.perform(DEVICE.scan(UNIT, DEVICE.default_settings))
 
     with pytest.raises(DeviceRefused, match="still offers scan") as caught:
-        session.perform(DEVICE.scan(DEVICE.default_settings))
+        session.perform(DEVICE.scan(UNIT, DEVICE.default_settings))
 
     assert caught.value.codes == {"stale_scan": first.scan_index}
 

@@ -21,6 +21,7 @@ from drivers.links.replay import ReplayLink
 from drivers.links.serial import SerialLink
 from drivers.session import Session
 from drivers.trace import RecordTrace
+from tests.drivers.nirscan_bytes import UNIT
 
 DEVICE = registry.load("nirscan")
 SETTINGS = DEVICE.default_settings
@@ -67,7 +68,7 @@ def ready(port: Path) -> Session:
             continue
         try:
             session.perform(DEVICE.open())
-            session.perform(DEVICE.configure(SETTINGS))
+            session.perform(DEVICE.configure(UNIT, SETTINGS))
             return session
         except DriverError:
             session.close()
@@ -78,14 +79,14 @@ def test_scans_over_a_terminal_follow_each_other_and_can_be_replayed(port: Path,
     recording = io.StringIO()
     with simulate("--speed", "0"):
         session = Session(SerialLink.open(str(port)), trace=RecordTrace(recording))
-        identity = session.perform(DEVICE.open())
-        session.perform(DEVICE.configure(SETTINGS))
-        scans = [session.perform(DEVICE.scan(SETTINGS)) for _ in range(3)]
+        unit = session.perform(DEVICE.open())
+        session.perform(DEVICE.configure(unit, SETTINGS))
+        scans = [session.perform(DEVICE.scan(UNIT, SETTINGS)) for _ in range(3)]
         session.perform(DEVICE.close())
         session.close()
 
-    assert identity.serial_number == "SIM0001"
-    assert [scan.scan_index & 0xFFFF for scan in scans] == [1, 2, 3]
+    assert unit.identity.serial_number == "SIM0001"
+    assert [(scan.scan_index or 0) & 0xFFFF for scan in scans] == [1, 2, 3]
     assert replayed(recording.getvalue()) == [scan.blob for scan in scans]
 
 
@@ -93,8 +94,8 @@ def replayed(recording: str) -> list[bytes]:
     with ReplayLink.from_text(recording) as link:
         session = Session(link, clock=link.clock)
         session.perform(DEVICE.open())
-        session.perform(DEVICE.configure(SETTINGS))
-        scans: list[RawScan] = [session.perform(DEVICE.scan(SETTINGS)) for _ in range(3)]
+        session.perform(DEVICE.configure(UNIT, SETTINGS))
+        scans: list[RawScan] = [session.perform(DEVICE.scan(UNIT, SETTINGS)) for _ in range(3)]
         session.perform(DEVICE.close())
     return [scan.blob for scan in scans]
 
@@ -102,7 +103,7 @@ def replayed(recording: str) -> list[bytes]:
 def test_garbage_and_faults_on_a_real_line_are_cured(port: Path, simulate: Simulate):
     with simulate("--speed", "0", "--faults", "garbage=500,corrupt@9,truncate@20,stale@2"):
         session = ready(port)
-        indices = [session.perform(DEVICE.scan(SETTINGS)).scan_index & 0xFFFF for _ in range(2)]
+        indices = [(session.perform(DEVICE.scan(UNIT, SETTINGS)).scan_index or 0) & 0xFFFF for _ in range(2)]
         session.close()
 
     assert indices == [1, 2]
@@ -115,7 +116,7 @@ def test_a_line_that_hangs_up_and_comes_back_is_ready_again_soon(port: Path, sim
         while not taken:
             session = ready(port)
             try:
-                taken = session.perform(DEVICE.scan(SETTINGS)).scan_index & 0xFFFF
+                taken = (session.perform(DEVICE.scan(UNIT, SETTINGS)).scan_index or 0) & 0xFFFF
             except DriverError:
                 continue
             finally:
@@ -134,7 +135,7 @@ def test_a_scan_in_real_time_is_interrupted_soon_and_the_lamp_command_still_gets
         def scan() -> None:
             begun.set()
             with pytest.raises(Interrupted):
-                session.perform(DEVICE.scan(SETTINGS))
+                session.perform(DEVICE.scan(UNIT, SETTINGS))
             ended_s.append(time.monotonic())
 
         station = threading.Thread(target=scan)

@@ -16,6 +16,7 @@ from drivers.contract import Link, RawScan
 from drivers.errors import LinkLost, LinkMissing
 from drivers.links.serial import SerialLink
 from drivers.session import Session
+from tests.drivers.nirscan_bytes import UNIT
 from tests.flow.plant import Handheld, Plant, eventually, station
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
@@ -85,12 +86,12 @@ class Driver:
         self._link = CountingLink(eventually(self._opened, "the port is back", READY_WITHIN_S))
         self._session = Session(self._link, clock=FastClock())
         self._session.perform(DEVICE.open())
-        self._session.perform(DEVICE.configure(SETTINGS))
+        self._session.perform(DEVICE.configure(UNIT, SETTINGS))
         return time.monotonic() - began_s
 
     def scan(self) -> RawScan:
         assert self._session is not None
-        return self._session.perform(DEVICE.scan(SETTINGS))
+        return self._session.perform(DEVICE.scan(UNIT, SETTINGS))
 
     def close(self) -> None:
         if self._session is not None:
@@ -132,7 +133,7 @@ def test_a_hang_up_at_every_byte_of_a_scan_is_a_lost_link_and_the_driver_is_read
             driver.scan()
         slowest_s = max(slowest_s, driver.ready())
         if byte % WHOLE_EVERY == 0:
-            until_told(handheld, driver.scan().scan_index)
+            until_told(handheld, driver.scan().scan_index or 0)
             whole += 1
     cut_after(handheld, scan_bytes, back_after_s=0.0)
     driver.scan()  # all of it had passed

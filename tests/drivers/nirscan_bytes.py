@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 
+from drivers.contract import Identity, Unit
+
 GOLDEN_BLOB_SHA256 = "569d70c9edffeb744c734987fbe3ba919427cc72cf6d8bf73895fd8e51950f6a"
+UNIT = Unit(identity=Identity(kind="nirscan", model="NIR-M-R2", serial_number="6100023"))
 SCAN_FORMAT = b"S(uc#cccccccjjvvu$(f#f#)c#vccccvc#c#vvcvvi#)\0"
 
 

@@ -18,7 +18,7 @@ from drivers.framing import Frame, Inbox, Lines, Skip
 from drivers.links.replay import ReplayLink
 from drivers.session import Session
 from drivers.tpl import read_image
-from tests.drivers.nirscan_bytes import scan_blob, uart, uart_reply
+from tests.drivers.nirscan_bytes import UNIT, scan_blob, uart, uart_reply
 
 FRAMING_CASES, MESSAGE_CASES, SCAN_CASES, DIALOGUE_CASES = 4_000, 2_500, 2_500, 1_500
 assert FRAMING_CASES + MESSAGE_CASES + SCAN_CASES + DIALOGUE_CASES >= 10_000
@@ -132,16 +132,20 @@ ANSWERS = st.lists(st.tuples(st.booleans(), st.sampled_from([0xC0, 0xC0, 0xC0, 0
 @given(st.sampled_from(["open", "configure", "scan", "environment", "close"]), ANSWERS)
 def test_any_answers_end_a_dialogue_with_a_result_or_a_sorted_error(verb: str, answers: list[tuple[bool, int, bytes]]):
     link = Babbler(answers)
-    arguments = (ScanSettings(),) if verb in ("configure", "scan") else ()
+    arguments: dict[str, tuple[Any, ...]] = {
+        "configure": (UNIT, ScanSettings()),
+        "scan": (UNIT, ScanSettings()),
+        "environment": (UNIT,),
+    }
 
     with contextlib.suppress(DriverError):
-        Session(link, clock=link.clock).perform(getattr(DEVICE, verb)(*arguments))
+        Session(link, clock=link.clock).perform(getattr(DEVICE, verb)(*arguments.get(verb, ())))
 
     assert link.clock.now_s() < 120
 
 
 def test_a_conversation_takes_only_what_it_asked_for():
-    conversation: Generator[Any, bytes | None, Any] = DEVICE.environment()
+    conversation: Generator[Any, bytes | None, Any] = DEVICE.environment(UNIT)
     next(conversation)
     assert isinstance(conversation.send(None), Receive)
     conversation.close()

@@ -15,7 +15,7 @@ from drivers.devices.nirscan import DEVICE, Talk, fetch_scan
 from drivers.errors import BadSettings, DeviceRefused, NoAnswer, Reopen, WireError
 from drivers.links.replay import ReplayLink
 from drivers.session import Session
-from tests.drivers.nirscan_bytes import uart_reply, uart_request
+from tests.drivers.nirscan_bytes import UNIT, uart_reply, uart_request
 
 CAPTURES = Path(__file__).parent.parent / "captures" / "nirscan"
 SETTINGS = ScanSettings(name="Column 1")
@@ -40,7 +40,8 @@ def play(name: str, conversation: Conversation[Any]) -> tuple[Any, float]:
     return result, link.clock.now_s()
 
 
-def is_opened(identity: Any) -> None:
+def is_opened(unit: Any) -> None:
+    identity = unit.identity
     assert (identity.kind, identity.model, identity.serial_number) == ("nirscan", "NIR-M-R2", "6100023")
     assert identity.versions == VERSIONS
 
@@ -94,19 +95,19 @@ def knows_nothing(environment: Any) -> None:
 TABLE: dict[str, tuple[Callable[[], Conversation[Any]], Callable[[Any], None]]] = {
     "open": (DEVICE.open, is_opened),
     "open_after_a_crash": (DEVICE.open, is_opened),
-    "configure": (lambda: DEVICE.configure(SETTINGS), is_done),
-    "configure_refused": (lambda: DEVICE.configure(SETTINGS), is_refused_configuration),
-    "scan": (lambda: DEVICE.scan(SETTINGS), is_the_golden_scan),
-    "first_scan": (lambda: DEVICE.scan(SETTINGS), is_the_golden_scan),
-    "scan_without_lamp": (lambda: DEVICE.scan(SETTINGS), has_no_lamp),
-    "scan_stale_once": (lambda: DEVICE.scan(SETTINGS), is_the_golden_scan),
-    "scan_done_early": (lambda: DEVICE.scan(SETTINGS), is_the_golden_scan),
-    "scan_in_the_dark": (lambda: DEVICE.scan(SETTINGS), has_no_light),
-    "scan_with_a_bit_wrong": (lambda: DEVICE.scan(SETTINGS), is_the_golden_scan),
-    "scan_after_a_restart": (lambda: DEVICE.scan(SETTINGS), is_to_be_reopened),
-    "conditions": (DEVICE.environment, knows_all),
-    "conditions_unknown": (DEVICE.environment, knows_nothing),
-    "conditions_of_another_length": (DEVICE.environment, knows_nothing),
+    "configure": (lambda: DEVICE.configure(UNIT, SETTINGS), is_done),
+    "configure_refused": (lambda: DEVICE.configure(UNIT, SETTINGS), is_refused_configuration),
+    "scan": (lambda: DEVICE.scan(UNIT, SETTINGS), is_the_golden_scan),
+    "first_scan": (lambda: DEVICE.scan(UNIT, SETTINGS), is_the_golden_scan),
+    "scan_without_lamp": (lambda: DEVICE.scan(UNIT, SETTINGS), has_no_lamp),
+    "scan_stale_once": (lambda: DEVICE.scan(UNIT, SETTINGS), is_the_golden_scan),
+    "scan_done_early": (lambda: DEVICE.scan(UNIT, SETTINGS), is_the_golden_scan),
+    "scan_in_the_dark": (lambda: DEVICE.scan(UNIT, SETTINGS), has_no_light),
+    "scan_with_a_bit_wrong": (lambda: DEVICE.scan(UNIT, SETTINGS), is_the_golden_scan),
+    "scan_after_a_restart": (lambda: DEVICE.scan(UNIT, SETTINGS), is_to_be_reopened),
+    "conditions": (lambda: DEVICE.environment(UNIT), knows_all),
+    "conditions_unknown": (lambda: DEVICE.environment(UNIT), knows_nothing),
+    "conditions_of_another_length": (lambda: DEVICE.environment(UNIT), knows_nothing),
     "close_while_busy": (DEVICE.close, is_done),
 }
 
@@ -125,7 +126,7 @@ def test_every_row_of_the_table_has_its_recording():
 
 
 def test_done_is_not_asked_before_the_scan_can_have_begun():
-    _, took_s = play("scan", DEVICE.scan(SETTINGS))
+    _, took_s = play("scan", DEVICE.scan(UNIT, SETTINGS))
 
     assert took_s == pytest.approx(0.05 + 3 * 0.1)
 
@@ -136,7 +137,7 @@ def test_a_scan_that_is_never_done_is_given_up_after_twice_its_estimate_and_five
         answering = AlwaysScanning(link)
         session = Session(answering, clock=link.clock)
         with pytest.raises(NoAnswer, match=r"not done within 10\.4 s"):
-            session.perform(DEVICE.scan(SETTINGS))
+            session.perform(DEVICE.scan(UNIT, SETTINGS))
     assert 10.0 < link.clock.now_s() < 11.5
 
 
@@ -195,7 +196,7 @@ def test_settings_that_cannot_be_are_refused_before_anything_is_sent(verb: str, 
     settings = replace(SETTINGS, **change)
 
     with ReplayLink([]) as link, pytest.raises(BadSettings, match=message):
-        Session(link, clock=link.clock).perform(getattr(DEVICE, verb)(settings))
+        Session(link, clock=link.clock).perform(getattr(DEVICE, verb)(UNIT, settings))
 
 
 @pytest.mark.parametrize(("repeats", "expected_ms"), [(6, 2691), (3, 2041)])

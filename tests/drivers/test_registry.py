@@ -24,7 +24,8 @@ def test_every_kind_loads_and_is_complete(kind: str):
     assert device.kind == kind
     assert device.title
     assert device.links
-    assert device.default_settings.points > 0
+    assert all(device.over(medium).kind == kind for medium in device.links)
+    assert device.default_settings.repeats > 0
     for name in ("open", "configure", "scan", "environment", "close"):
         assert callable(getattr(device, name))
 
