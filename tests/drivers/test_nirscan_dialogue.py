@@ -41,7 +41,10 @@ def play(name: str, conversation: Conversation[Any]) -> tuple[Any, float]:
 
 
 def is_opened(unit: Any) -> None:
-    identity = unit.identity
+    is_the_unit(unit.identity)
+
+
+def is_the_unit(identity: Any) -> None:
     assert (identity.kind, identity.model, identity.serial_number) == ("nirscan", "NIR-M-R2", "6100023")
     assert identity.versions == VERSIONS
 
@@ -54,7 +57,7 @@ def is_the_golden_scan(scan: Any) -> None:
     assert (scan.dark_level, scan.gain, scan.axis_unit, scan.settings) == (1000.0, 16, "nm", SETTINGS)
     assert len(scan.raw) == 237
     assert len(scan.blob) == 3822
-    is_opened(scan.identity)
+    is_the_unit(scan.identity)
 
 
 def is_done(result: Any) -> None:
