@@ -171,11 +171,12 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a unit with a detector array can be asked for. `laser_mw` None: it has no laser that may be used."""
+    """What a unit with a detector array can be asked for. None: it has no laser, or no gain, that may be changed."""
 
     integration_ms: tuple[float, float]
     saturation_counts: int
     laser_mw: tuple[float, float] | None = None
+    gain: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
