@@ -4,6 +4,7 @@ ExportError
     RecipeError          the recipe is wrong: every problem at once
     DataUnusable         the spectra are absent or not what the recipe's data set is: get the data
     StageMissing         an earlier stage has not run in this work folder: run it
+    NothingGained        no correction between two instruments is better than none: use none
     VerificationFailed   the graph does not compute what it should: do not ship it
 """
 
@@ -39,6 +40,10 @@ class StageMissing(ExportError, LookupError):
 
     def __str__(self) -> str:
         return ExportError.__str__(self)
+
+
+class NothingGained(ExportError):
+    """Cross validation found no correction better than none. Cure: run without one, or measure more standards."""
 
 
 class VerificationFailed(ExportError, RuntimeError):

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from edged.bundle.errors import BundleError
 from export.errors import ExportError
+from export.transfer_commands import transfer
 
 try:
     from export.job import Job
@@ -49,6 +50,9 @@ def main() -> None:
 
     Example: edged-export build powders12
     """
+
+
+main.add_command(transfer)
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
