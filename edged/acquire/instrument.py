@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
-from drivers.contract import Device, Environment, Identity, Link, RawScan, Settings, Unit, UsbLink
+from drivers.contract import Device, Environment, ExposureSettings, Identity, Link, RawScan, Settings, Unit, UsbLink
 from drivers.errors import DriverError, LinkLost
 from drivers.links.ports import device_at, open_port
 from drivers.session import Session
+from edged.acquire.exposure import ExposurePlan, expose
 
 
 class DriverInstrument:
@@ -21,12 +23,15 @@ class DriverInstrument:
         port: str,
         settings: Settings,
         *,
+        exposure: ExposurePlan | None = None,
         open_link: Callable[[Device[Any], str], Link | UsbLink] = open_port,
     ) -> None:
         self._device = device
         self._port = port
         self._settings = settings
+        self._exposure = exposure
         self._open_link = open_link
+        self._current: ExposureSettings | None = None  # what the instrument was told last
         self._session: Session | None = None
         self._unit: Unit | None = None  # only who said who it is gets its light switched off
 
@@ -43,11 +48,24 @@ class DriverInstrument:
         """Make the settings current."""
         session, unit = self._opened()
         session.perform(self._device.configure(unit, self._settings))
+        self._current = self._settings if isinstance(self._settings, ExposureSettings) else None
 
     def scan(self) -> RawScan:
-        """Measure once."""
+        """Measure once, with the exposure that the sample needs if that is wanted."""
         session, unit = self._opened()
-        return session.perform(self._device.scan(unit, self._settings))
+        settings, limits = self._settings, unit.limits
+        if self._exposure is None or limits is None or not isinstance(settings, ExposureSettings):
+            return session.perform(self._device.scan(unit, settings))
+
+        def measure(asked: ExposureSettings) -> RawScan:
+            if asked != self._current:
+                session.perform(self._device.configure(unit, asked))
+                self._current = asked
+            return session.perform(self._device.scan(unit, asked))
+
+        last = self._current or settings
+        start = replace(settings, integration_ms=last.integration_ms)
+        return expose(measure, start, limits, self._exposure).scan
 
     def keep_alive(self) -> Environment:
         """Read temperatures and the like."""

@@ -6,6 +6,7 @@ variables (`EDGED_MQTT__HOST`), then `KEY=VALUE` flags (`mqtt.host=broker`). Not
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import json
 import re
@@ -20,10 +21,12 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from drivers.links.ports import BadPort, device_at
 from drivers.registry import kinds
+from drivers.registry import load as load_device
 from edged.config.lines import KeyPath, key_lines
 from edged.config.problems import ConfigurationError, Problem
-from edged.config.vocabulary import NAME_PATTERN, Configuration
+from edged.config.vocabulary import NAME_PATTERN, Configuration, ScanOverrides
 
 DEFAULT_PATH = Path("/etc/edged/edged.toml")
 MAX_FILE_BYTES = 1 << 20  # a thousand stations take a fifth of it; bounds a mistaken path to a big file
@@ -291,6 +294,8 @@ def _across_stations(merged: _Merged) -> list[Problem]:
                     suggestion=f"did you mean {close[0]}?" if close else "",
                 )
             )
+        else:
+            problems += _unlike_the_family(merged, name, station)
         for key in ("port", "serial_number"):
             value = station.get(key)
             owner = owners.setdefault((key, value), name) if isinstance(value, str) else name
@@ -304,6 +309,36 @@ def _across_stations(merged: _Merged) -> list[Problem]:
                         allowed="one station a port and an instrument",
                     )
                 )
+    return problems
+
+
+def _unlike_the_family(merged: _Merged, name: str, station: Mapping[str, object]) -> list[Problem]:
+    """Faults of a port or of settings that only the device family can see."""
+    kind, port, settings = station.get("kind"), station.get("port"), station.get("settings")
+    if not isinstance(kind, str):
+        return []
+    device = load_device(kind)
+    problems = []
+    if isinstance(port, str):
+        try:
+            device_at(device, port)
+        except BadPort as error:
+            problems.append(
+                _at(merged, ("station", name, "port"), message=error.message, found=_shown(port), allowed=error.hint)
+            )
+    known = {field.name for field in dataclasses.fields(device.default_settings)}
+    asked = settings if isinstance(settings, dict) else {}
+    unlike = [key for key in asked if key in ScanOverrides.model_fields and key not in known]
+    problems += [
+        _at(
+            merged,
+            ("station", name, "settings", key),
+            message=f"a {kind} has no such setting",
+            found=_shown(key),
+            allowed=", ".join(sorted(known & set(ScanOverrides.model_fields))),
+        )
+        for key in unlike
+    ]
     return problems
 
 

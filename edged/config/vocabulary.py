@@ -90,8 +90,51 @@ class ScanOverrides(Section):
     end_nm: Annotated[float, Field(ge=200, le=5_000)] | None = None
     points: Annotated[int, Field(ge=8, le=4_096)] | None = None
     width_px: Annotated[int, Field(ge=1, le=255)] | None = None
-    repeats: Annotated[int, Field(ge=1, le=1_000)] | None = None
-    gain: Literal[1, 2, 4, 8, 16, 32, 64] | None = Field(default=None, description="unset lets the device choose")
+    repeats: Annotated[int, Field(ge=1, le=1_000)] | None = Field(default=None, description="frames that are averaged")
+    gain: Annotated[float, Field(gt=0, le=1_000)] | None = Field(
+        default=None, description="unset lets the device choose, or takes what the unit stores"
+    )
+    integration_ms: Annotated[float, Field(gt=0, le=3_600_000)] | None = None
+    laser_mw: Annotated[float, Field(gt=0, le=1_000)] | None = Field(
+        default=None, description="power at the sample, and the most that automatic exposure uses; unset keeps it off"
+    )
+    detector_c: Annotated[float, Field(ge=-100, le=50)] | None = Field(
+        default=None, description="set point of the detector's cooler"
+    )
+
+
+class Exposure(Section):
+    """Automatic exposure of instruments with a detector array."""
+
+    auto: bool = Field(default=False, description="false measures with the settings as they are")
+    low: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.35, description="the brightest pixel reaches at least this share of the detector's range"
+    )
+    high: Annotated[float, Field(gt=0, lt=1)] = 0.85
+    snr: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
+        default=None, description="signal to noise to reach with more frames; unset takes settings.repeats"
+    )
+    budget_s: Annotated[float, Field(gt=0, le=40)] = Field(
+        default=10.0, description="exposure that finding and measuring may take together"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Exposure:
+        if not self.low < self.high:
+            raise ValueError(f"low {self.low:g} is not below high {self.high:g}")
+        return self
+
+
+class SelfTest(Section):
+    """Whether the instrument has to prove its axis before it may be believed."""
+
+    gate: Literal["required", "warn", "off"] = Field(
+        default="off", description="required rejects measurements without a passed self test, warn flags them"
+    )
+    material: Text | None = Field(default=None, description="what is measured, such as polystyrene")
+    max_age_h: Annotated[float, Field(gt=0, le=8_760)] = Field(
+        default=24.0, description="a self test older than this has to be repeated"
+    )
 
 
 class QualityLimits(Section):
@@ -116,7 +159,7 @@ class StationConfig(Section):
     """One place where an instrument is plugged in."""
 
     kind: Text = Field(description="device family: the name of a file in drivers/devices")
-    port: Path = Field(description="serial device, best under /dev/serial/by-id")
+    port: Path = Field(description="/dev/serial/by-id/..., usb, usb:1-2.4, hid, hid:1-2.4 or tcp:HOST:PORT")
     serial_number: Text | None = Field(
         default=None, description="the instrument expected here; another one parks the station; unset accepts any"
     )
@@ -130,7 +173,12 @@ class StationConfig(Section):
     reference_max_age_s: Annotated[float, Field(ge=1, le=31_536_000)] = Field(
         default=14_400.0, description="a white reference older than this is flagged stale"
     )
+    transfer: Path | None = Field(
+        default=None, description="file of `edged-export transfer` that makes this instrument read like another"
+    )
     settings: ScanOverrides = Field(default_factory=ScanOverrides)
+    exposure: Exposure = Field(default_factory=Exposure)
+    selftest: SelfTest = Field(default_factory=SelfTest)
     quality: QualityLimits = Field(default_factory=QualityLimits)
 
     @model_validator(mode="after")

@@ -44,7 +44,7 @@ from edged.service.look import Lookout
 from edged.service.measure import EXPECTED, Measuring, UnknownStation, refused
 from edged.service.notify import Notifier
 from edged.service.pipeline import Asked
-from edged.service.settings import mqtt_settings, path_or_none, retention
+from edged.service.settings import exposure_plan, mqtt_settings, path_or_none, retention
 from edged.service.supervise import keep_running
 from edged.service.threads import ModelThread, StoreThread
 from edged.service.watch import watch
@@ -173,7 +173,12 @@ class Daemon:
     def _station(self, name: str, config: StationConfig) -> Station:
         device = load_device(config.kind)
         overrides = config.settings.model_dump(exclude_none=True)
-        instrument = DriverInstrument(device, config.port, replace(device.default_settings, **overrides))
+        instrument = DriverInstrument(
+            device,
+            config.port,
+            replace(device.default_settings, **overrides),
+            exposure=exposure_plan(config.exposure),
+        )
         plan = StationPlan(name=name, kind=config.kind, port=config.port, serial_number=config.serial_number)
         return Station(
             plan,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edged.config.vocabulary import Configuration, Mqtt, QualityLimits
+from edged.acquire.exposure import ExposurePlan
+from edged.config.vocabulary import Configuration, Exposure, Mqtt, QualityLimits
 from edged.publish.settings import MqttSettings, TlsSettings
 from edged.spectra.quality import Limits
 from edged.store.retention import Retention
@@ -57,6 +58,13 @@ def limits(quality: QualityLimits) -> Limits:
         max_saturated_points=quality.max_saturated_points,
         max_dark_share=quality.max_dark_share,
     )
+
+
+def exposure_plan(exposure: Exposure) -> ExposurePlan | None:
+    """Return what automatic exposure has to reach, None when it is off."""
+    if not exposure.auto:
+        return None
+    return ExposurePlan(low=exposure.low, high=exposure.high, snr=exposure.snr, budget_s=exposure.budget_s)
 
 
 def path_or_none(text: str | None) -> Path | None:
