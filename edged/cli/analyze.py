@@ -54,7 +54,7 @@ class Answer:
 @click.option(
     "--quantity",
     type=click.Choice(["absorbance", "reflectance", "intensity"]),
-    help="What the values are; unset takes what the model wants.",
+    help="What the values are; unset takes what the file says, else what the model wants.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a spectrum, one a line.")
 @place_options
@@ -92,18 +92,18 @@ def analyze(
         else:
             click.echo(str(error), err=True)
         raise SystemExit(1) from None
-    kind = quantity or analyzer.bundle.manifest.quantity
-    answers = (a for file in files for a in _answers(file, analyzer, asked, unit=unit, quantity=kind))
+    answers = (a for file in files for a in _answers(file, analyzer, asked, unit=unit, quantity=quantity))
     complete = _print_json(answers) if as_json else _print_table(answers, analyzer, asked)
     raise SystemExit(0 if complete else 1)
 
 
 def _answers(
-    file: Path, analyzer: Analyzer, asked: Question, *, unit: AxisUnit | None, quantity: Quantity
+    file: Path, analyzer: Analyzer, asked: Question, *, unit: AxisUnit | None, quantity: Quantity | None
 ) -> Iterator[Answer]:
     name = str(file)
+    assumed = analyzer.bundle.manifest.quantity
     try:
-        for row in read_spectra(file, unit=unit, quantity=quantity):
+        for row in read_spectra(file, unit=unit, quantity=quantity, assumed=assumed):
             if isinstance(row, Lost):
                 yield Answer(file=name, row=row.row, title=row.title, error=row.error)
                 continue

@@ -7,23 +7,29 @@ import re
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.spectra.rows import FileError
+from edged.spectra.rows import FileError, clean_title
 from edged.spectra.spectrum import MAX_AXIS, MAX_POINTS, MIN_AXIS, MIN_POINTS, AxisUnit
 
 NIR_END_NM = 2600.0  # dispersive NIR ends before; above it numbers are wavenumbers
 NIR_STEP_NM = 30.0  # the coarsest filter arrays step by some 20 nm
 _NM = re.compile(r"\bnm\b|nanomet|wave ?leng", re.IGNORECASE)
+_PIXELS = re.compile(r"\bpixels?\b", re.IGNORECASE)
 _CM1 = re.compile(r"cm[-^⁻ ({]*[-−⁻]?[1¹]|1\s*/\s*cm|wave ?number|raman|shift", re.IGNORECASE)
 
 
 def axis_of(
-    numbers: list[float], label: str, *, unit: AxisUnit | None, where: str
+    numbers: list[float] | NDArray[np.float64], label: str, *, unit: AxisUnit | None, where: str
 ) -> tuple[NDArray[np.float64], AxisUnit]:
     """Return a checked ascending axis and its unit: `unit`, else what `label` names, else a guess from the numbers.
 
     Raises FileError that begins with `where`.
     """
     axis = np.array(numbers, dtype=np.float64)
+    if unit is None and _PIXELS.search(label) and not _named(label):
+        raise FileError(
+            f"{where}: {clean_title(label)!r} is no physical axis",
+            hint="export with a calibrated axis; if the numbers are one, say so with --unit nm or --unit cm-1",
+        )
     if not MIN_POINTS <= len(axis) <= MAX_POINTS:
         raise FileError(f"{where}: {len(axis)} axis positions; a spectrum has {MIN_POINTS} to {MAX_POINTS}")
     steps = np.diff(axis)
@@ -38,7 +44,10 @@ def axis_of(
             hint="sort the file by ascending axis, each position once",
         )
     if axis[0] < MIN_AXIS or axis[-1] > MAX_AXIS:
-        raise FileError(f"{where}: an axis from {axis[0]:g} to {axis[-1]:g} is neither in nm nor in 1/cm")
+        raise FileError(
+            f"{where}: an axis from {axis[0]:g} to {axis[-1]:g} is neither in nm nor in 1/cm",
+            hint="remove what is not on an optical axis, such as negative Raman shifts",
+        )
     found = unit or _named(label) or _guessed(axis)
     if found is None:
         raise FileError(

@@ -1,8 +1,8 @@
-"""From a file to its spectra, one at a time. Knows the layouts by their contents, not by the file's name. Any thread.
+"""From a file to its spectra, one at a time. Knows the formats by their contents, not by the file's name. Any thread.
 
 Wide table: the first row holds the axis, each further row one spectrum, with a name before its values or without.
 Column-wise table: the axis is in the first column, each further column one spectrum, with a row of names or without.
-Vendor: the CSV of the DLP NIRscan and InnoSpectra programs.
+JCAMP-DX: every ASDF form, many blocks a file. SPC: new and old.
 """
 
 from __future__ import annotations
@@ -11,35 +11,60 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from edged.spectra.cells import dialect_of
-from edged.spectra.columns_csv import read_columns
-from edged.spectra.lines import Lines
-from edged.spectra.nirscan_csv import is_nirscan, read_nirscan
+from edged.spectra.formats.asked import Asked
+from edged.spectra.formats.cells import dialect_of
+from edged.spectra.formats.columns_csv import read_columns
+from edged.spectra.formats.jcamp import is_jcamp, read_jcamp
+from edged.spectra.formats.lines import Lines
+from edged.spectra.formats.nirscan_csv import is_nirscan, read_nirscan
+from edged.spectra.formats.source import head_of, open_source, read_whole
+from edged.spectra.formats.spc import is_spc, read_spc
+from edged.spectra.formats.wide_csv import is_wide, read_wide
 from edged.spectra.rows import FileError, Row
 from edged.spectra.spectrum import AxisUnit, Quantity
-from edged.spectra.wide_csv import is_wide, read_wide
 
 PROBE_LINES = 4
 
 
 def read_spectra(
-    path: str | os.PathLike[str], *, unit: AxisUnit | None = None, quantity: Quantity = "absorbance"
+    path: str | os.PathLike[str],
+    *,
+    unit: AxisUnit | None = None,
+    quantity: Quantity | None = None,
+    assumed: Quantity = "absorbance",
 ) -> Iterator[Row]:
     """Yield the spectra of a file in its order: Found, or Lost where one cannot be read and the others can.
 
-    unit: that of the axis; None takes what the file says, else what its numbers look like.
-    quantity: what the values are; files rarely say.
+    unit, quantity: of axis and values; None takes what the file says. A file that says something else is refused.
+    assumed: what the values are where neither `quantity` nor the file says it; tables rarely do.
     Raises FileError, possibly after some rows, when the file gives no spectra, or no more of them.
     """
-    with Lines(Path(path)) as lines:
-        probe = [line for _, line in lines.peek(PROBE_LINES)]
-        if not probe:
+    asked = Asked(unit=unit, quantity=quantity, assumed=assumed)
+    place = Path(path)
+    with open_source(place) as file:
+        head = head_of(file, place)
+        if not head:
             raise FileError(f"{path}: is empty", hint="name a file with spectra")
-        if is_nirscan(probe[0]):
-            yield from read_nirscan(lines, unit=unit, quantity=quantity)
+        if is_spc(head):
+            yield from read_spc(read_whole(file, place), place, asked)
             return
-        dialect = dialect_of(probe)
-        if is_wide(probe, dialect):
-            yield from read_wide(lines, dialect, unit=unit, quantity=quantity)
+        text = head.removeprefix(b"\xef\xbb\xbf").decode("latin-1")
+        lines = Lines(file, place)
+        if is_jcamp(text):
+            yield from read_jcamp(lines, asked)
         else:
-            yield from read_columns(lines, dialect, unit=unit, quantity=quantity)
+            yield from _read_table(lines, asked)
+
+
+def _read_table(lines: Lines, asked: Asked) -> Iterator[Row]:
+    probe = [line for _, line in lines.peek(PROBE_LINES)]
+    if not probe:
+        raise FileError(f"{lines.path}: is empty", hint="name a file with spectra")
+    if is_nirscan(probe[0]):
+        yield from read_nirscan(lines, asked)
+        return
+    dialect = dialect_of(probe)
+    if is_wide(probe, dialect):
+        yield from read_wide(lines, dialect, asked)
+    else:
+        yield from read_columns(lines, dialect, asked)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from edged.spectra import columns_csv, wide_csv
 from edged.spectra.files import read_spectra
+from edged.spectra.formats import columns_csv, wide_csv
 from edged.spectra.rows import FileError
 
 AXIS = ",".join(str(900 + 4 * i) for i in range(200))
@@ -57,7 +57,7 @@ def test_rubbish_just_under_the_limit_is_refused_in_little_memory(tmp_path: Path
 
 
 def test_a_pipe_that_never_ends_is_refused_after_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("edged.spectra.lines.MAX_FILE_BYTES", 1 << 20)
+    monkeypatch.setattr("edged.spectra.formats.source.MAX_FILE_BYTES", 1 << 20)
     path = tmp_path / "pipe"
     os.mkfifo(path)
     thread = threading.Thread(target=_pour(path))

@@ -249,7 +249,7 @@ REFUSED = {
     "binary": (bytes(range(256)) * 40, "line 1 holds binary data", "CSV"),
     "utf-16": ("nm,1,2\n".encode("utf-16"), "is UTF-16 text", "UTF-8"),
     "beyond optics": (text([["", *range(200_000, 200_090, 10)], ["a", *A, 1]]), "neither in nm nor in 1/cm", ""),
-    "jcamp": (b"##TITLE=tannic acid\n##JCAMP-DX=4.24\n", "no table of spectra", ""),
+    "jcamp": (b"##TITLE=tannic acid\n##JCAMP-DX=4.24\n", "JCAMP-DX without data", "XYDATA"),
     "one long line": (b"a" * (3 << 20), "line 1 is longer than 2 MiB", "no table"),
     "ragged columns": (text([["nm", "a"], [900, 1], [904, 2, 3]]), "line 3 has 3 cells, the first row 2", ""),
 }

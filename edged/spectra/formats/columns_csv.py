@@ -8,17 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.spectra.axis import axis_of
-from edged.spectra.cells import Dialect
-from edged.spectra.lines import Lines
+from edged.spectra.formats.asked import Asked
+from edged.spectra.formats.cells import Dialect
+from edged.spectra.formats.lines import Lines
+from edged.spectra.formats.words import offered_by
 from edged.spectra.rows import FileError, Found, Lost, Row, clean_title
-from edged.spectra.spectrum import MAX_POINTS, AxisUnit, Quantity, Spectrum, SpectrumError
+from edged.spectra.spectrum import MAX_POINTS, Spectrum, SpectrumError
 
 MAX_CELLS = 8_000_000  # 32 MB as float32: the table has to be whole before its first column is
 MAX_COLUMNS = 100_000
 LAYOUTS = "the first row or the first column holds the axis; see edged analyze --help"
 
 
-def read_columns(lines: Lines, dialect: Dialect, *, unit: AxisUnit | None, quantity: Quantity) -> Iterator[Row]:
+def read_columns(lines: Lines, dialect: Dialect, asked: Asked) -> Iterator[Row]:
     """Yield one row a column after the first. Raises FileError for a bad axis, no rows, a table too large."""
     path = lines.path
     ((number, first),) = lines.peek(1)
@@ -46,7 +48,8 @@ def read_columns(lines: Lines, dialect: Dialect, *, unit: AxisUnit | None, quant
         table.append(_values(cells[1:], len(titles), dialect, where, lost))
     if not axis:
         raise FileError(f"{path}: holds {len(titles)} names and no values", hint="add one row an axis position")
-    positions, found_unit = axis_of(axis, label, unit=unit, where=str(path))
+    quantity = asked.quantity_of(offered_by(label), str(path))
+    positions, found_unit = axis_of(axis, label, unit=asked.unit, where=str(path))
     columns = np.array(table, dtype=np.float32).T
     table.clear()
     for column, title in enumerate(titles):

@@ -14,10 +14,11 @@ from typing import Final
 import numpy as np
 
 from edged.spectra.axis import axis_of
-from edged.spectra.cells import Dialect
-from edged.spectra.lines import Lines
+from edged.spectra.formats.asked import Asked
+from edged.spectra.formats.cells import Dialect
+from edged.spectra.formats.lines import Lines
 from edged.spectra.rows import FileError, Found, Lost, Row, clean_title
-from edged.spectra.spectrum import MAX_POINTS, AxisUnit, Quantity, Spectrum, SpectrumError
+from edged.spectra.spectrum import MAX_POINTS, Quantity, Spectrum, SpectrumError
 
 MAX_HEADER_LINES = 200
 COLUMNS: Final[dict[Quantity, str]] = {"absorbance": "absorbance", "counts": "sample signal"}
@@ -30,13 +31,11 @@ def is_nirscan(first_line: str) -> bool:
     return start.startswith("***scan config") or (start.startswith("wavelength (nm)") and "absorbance (au)" in start)
 
 
-def read_nirscan(lines: Lines, *, unit: AxisUnit | None, quantity: Quantity) -> Iterator[Row]:
+def read_nirscan(lines: Lines, asked: Asked) -> Iterator[Row]:
     """Yield the one spectrum of the file; its title is the file's name. Raises FileError."""
     path = lines.path
-    if quantity not in COLUMNS:
-        raise FileError(f"{path}: holds absorbance and counts, not {quantity}", hint="ask for absorbance")
-    if unit == "cm-1":
-        raise FileError(f"{path}: its axis is in nm, not in 1/cm", hint="leave --unit out")
+    quantity = asked.quantity_of(tuple(COLUMNS), str(path))
+    unit = asked.unit_where_file_says("nm", str(path))
     column = _column(lines, COLUMNS[quantity])
     axis: list[float] = []
     values: list[float] = []
@@ -58,7 +57,7 @@ def read_nirscan(lines: Lines, *, unit: AxisUnit | None, quantity: Quantity) -> 
     title = clean_title(path.stem)
     if not axis:
         raise FileError(f"{path}: no spectrum after its header", hint="the scan was not saved completely")
-    positions, found = axis_of(axis, "nm", unit="nm", where=str(path))
+    positions, found = axis_of(axis, "nm", unit=unit, where=str(path))
     if lost is not None:
         yield Lost(row=1, title=title, error=lost)
         return

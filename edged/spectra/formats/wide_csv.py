@@ -8,10 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from edged.spectra.axis import axis_of
-from edged.spectra.cells import Dialect, numbers_in
-from edged.spectra.lines import Lines
+from edged.spectra.formats.asked import Asked
+from edged.spectra.formats.cells import Dialect, numbers_in
+from edged.spectra.formats.lines import Lines
+from edged.spectra.formats.words import offered_by
 from edged.spectra.rows import FileError, Found, Lost, Row, clean_title
-from edged.spectra.spectrum import MIN_POINTS, AxisUnit, Quantity, Spectrum, SpectrumError
+from edged.spectra.spectrum import MIN_POINTS, Spectrum, SpectrumError
 
 MAX_ROWS = 100_000  # one file; at 64 MB these would be spectra of some 80 points
 NEAR = 1.2  # neighbours on an axis differ by less than this factor; an axis and an absorbance by more
@@ -37,7 +39,7 @@ def is_wide(probe: Sequence[str], dialect: Dialect) -> bool:
     return not (counting and _runs(column))
 
 
-def read_wide(lines: Lines, dialect: Dialect, *, unit: AxisUnit | None, quantity: Quantity) -> Iterator[Row]:
+def read_wide(lines: Lines, dialect: Dialect, asked: Asked) -> Iterator[Row]:
     """Yield one row a line after the first. Raises FileError for a bad axis, for no rows, and for too many."""
     number, line = next(lines)
     where = f"{lines.path}: line {number}"
@@ -48,7 +50,9 @@ def read_wide(lines: Lines, dialect: Dialect, *, unit: AxisUnit | None, quantity
         positions = dialect.values(head[first:end], where, first + 1)
     except SpectrumError as error:
         raise FileError(f"{error.message}, in the axis", hint="the first row holds the axis positions") from error
-    axis, found_unit = axis_of(positions, " ".join(head[:first]), unit=unit, where=where)
+    label = " ".join(head[:first])
+    quantity = asked.quantity_of(offered_by(label), where)
+    axis, found_unit = axis_of(positions, label, unit=asked.unit, where=where)
     after = sum(bool(cell) for cell in head[end:])
     row = 0
     for number, line in lines:
