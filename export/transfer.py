@@ -235,7 +235,7 @@ def fit_transfer(
             axis=pairs.axis.copy(),
             standards=tuple(dict.fromkeys(pairs.names)),
             date=(date or datetime.datetime.now(datetime.UTC).date()).isoformat(),
-            correction=best.candidate.fit(pairs.axis, pairs.master, pairs.slave),
+            correction=_rounded(best.candidate.fit(pairs.axis, pairs.master, pairs.slave)),
             provenance={
                 "fitted by": f"edged-export transfer fit --method {method}",
                 "settings": f"{best.candidate.method}: {best.candidate.settings}",
@@ -257,6 +257,17 @@ def corrected_rows(axis: Rows, values: Rows, correction: Correction) -> Rows:
         return corrected_values(values, correction)
     moved = axis + axis_shift(axis, correction, axis)
     return np.array([np.interp(axis, moved, row) for row in values])
+
+
+def _rounded(correction: Correction) -> Correction:
+    """Nine significant digits, as many as float32 values are worth: half the file."""
+    arrays = {name: getattr(correction, name) for name in type(correction).__slots__}
+    return type(correction)(
+        **{
+            name: np.array([float(f"{number:.9g}") for number in array.ravel()]).reshape(array.shape)
+            for name, array in arrays.items()
+        }
+    )
 
 
 def _rms(difference: Rows) -> float:
