@@ -28,7 +28,7 @@ def read_columns(lines: Lines, dialect: Dialect, asked: Asked) -> Iterator[Row]:
     label, titles = "", [""] * (len(head) - 1)
     if dialect.number(head[0]) is None:
         next(lines)
-        while len(head) > 1 and not head[-1]:
+        while len(head) > 2 and not head[-1]:
             head.pop()
         label, titles = head[0], [clean_title(cell) for cell in head[1:]]
     if not titles or len(titles) > MAX_COLUMNS:

@@ -29,7 +29,7 @@ def compose(
 
     axis, values: float64, same length. A descending axis is reversed with its values: these formats store it so.
     unit: None takes what `label` names, else a guess from the numbers.
-    raman: the axis is a Raman shift. What lies at or below zero is the laser line and its other side: left out.
+    raman: the axis is a Raman shift. What lies below zero is the other side of the laser line: left out.
     """
     title = clean_title(title)
     try:
@@ -41,7 +41,7 @@ def compose(
         if len(axis) > 1 and axis[0] > axis[-1]:
             axis, values = axis[::-1], values[::-1]
         if raman and len(axis) > 1 and (np.diff(axis) > 0).all():
-            axis, values = axis[axis > 0], values[axis > 0]
+            axis, values = axis[axis >= 0], values[axis >= 0]
         positions, found = axis_of(axis, label, unit=unit, where=where)
         with np.errstate(invalid="ignore"):
             wrong = ~(np.abs(values) <= MAX_MAGNITUDE)

@@ -250,7 +250,7 @@ def _row(block: Block, asked: Asked, where: str, *, raman: bool) -> Row:
     axis = axis_named(units, raman=raman) if units else None
     if units and axis is None:
         raise SpectrumError(f"has an axis in {clean_title(units)[:40]}", hint="only nm and 1/cm are optical axes")
-    values = values_named(block.labels.get("YUNITS", ""), raman=raman)
+    values = values_named(block.labels.get("YUNITS", ""))
     quantity = asked.quantity_named(values, where)
     return compose(
         block.x * (axis.scale if axis else 1.0),

@@ -92,7 +92,7 @@ def read_spc(data: bytes, path: Path, asked: Asked) -> Iterator[Row]:
                 raise FileError(
                     f"{where}: its axis is in {units or 'no unit'}", hint="only nm and 1/cm are optical axes"
                 )
-            values = values_named(header.y_name, raman=raman)
+            values = values_named(header.y_name)
             yield compose(
                 trace.x * (axis.scale if axis else 1.0),
                 trace.y * values.scale,

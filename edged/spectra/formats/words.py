@@ -56,7 +56,7 @@ def axis_named(text: str, *, raman: bool = False) -> Axis | None:
     return None
 
 
-def values_named(text: str, *, raman: bool = False) -> Values:
+def values_named(text: str) -> Values:
     """Return what a value label means."""
     plain = " ".join(text.lower().replace("_", " ").split())
     percent = 0.01 if "%" in plain or "percent" in plain else 1.0
@@ -67,7 +67,7 @@ def values_named(text: str, *, raman: bool = False) -> Values:
     if "reflect" in plain or plain in ("r", "%r"):
         return Values(offers=("reflectance",), scale=percent)
     if re.search(r"\bcounts?\b|\bcnts?\b", plain):
-        return Values(offers=_INTENSITY if raman else _COUNTS)
+        return Values(offers=_COUNTS)
     if re.search(r"arbitrary|intens|a\.u\.", plain):
         return Values(offers=_INTENSITY)
     return Values(foreign=clean_title(text)[:40], scale=percent)
