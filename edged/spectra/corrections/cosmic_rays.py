@@ -1,0 +1,215 @@
+"""Cosmic rays in Raman frames: finds the pixels that one struck, and puts what the other frames or pixels say there.
+
+A ray adds light to one to three neighbouring pixels of one frame. Frames of one scan are compared with each other
+(`repair_between_frames`); a single frame with itself (`repair_single_frame`), in the manner of Whitaker and Hayes 2018,
+"A simple algorithm for despiking Raman spectra", Chemom. Intell. Lab. Syst. 179, 82: modified z-scores of the
+differences between neighbours, here with a noise that rises with the light and with a limit on width and shape, because
+differences alone take narrow bands for rays. Place in the chain: between frames before the mean, a single frame after
+the dark is off. Saturated pixels are left alone. What was detected and what was wrongly repaired on real spectra is
+told in docs/corrections.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.spectra.corrections.arrays import checked
+from edged.spectra.corrections.bad_pixels import bridge
+from edged.spectra.spectrum import SpectrumError
+
+VERSION = 1
+THRESHOLD = 8.0  # sigmas above the other frames, or from neighbour to neighbour; of 6,000 values one is beyond 4
+TAIL = 3.0  # sigmas for the neighbours of a pixel that was struck: a ray seldom ends at the pixel's edge
+DRIFT_SHARE = 0.02  # of a band: what it may change between frames beyond the common drift: laser, bleaching, hand
+REACH = 6  # pixels from a ray to where its frame is as if nothing were; bands are seldom wider
+MAX_SHOULDERS = 0.2  # of the flanks; a Gaussian band of 2 pixels FWHM has at least 0.31, a wider one more, a ray none
+MAX_WIDTH = 2  # pixels of a ray in a single frame; 3 cannot be told from a band
+SAMPLE = 256  # pixels a group that noise and drift are estimated from; bounds the time, sigma is good to 5 %
+MIN_VARIANCE = 1.0 / 12.0  # counts^2: of rounding to whole counts
+_MAD_TO_SIGMA = 1.482602
+
+_Groups = tuple[NDArray[np.intp], NDArray[np.intp]]  # dim pixels, bright pixels
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """counts as given, with the values at `rays` (bool, same shape) replaced."""
+
+    counts: NDArray[np.float64]
+    rays: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Noise:
+    """Variance `floor` at the level `dim`, and so much more for each count above it."""
+
+    dim: float
+    floor: float
+    per_count: float
+
+    def sigma(self, level: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.sqrt(self.floor + self.per_count * np.maximum(level - self.dim, 0.0))
+
+
+def repair_between_frames(frames: NDArray[np.float64], saturated: NDArray[np.bool_] | None = None) -> Repaired:
+    """Replace what stands out of one frame by the mean of the frames that agree.
+
+    frames: (frames, pixels), at least 2; saturated: the same shape. The reference is the median frame (of an even
+    number the lower one: rays only add), the noise the median absolute deviation between frames. A frame may drift as a
+    whole, a band or the background for itself. Ends: judged like the rest. Raises SpectrumError for fewer frames.
+    """
+    values = checked(frames, "frames")
+    if values.ndim != 2 or len(values) < 2:
+        raise SpectrumError("rays are found between frames when there are two or more", hint="set `repeats` to 3")
+    reference = _lower_median(values)
+    groups = _groups(reference)
+    drift = _drift(values, reference, groups)
+    residual = values - reference - drift
+    dim, bright = (np.diff(residual[:, group], axis=0) for group in groups)
+    sigma = _noise(reference, groups, _variance(dim) / 2.0, _variance(bright) / 2.0).sigma(reference)
+    allowed = DRIFT_SHARE * (reference - _local_minimum(reference))
+    rays = residual > THRESHOLD * sigma + allowed
+    if rays.any():
+        rays &= residual - _surroundings(residual) > THRESHOLD * sigma + allowed
+        rays |= _beside(rays) & (residual > TAIL * sigma + allowed)
+        rays &= ~rays.all(axis=0)
+        if saturated is not None:
+            rays &= ~saturated
+    repaired = values.copy()
+    pixels = np.flatnonzero(rays.any(axis=0))
+    if len(pixels):
+        struck = rays[:, pixels]
+        level = values[:, pixels] - drift[:, pixels]
+        agreed = np.where(struck, 0.0, level).sum(axis=0) / np.count_nonzero(~struck, axis=0)
+        repaired[:, pixels] = np.where(struck, agreed + drift[:, pixels], values[:, pixels])
+    return Repaired(counts=repaired, rays=rays)
+
+
+def repair_single_frame(counts: NDArray[np.float64], saturated: NDArray[np.bool_] | None = None) -> Repaired:
+    """Replace spikes of one or two pixels by a line between their neighbours.
+
+    counts: (pixels,), dark removed, or hot pixels are taken for rays. Ends: the first and last two pixels are not
+    judged, nor is an array of under 8.
+    """
+    values = checked(counts)
+    if values.ndim != 1:
+        raise SpectrumError(f"a single frame is one row of pixels, not {values.shape}")
+    rays = np.zeros(len(values), dtype=np.bool_)
+    if len(values) < 8:
+        return Repaired(counts=values.copy(), rays=rays)
+    step = np.diff(values)
+    bend = np.diff(step)
+    groups = _groups(values[1:-1])
+    dim, bright = (_variance(bend[group]) / 6.0 for group in groups)
+    noise = _noise(values[1:-1], groups, dim, bright, most=1.0)  # bends of bands are taken for noise, up to this
+    for width in range(1, MAX_WIDTH + 1):
+        rays |= _spikes(values, step, noise, width)
+    if rays.any():
+        line = bridge(values, np.flatnonzero(rays | _beside(rays)))
+        rays |= _beside(rays) & (values - line > TAIL * noise.sigma(line))
+    if saturated is not None:
+        rays &= ~saturated
+    return Repaired(counts=bridge(values, np.flatnonzero(rays)), rays=rays)
+
+
+def _spikes(values: NDArray[np.float64], step: NDArray[np.float64], noise: _Noise, width: int) -> NDArray[np.bool_]:
+    """Pixels i to i + width - 1 between two steep flanks, outside of which the spectrum goes on as if nothing were."""
+    count = len(step) - width - 2
+    before, rise = step[:count], step[1 : count + 1]
+    fall, after = -step[width + 1 : width + 1 + count], -step[width + 2 :]
+    sigma = np.sqrt(2.0) * noise.sigma(0.5 * (values[1 : count + 1] + values[width + 2 : -1]))
+    least = np.minimum(rise, fall)
+    found = np.flatnonzero((least > THRESHOLD * sigma) & (before + after < MAX_SHOULDERS * (rise + fall)))
+    mask = np.zeros(len(values), dtype=np.bool_)
+    for offset in range(width):
+        mask[found + 2 + offset] = True
+    return mask
+
+
+def _lower_median(frames: NDArray[np.float64]) -> NDArray[np.float64]:
+    if len(frames) == 3:  # the usual number, and ten times faster than sorting
+        first, second, third = frames
+        between: NDArray[np.float64] = np.maximum(
+            np.minimum(first, second), np.minimum(np.maximum(first, second), third)
+        )
+        return between
+    middle = (len(frames) - 1) // 2
+    lower: NDArray[np.float64] = np.partition(frames, middle, axis=0)[middle]
+    return lower
+
+
+def _groups(level: NDArray[np.float64]) -> _Groups:
+    """Indices of pixels below and above the mean, at most SAMPLE of each; the same twice where all are alike."""
+    above = level > level.mean()
+    dim, bright = np.flatnonzero(~above), np.flatnonzero(above)
+    bright = bright if len(bright) else dim
+    return dim[:: len(dim) // SAMPLE + 1], bright[:: len(bright) // SAMPLE + 1]
+
+
+def _noise(
+    level: NDArray[np.float64], groups: _Groups, at_dim: float, at_bright: float, *, most: float = np.inf
+) -> _Noise:
+    """The line through the variances of dim and bright pixels; `most` bounds its slope, the shot noise a count.
+
+    Without contrast nothing is known of shot noise, and each count is taken for an electron.
+    """
+    low, high = _median(level[groups[0]]), _median(level[groups[1]])
+    floor = max(at_dim, MIN_VARIANCE)
+    if high - low <= THRESHOLD * np.sqrt(floor):
+        return _Noise(dim=low, floor=floor, per_count=1.0)
+    return _Noise(dim=low, floor=floor, per_count=min(max((at_bright - floor) / (high - low), 0.0), most))
+
+
+def _drift(values: NDArray[np.float64], reference: NDArray[np.float64], groups: _Groups) -> NDArray[np.float64]:
+    """What each frame as a whole is above the reference: a line through the medians of dim and bright pixels."""
+    (low, at_low, spread), (high, at_high, _) = (_compared(values[:, group], reference[group]) for group in groups)
+    slope = np.zeros(len(values))
+    if high - low > THRESHOLD * spread:
+        slope = (at_high - at_low) / (high - low)
+    line: NDArray[np.float64] = at_low[:, None] + slope[:, None] * (reference - low)
+    return line
+
+
+def _compared(values: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[float, NDArray[np.float64], float]:
+    """Median of the reference, of each frame's difference from it, and of the size of what is then left."""
+    residual = values - reference
+    middle = residual.shape[1] // 2
+    above = np.partition(residual, middle, axis=1)[:, middle]
+    return _median(reference), above, _median(np.abs(residual - above[:, None]))
+
+
+def _variance(changes: NDArray[np.float64]) -> float:
+    return (_MAD_TO_SIGMA * _median(np.abs(changes))) ** 2
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """The upper median; numpy's own spends most of its time on what cannot occur here."""
+    middle = values.size // 2
+    return float(np.partition(values, middle, axis=None)[middle])
+
+
+def _local_minimum(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The least within REACH pixels to each side."""
+    padded = np.pad(values, REACH, mode="edge")
+    covered = 1
+    while covered < 2 * REACH + 1:
+        shift = min(covered, 2 * REACH + 1 - covered)
+        padded = np.minimum(padded[:-shift], padded[shift:])
+        covered += shift
+    return padded
+
+
+def _surroundings(residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The mean of what is left REACH pixels to each side: of a background that drifts the same, of a ray nothing."""
+    padded = np.pad(residual, ((0, 0), (REACH, REACH)), mode="edge")
+    return 0.5 * (padded[:, : -2 * REACH] + padded[:, 2 * REACH :])
+
+
+def _beside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    beside = np.zeros_like(mask)
+    beside[..., 1:] |= mask[..., :-1]
+    beside[..., :-1] |= mask[..., 1:]
+    return beside & ~mask
