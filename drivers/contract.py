@@ -245,6 +245,7 @@ class RawScan:
     dark level itself: `dark_level` is what it took off `counts`. Of a detector array `counts` are the mean of the
     frames, nothing removed. raw: the detector's own integers as transferred (int32), for an array one row a frame.
     dark: frames (int32, one row a frame) taken in the same scan without the light source, None if there are none.
+    count_scale: what raw and dark are multiplied by to be counts.
     scan_index: the device's own number, None when it does not count. settled: conditions had come to rest;
     frames_dropped: frames thrown away before. laser_mw: power that was really asked of the laser. blob: the transfers
     themselves, kept as the original.
@@ -268,6 +269,7 @@ class RawScan:
     settled: bool = True
     frames_dropped: int = 0
     laser_mw: float | None = None
+    count_scale: float = 1.0
 
     def __post_init__(self) -> None:
         if not (len(self.axis) == len(self.counts) == len(self.saturated)):

@@ -1,7 +1,7 @@
-"""The white reference: the light that a perfect reflector sends back, against which every sample is read. Any thread.
+"""References: the light that a perfect reflector sends back, and what the detector reads without light. Any thread.
 
-It is taken by command, checked, stored through the journal as a record of kind `reference` with its counts beside it,
-and found there again after a restart.
+They are taken by command, checked, stored through the journal as records of kind `reference` and `dark` with their
+counts beside them, and found there again after a restart.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.contract import RawScan
 from edged.acquire.errors import Unfit
@@ -20,22 +21,32 @@ from edged.acquire.reading import Moment
 from edged.spectra.spectrum import Spectrum, SpectrumError
 
 State = Literal["fresh", "stale", "mismatched"]
+Role = Literal["white", "dark"]
 SettingsText = Mapping[str, float | int | str | None]
 
 OPTICAL = ("start_nm", "end_nm", "points", "width_px")  # what sample and reference must share, if the family has it
 MAX_PACKED_BYTES = 1 << 20  # 65,536 points take 0.9 MB; bounds what a damaged attachment can make us read
+DARK_WITHIN_C = 2.0  # the dark current of silicon and InGaAs changes by a fifth over as much
+MAX_HOT_SHARE = 0.01  # of the pixels; single ones are hot in any array at long exposure
+TIME_WITHIN = 1e-3  # share by which two integration times may differ and still be the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WhiteReference:
-    """A stored reference. `id` and `settings` are its record's; `gain` is the amplification it was taken at."""
+class Reference:
+    """A stored reference: `white`, or `dark` for a detector array. `id` and `settings` are its record's.
 
+    gain is the amplification it was taken at, detector_c the detector's temperature if that was known. counts: of a
+    white one corrected as a sample's, of a dark one the mean as read.
+    """
+
+    role: Role
     id: str
     serial_number: str
     settings: SettingsText
     gain: float
     counts: Spectrum
     moment: Moment
+    detector_c: float | None = None
 
     def age_s(self, now: Moment) -> float | None:
         """Seconds since it was taken, or None when nobody knows: another boot, and a clock that was not synced."""
@@ -45,30 +56,50 @@ class WhiteReference:
             return max(0.0, now.wall_s - self.moment.wall_s)
         return None
 
-    def state_for(self, scan: RawScan, now: Moment, *, max_age_s: float) -> State:
-        """Whether this reference may serve for that scan. Another gain is no mismatch: `scaled_to` allows for it."""
-        here = settings_text(scan)
-        if (
-            scan.identity.serial_number != self.serial_number
-            or any(here.get(name) != self.settings.get(name) for name in OPTICAL)
-            or scan.axis_unit != self.counts.axis_unit
-            or not np.array_equal(scan.axis, self.counts.axis)
-        ):
+    def state_for(self, scan: RawScan, counts: Spectrum, now: Moment, *, max_age_s: float) -> State:
+        """Whether this reference may serve for that scan, whose corrected counts are `counts`.
+
+        To a white one another gain or integration time is no mismatch: `scaled_to` allows for it. A dark one fits
+        only the same exposure of a detector as cold.
+        """
+        fits = self._is_dark_of(scan) if self.role == "dark" else self._is_white_of(scan, counts)
+        if scan.identity.serial_number != self.serial_number or not fits:
             return "mismatched"
         age_s = self.age_s(now)
         return "fresh" if age_s is not None and age_s <= max_age_s else "stale"
 
-    def scaled_to(self, gain: float) -> Spectrum:
-        """Return its counts as they would have been at that gain; amplification is linear in it."""
-        if gain == self.gain:
+    def scaled_to(self, scan: RawScan) -> Spectrum:
+        """Return its counts as they would have been in that scan; they are linear in gain and integration time."""
+        factor = scan.gain / self.gain
+        ours_ms, theirs_ms = self.settings.get("integration_ms"), settings_text(scan).get("integration_ms")
+        if isinstance(ours_ms, float) and isinstance(theirs_ms, float):
+            factor *= theirs_ms / ours_ms
+        if factor == 1.0:
             return self.counts
-        return Spectrum(
-            axis=self.counts.axis,
-            values=self.counts.values * np.float32(gain / self.gain),
-            axis_unit=self.counts.axis_unit,
-            quantity="counts",
-            saturated=self.counts.saturated,
+        return dataclasses.replace(self.counts, values=self.counts.values * np.float32(factor))
+
+    def as_read(self, scan: RawScan) -> NDArray[np.float64]:
+        """Return the counts of a dark one in the order of that scan's pixels."""
+        values = self.counts.values.astype(np.float64)
+        return values[::-1] if scan.axis[0] > scan.axis[-1] else values
+
+    def _is_white_of(self, scan: RawScan, counts: Spectrum) -> bool:
+        here = settings_text(scan)
+        return (
+            all(here.get(name) == self.settings.get(name) for name in OPTICAL)
+            and counts.axis_unit == self.counts.axis_unit
+            and np.array_equal(counts.axis, self.counts.axis)
         )
+
+    def _is_dark_of(self, scan: RawScan) -> bool:
+        here = settings_text(scan)
+        ours_ms, theirs_ms = self.settings.get("integration_ms"), here.get("integration_ms")
+        if not isinstance(ours_ms, float) or not isinstance(theirs_ms, float):
+            return False
+        there_c = scan.environment.detector_c
+        as_cold = self.detector_c is None or there_c is None or abs(self.detector_c - there_c) <= DARK_WITHIN_C
+        as_long = abs(ours_ms - theirs_ms) <= TIME_WITHIN * ours_ms
+        return as_cold and as_long and self.gain == scan.gain and len(self.counts.axis) == len(scan.axis)
 
 
 def settings_text(scan: RawScan) -> dict[str, float | int | str | None]:
@@ -76,15 +107,26 @@ def settings_text(scan: RawScan) -> dict[str, float | int | str | None]:
     return {**dataclasses.asdict(scan.settings), "gain": scan.gain}
 
 
-def counts_of(scan: RawScan) -> Spectrum:
-    """Return a scan's counts as a spectrum. Raises SpectrumError when the device's axis is no axis."""
+def dark_counts(scan: RawScan) -> Spectrum:
+    """Return the mean as read on an ascending axis. Raises SpectrumError when the device's axis is no axis."""
+    turn = slice(None, None, -1 if scan.axis[0] > scan.axis[-1] else 1)
     return Spectrum(
-        axis=scan.axis.copy(),
-        values=scan.counts.astype(np.float32),
+        axis=scan.axis[turn].copy(),
+        values=scan.counts[turn].astype(np.float32),
         axis_unit=scan.axis_unit,
         quantity="counts",
-        saturated=scan.saturated.copy(),
+        saturated=scan.saturated[turn].copy(),
     )
+
+
+def require_dark(counts: Spectrum) -> None:
+    """Raise Unfit when these counts cannot be those of a detector without light."""
+    saturated = float(np.mean(counts.saturated)) if counts.saturated is not None else 0.0
+    if saturated > MAX_HOT_SHARE:
+        raise Unfit(
+            f"the dark reference is saturated at {saturated:.0%} of its pixels",
+            hint="cover the probe and switch the lamp off, or choose a shorter integration time",
+        )
 
 
 def require_white(counts: Spectrum, *, min_peak_counts: int) -> None:

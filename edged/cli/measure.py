@@ -11,7 +11,11 @@ import click
 from edged.cli.configuration import config_options, load_or_exit
 from edged.cli.talk import ask_daemon
 
-CURES = {"reference_missing": "put the white tile on the window, then: edged measure {station} --reference"}
+CURES = {
+    "reference_missing": "put the white tile on the window, then: edged measure {station} --reference",
+    "dark_missing": "cover the probe, then: edged measure {station} --dark",
+    "dark_mismatched": "cover the probe, then: edged measure {station} --dark",
+}
 WITHIN_S = 120.0  # eight triggers may be waiting before this one
 
 
@@ -21,6 +25,7 @@ WITHIN_S = 120.0  # eight triggers may be waiting before this one
 @click.option(
     "--reference", is_flag=True, help="Take the white reference instead: put the white tile on the window first."
 )
+@click.option("--dark", is_flag=True, help="Take the dark reference of a detector array: cover the probe first.")
 @click.option("--claimed", metavar="LABEL", help="Verify that the sample is this.")
 @click.option("--operator", help="Who measures; goes into the record, as the next three do.")
 @click.option("--lot", help="Lot or batch of the sample.")
@@ -38,6 +43,7 @@ def measure(
     note: str | None,
     *,
     reference: bool,
+    dark: bool,
     as_json: bool,
 ) -> None:
     """Measure once at STATION and print the verdict, which is then in the journal.
@@ -45,11 +51,14 @@ def measure(
     Exit status: 0 a record was written (whatever its verdict), 1 refused, 3 the daemon is not running,
     78 bad configuration.
     """
-    if reference and (claimed or lot or barcode):
-        raise click.UsageError("--reference takes only --operator and --note")
+    if reference and dark:
+        raise click.UsageError("--reference and --dark exclude each other")
+    if (reference or dark) and (claimed or lot or barcode):
+        raise click.UsageError(f"--{'dark' if dark else 'reference'} takes only --operator and --note")
     configuration = load_or_exit(config, assignments)
     words = {"claimed": claimed, "operator": operator, "lot": lot, "barcode": barcode, "note": note}
-    request = {"do": "reference" if reference else "measure", "station": station}
+    verb = "reference" if reference else "dark" if dark else "measure"
+    request = {"do": verb, "station": station}
     request |= {name: text for name, text in words.items() if text is not None}
     record = ask_daemon(Path(configuration.control.path), request, within_s=WITHIN_S, as_json=as_json)
     if as_json:
@@ -64,7 +73,8 @@ def lines(record: dict[str, Any]) -> list[str]:
     shown = []
     verdict = record["verdict"]
     if verdict is None:
-        shown.append(f"white reference taken, peak {record['quality']['peak_counts']} counts")
+        what = "dark" if record["kind"] == "dark" else "white"
+        shown.append(f"{what} reference taken, peak {record['quality']['peak_counts']} counts")
     else:
         text = verdict["outcome"].replace("_", " ")
         if verdict["label"]:

@@ -22,6 +22,12 @@ ReasonCode = Literal[
     "reference_missing",
     "reference_stale",
     "reference_mismatched",
+    "dark_missing",
+    "dark_stale",
+    "dark_mismatched",
+    "selftest_missing",  # none has been passed, or none at all
+    "selftest_due",  # the last one is too old
+    "selftest_failed",
 ]
 
 

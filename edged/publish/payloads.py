@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from edged.infer.verdict import Model, Preset, Procedure
 
-Verb = Literal["measure", "reference", "status"]
-VERBS: tuple[Verb, ...] = ("measure", "reference", "status")
+Verb = Literal["measure", "reference", "dark", "status"]
+VERBS: tuple[Verb, ...] = ("measure", "reference", "dark", "status")
 ShortText = Annotated[str, StringConstraints(max_length=128)]
 
 

@@ -68,7 +68,7 @@ REFERENCE = Topic(
     qos=1,
     retained=False,
     payload=Record,
-    summary="records of kind `reference`: white references that were taken",
+    summary="records of kind `reference` and `dark`: references that were taken",
 )
 CLOCK = Topic(
     path="clock",
@@ -99,7 +99,7 @@ REPLY = Topic(
 )
 
 TOPICS = (STATUS, DESCRIPTION, BUNDLE, HEALTH, ALERT, RESULT, REFERENCE, CLOCK, AUDIT_HEAD, COMMAND, REPLY)
-_OF_KIND = {"result": RESULT, "reference": REFERENCE, "clock": CLOCK}
+_OF_KIND = {"result": RESULT, "reference": REFERENCE, "dark": REFERENCE, "clock": CLOCK}
 
 
 class Names:

@@ -258,7 +258,8 @@ class Daemon:
                     return _as_json(await self._measuring.sample(request.station, asked))
                 case ReferenceRequest():
                     asked = Asked(operator=request.operator, note=request.note)
-                    return _as_json(await self._measuring.white(request.station, asked))
+                    take = self._measuring.white if request.do == "reference" else self._measuring.dark
+                    return _as_json(await take(request.station, asked))
                 case LookRequest():
                     if request.station not in self._stations:
                         raise UnknownStation(request.station, list(self._stations))
@@ -276,8 +277,14 @@ class Daemon:
                 return {"health": self._health_payload().model_dump(mode="json", by_alias=True)}
             assert wish.station is not None
             asked = Asked(**wish.model_dump(exclude={"station", "request_id"}))
-            measure = self._measuring.sample if command.verb == "measure" else self._measuring.white
-            return {"record": _as_json(await measure(wish.station, asked))}
+            match command.verb:
+                case "measure":
+                    record = await self._measuring.sample(wish.station, asked)
+                case "reference":
+                    record = await self._measuring.white(wish.station, asked)
+                case "dark":
+                    record = await self._measuring.dark(wish.station, asked)
+            return {"record": _as_json(record)}
         except EXPECTED as error:
             why = refused(error)
             raise CommandRefused(why.code, why.message, hint=why.hint) from error

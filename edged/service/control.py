@@ -2,7 +2,7 @@
 
     {"do": "status"}
     {"do": "measure", "station": "bench", "operator": "kl", "lot": "A", "barcode": "4", "note": "left", "claimed": "X"}
-    {"do": "reference", "station": "bench"}
+    {"do": "reference", "station": "bench"}     or "dark"
     {"do": "look", "station": "bench"}          look again at a parked or absent instrument
 
     {"ok": true, "result": {...}}
@@ -64,7 +64,7 @@ class MeasureRequest(_Request):
 class ReferenceRequest(_Request):
     """Take the white reference."""
 
-    do: Literal["reference"]
+    do: Literal["reference", "dark"]
     station: ShortText
     operator: ShortText | None = None
     note: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None

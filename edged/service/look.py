@@ -117,7 +117,7 @@ class Lookout:
         if status.identity is None:
             return
         try:
-            reference = await self._measuring.reference(name, status.identity.serial_number)
+            reference = (await self._measuring.references(name, status.identity.serial_number)).white
         except StoreError:
             return  # `store_fails` says so
         age_s = reference.age_s(now) if reference else None

@@ -5,18 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany, Unfit
 from edged.acquire.reading import Reading
-from edged.acquire.references import WhiteReference, counts_of
+from edged.acquire.references import Reference, Role, unpack_spectrum
 from edged.acquire.station import Station
 from edged.acquire.worker import WorkerFull, WorkerStopped
 from edged.config.vocabulary import StationConfig
 from edged.infer.errors import EngineFault, InferError, NotOffered
 from edged.infer.judge import Question
 from edged.infer.verdict import Preset
-from edged.service.pipeline import Asked, Finished, find_reference, judge_reading, keep, reference_from, white_reading
+from edged.service.pipeline import (
+    SPECTRUM,
+    Asked,
+    Finished,
+    References,
+    dark_reading,
+    find_reference,
+    judge_reading,
+    keep,
+    reference_from,
+    white_reading,
+)
 from edged.service.settings import limits
 from edged.service.threads import ModelThread, StoreThread
 from edged.spectra.spectrum import SpectrumError
@@ -73,12 +84,12 @@ def refused(error: Exception) -> Refused:
 
 @dataclass(slots=True)
 class _Place:
-    """A station with what is kept for it. `reference` is for the instrument `reference_of`."""
+    """A station with what is kept for it. `references` are those of the instrument `references_of`."""
 
     station: Station
     config: StationConfig
-    reference: WhiteReference | None = None
-    reference_of: str | None = None
+    references: References = field(default_factory=References)
+    references_of: str | None = None
 
 
 class Measuring:
@@ -119,11 +130,11 @@ class Measuring:
         analyzer = self._model.analyzer
         assert analyzer is not None
         reading = await self._reading(place)
-        reference = await self.reference(name, reading.scan.identity.serial_number)
+        references = await self.references(name, reading.scan.identity.serial_number)
         finished = await self._model(
             lambda: judge_reading(
                 reading,
-                reference,
+                references,
                 analyzer,
                 question,
                 asked=asked,
@@ -139,39 +150,60 @@ class Measuring:
         """Take the white reference and return its record. Raises one of EXPECTED; then the one before stays."""
         place = self._place(name)
         reading = await self._reading(place)
+        references = await self.references(name, reading.scan.identity.serial_number)
         finished = await self._model(
             lambda: white_reading(
                 reading,
+                references.dark,
                 asked=asked,
                 limits=limits(place.config.quality),
                 min_reference_counts=place.config.quality.min_reference_counts,
+                reference_max_age_s=place.config.reference_max_age_s,
                 device=self._device,
                 new_id=self._new_id,
             )
         )
+        return await self._adopt(place, reading, finished, "white")
+
+    async def dark(self, name: str, asked: Asked) -> Record:
+        """Take the dark reference of a detector array and return its record. Raises as `white`."""
+        place = self._place(name)
+        reading = await self._reading(place)
+        finished = await self._model(
+            lambda: dark_reading(reading, asked=asked, device=self._device, new_id=self._new_id)
+        )
+        return await self._adopt(place, reading, finished, "dark")
+
+    async def _adopt(self, place: _Place, reading: Reading, finished: Finished, role: Role) -> Record:
         record = await self._keep(reading, finished)
-        place.reference = reference_from(record, counts_of(reading.scan))
-        place.reference_of = place.reference.serial_number
+        taken = reference_from(record, unpack_spectrum(finished.attachments[SPECTRUM]))
+        if place.references_of != taken.serial_number:
+            place.references, place.references_of = References(), taken.serial_number
+        place.references = replace(place.references, **{role: taken})
         return record
 
-    async def reference(self, name: str, serial_number: str) -> WhiteReference | None:
-        """Return the white reference of that instrument there, at first from the journal. Raises StoreError."""
+    async def references(self, name: str, serial_number: str) -> References:
+        """Return the references of that instrument there, at first from the journal. Raises StoreError."""
         place = self._place(name)
-        if place.reference_of != serial_number:
-            try:
-                place.reference = await self._store(
-                    lambda journal: find_reference(journal, station=name, serial_number=serial_number)
-                )
-            except SpectrumError as error:
-                log.error("station=%s the stored white reference cannot be read: %s", name, error)
-                place.reference = None
-            place.reference_of = serial_number
-        return place.reference
+        if place.references_of != serial_number:
+            white = await self._stored(name, serial_number, "white")
+            place.references = References(white=white, dark=await self._stored(name, serial_number, "dark"))
+            place.references_of = serial_number
+        return place.references
 
-    def known_reference(self, name: str, serial_number: str) -> WhiteReference | None:
-        """Return the reference if it has been looked up already; asks nobody."""
+    async def _stored(self, name: str, serial_number: str, role: Role) -> Reference | None:
+        try:
+            return await self._store(
+                lambda journal: find_reference(journal, role=role, station=name, serial_number=serial_number)
+            )
+        except SpectrumError as error:
+            log.error("station=%s the stored %s reference cannot be read: %s", name, role, error)
+            return None
+
+    def known_reference(self, name: str, serial_number: str) -> Reference | None:
+        """Return the white reference if it has been looked up already; asks nobody."""
         place = self._place(name)
-        return place.reference if place.reference_of == serial_number else None
+        return place.references.white if place.references_of == serial_number else None
 
     async def until_idle(self) -> None:
         """Wait until no measurement is under way."""

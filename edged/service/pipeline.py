@@ -13,28 +13,35 @@ import hashlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
+from drivers.contract import ScanSettings
+from edged.acquire.counts import Counts, counts_of
+from edged.acquire.errors import Unfit
 from edged.acquire.reading import Reading
 from edged.acquire.references import (
-    WhiteReference,
-    counts_of,
+    Reference,
+    Role,
+    dark_counts,
     pack_spectrum,
+    require_dark,
     require_white,
     settings_text,
     unpack_spectrum,
 )
 from edged.infer.analyze import Analyzer
 from edged.infer.judge import Question
-from edged.infer.verdict import Preset, Procedure, Verdict
+from edged.infer.verdict import Preset, Procedure, Reason, Verdict
 from edged.service.clock import moment_of, taken_at
 from edged.spectra.correct import counts_to_absorbance, counts_to_reflectance
-from edged.spectra.quality import Limits, Quality, assess, reference_reasons
+from edged.spectra.quality import Limits, Quality, assess, dark_reasons_for, reference_reasons
 from edged.spectra.spectrum import Spectrum
 from edged.store.journal import Journal
 from edged.store.record import BundleInfo, Draft, InstrumentInfo, ReadingInfo, Record, ReferenceInfo
 from edged.store.retention import Retention, require_room
 
 SCAN = "scan"  # attachment: the device's own transfer, byte for byte
+KIND_OF: Mapping[Role, Literal["reference", "dark"]] = {"white": "reference", "dark": "dark"}
 SPECTRUM = "spectrum.npz"  # attachment: the absorbance that was judged, or a white reference's counts
 
 
@@ -52,6 +59,14 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """What is kept of an instrument to read its scans against."""
+
+    white: Reference | None = None
+    dark: Reference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
     """A draft ready to be kept, and the files that go beside it."""
 
@@ -61,7 +76,7 @@ class Finished:
 
 def judge_reading(
     reading: Reading,
-    reference: WhiteReference | None,
+    references: References,
     analyzer: Analyzer,
     question: Question,
     *,
@@ -73,27 +88,29 @@ def judge_reading(
 ) -> Finished:
     """Turn a sample's reading into a draft with its verdict. Raises SpectrumError, EngineFault, WrongKind."""
     began_s = time.perf_counter()
-    counts = counts_of(reading.scan)
-    used = _reference_info(reading, reference, max_age_s=reference_max_age_s)
-    known = (
-        reference_reasons(None)
-        if used is None
-        else reference_reasons(used.state, age_s=used.age_s, max_age_s=reference_max_age_s)
-    )
-    quality = assess(counts, limits=limits, known=known)
-    corrected = counts
-    if used is None or used.state == "mismatched" or reference is None:
+    counts, dark_reasons = dark_corrected(reading, references.dark, max_age_s=reference_max_age_s)
+    wants_white = analyzer.bundle.manifest.quantity != "intensity"
+    white = references.white if wants_white else None
+    used = _reference_info(reading, white, counts.spectrum, max_age_s=reference_max_age_s)
+    known: tuple[Reason, ...] = ()
+    if wants_white and used is None:
+        known = reference_reasons(None)
+    elif used is not None:
+        known = reference_reasons(used.state, age_s=used.age_s, max_age_s=reference_max_age_s)
+    quality = assess(counts.spectrum, limits=limits, known=(*dark_reasons, *known))
+    corrected = counts.spectrum
+    if wants_white and (white is None or used is None or used.state == "mismatched"):
         verdict = Verdict(
             procedure=question.procedure, preset=question.preset, outcome="rejected", reasons=quality.reasons
         )
         stages: dict[str, float] = {}
     else:
-        corrected = _corrected(counts, reference.scaled_to(reading.scan.gain), analyzer)
+        corrected = _corrected(corrected, white.scaled_to(reading.scan) if white is not None else None, analyzer)
         analysis = analyzer.analyze(corrected, question, measurement=quality.reasons)
         verdict, stages = analysis.verdict, analysis.timing_ms
     timing_ms = {**reading.timing_ms, **stages, "analysis": (time.perf_counter() - began_s) * 1e3}
     packed = pack_spectrum(corrected)
-    draft = _draft_of(reading, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
+    draft = _draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
         update={
             "procedure": question.procedure,
             "preset": question.preset,
@@ -108,20 +125,64 @@ def judge_reading(
 
 def white_reading(
     reading: Reading,
+    dark: Reference | None,
     *,
     asked: Asked,
     limits: Limits,
     min_reference_counts: int,
+    reference_max_age_s: float,
     device: str,
     new_id: Callable[[], str],
 ) -> Finished:
     """Turn a white tile's reading into a draft of kind `reference`. Raises Unfit when it is none."""
-    counts = counts_of(reading.scan)
-    require_white(counts, min_peak_counts=min_reference_counts)
-    quality = assess(counts, limits=limits)
-    packed = pack_spectrum(counts)
-    draft = _draft_of(reading, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
-        update={"kind": "reference", "timing_ms": dict(reading.timing_ms)}
+    counts, dark_reasons = dark_corrected(reading, dark, max_age_s=reference_max_age_s)
+    if not counts.has_dark:
+        raise Unfit(
+            f"{dark_reasons[0].message}, so the white reference would hold the detector's own level",
+            hint=f"cover the probe, then: edged measure {reading.station} --dark",
+        )
+    require_white(counts.spectrum, min_peak_counts=min_reference_counts)
+    quality = assess(counts.spectrum, limits=limits, known=dark_reasons)
+    return _reference_draft(reading, counts, quality, kind="reference", asked=asked, device=device, new_id=new_id)
+
+
+def dark_reading(reading: Reading, *, asked: Asked, device: str, new_id: Callable[[], str]) -> Finished:
+    """Turn a reading without light into a draft of kind `dark`. Raises Unfit when it is none."""
+    counts = Counts(spectrum=dark_counts(reading.scan))
+    if isinstance(reading.scan.settings, ScanSettings):
+        raise Unfit(f"a {reading.scan.identity.kind} takes its dark level off by itself", hint="leave --dark out")
+    require_dark(counts.spectrum)
+    peak = round(float(counts.spectrum.values.max()))
+    quality = Quality(fit=True, peak_counts=peak, saturated_points=int(reading.scan.saturated.sum()))
+    return _reference_draft(reading, counts, quality, kind="dark", asked=asked, device=device, new_id=new_id)
+
+
+def dark_corrected(reading: Reading, dark: Reference | None, *, max_age_s: float) -> tuple[Counts, tuple[Reason, ...]]:
+    """Return the corrected counts, and what is doubtful about the dark level that was taken off them."""
+    scan = reading.scan
+    own = counts_of(scan)
+    if own.has_dark:
+        return own, ()
+    state = None if dark is None else dark.state_for(scan, own.spectrum, reading.moment, max_age_s=max_age_s)
+    if dark is None or state == "mismatched":
+        return own, dark_reasons_for(state)
+    age_s = dark.age_s(reading.moment)
+    return counts_of(scan, dark), dark_reasons_for(state, age_s=age_s, max_age_s=max_age_s)
+
+
+def _reference_draft(
+    reading: Reading,
+    counts: Counts,
+    quality: Quality,
+    *,
+    kind: Literal["reference", "dark"],
+    asked: Asked,
+    device: str,
+    new_id: Callable[[], str],
+) -> Finished:
+    packed = pack_spectrum(counts.spectrum)
+    draft = _draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
+        update={"kind": kind, "timing_ms": dict(reading.timing_ms)}
     )
     return Finished(draft=draft, attachments={SCAN: reading.scan.blob, SPECTRUM: packed})
 
@@ -132,26 +193,28 @@ def keep(journal: Journal, finished: Finished, policy: Retention) -> Record:
     return journal.append(finished.draft, attachments=finished.attachments)
 
 
-def find_reference(journal: Journal, *, station: str, serial_number: str) -> WhiteReference | None:
-    """Return the newest white reference of that instrument there, or None. Raises StoreError, SpectrumError."""
-    record = journal.latest(kind="reference", station=station, serial_number=serial_number)
+def find_reference(journal: Journal, *, role: Role, station: str, serial_number: str) -> Reference | None:
+    """Return the newest reference of that instrument there, or None. Raises StoreError, SpectrumError."""
+    record = journal.latest(kind=KIND_OF[role], station=station, serial_number=serial_number)
     if record is None or record.reading is None:
         return None
     data = journal.attachment(record.id, SPECTRUM)
     return None if data is None else reference_from(record, unpack_spectrum(data))
 
 
-def reference_from(record: Record, counts: Spectrum) -> WhiteReference:
-    """Return the reference that a record of kind `reference` stands for."""
+def reference_from(record: Record, counts: Spectrum) -> Reference:
+    """Return the reference that a record of kind `reference` or `dark` stands for."""
     assert record.reading is not None
     assert record.instrument is not None
-    return WhiteReference(
+    return Reference(
+        role="dark" if record.kind == "dark" else "white",
         id=record.id,
         serial_number=record.instrument.serial_number,
         settings=record.reading.settings,
         gain=float(record.reading.settings["gain"] or 1),
         counts=counts,
         moment=moment_of(record.taken_at),
+        detector_c=record.reading.environment.get("detector_c"),
     )
 
 
@@ -161,28 +224,34 @@ def bundle_info(analyzer: Analyzer) -> BundleInfo:
     return BundleInfo(name=manifest.name, version=manifest.version, digest=analyzer.bundle.digest)
 
 
-def _corrected(counts: Spectrum, white: Spectrum, analyzer: Analyzer) -> Spectrum:
+def _corrected(counts: Spectrum, white: Spectrum | None, analyzer: Analyzer) -> Spectrum:
     match analyzer.bundle.manifest.quantity:
-        case "absorbance":
-            return counts_to_absorbance(counts, white).spectrum
-        case "reflectance":
-            return counts_to_reflectance(counts, white).spectrum
         case "intensity":
             return dataclasses.replace(counts, quantity="intensity")
+        case "absorbance":
+            assert white is not None
+            return counts_to_absorbance(counts, white).spectrum
+        case "reflectance":
+            assert white is not None
+            return counts_to_reflectance(counts, white).spectrum
 
 
-def _reference_info(reading: Reading, reference: WhiteReference | None, *, max_age_s: float) -> ReferenceInfo | None:
+def _reference_info(
+    reading: Reading, reference: Reference | None, counts: Spectrum, *, max_age_s: float
+) -> ReferenceInfo | None:
     if reference is None:
         return None
     age_s = reference.age_s(reading.moment)
     return ReferenceInfo(
         id=reference.id,
         age_s=None if age_s is None else round(age_s, 3),
-        state=reference.state_for(reading.scan, reading.moment, max_age_s=max_age_s),
+        state=reference.state_for(reading.scan, counts, reading.moment, max_age_s=max_age_s),
     )
 
 
-def _draft_of(reading: Reading, packed: bytes, *, quality: Quality, device: str, asked: Asked, id_: str) -> Draft:
+def _draft_of(
+    reading: Reading, counts: Counts, packed: bytes, *, quality: Quality, device: str, asked: Asked, id_: str
+) -> Draft:
     scan = reading.scan
     return Draft(
         id=id_,
@@ -196,6 +265,7 @@ def _draft_of(reading: Reading, packed: bytes, *, quality: Quality, device: str,
             scan_index=scan.scan_index,
             settings=settings_text(scan),
             environment=dataclasses.asdict(scan.environment),
+            corrections=counts.corrections,
             scan_sha256=hashlib.sha256(scan.blob).hexdigest(),
             spectrum_sha256=hashlib.sha256(packed).hexdigest(),
         ),

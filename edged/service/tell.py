@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from edged import __version__
 from edged.acquire.reading import Moment
-from edged.acquire.references import WhiteReference
+from edged.acquire.references import Reference
 from edged.acquire.station import Station, StationStatus
 from edged.config.vocabulary import Configuration, StationConfig
 from edged.infer.analyze import Analyzer
@@ -41,7 +41,7 @@ def overall(ailments: list[Ailment]) -> Overall:
 def station_document(
     status: StationStatus,
     config: StationConfig,
-    reference: WhiteReference | None,
+    reference: Reference | None,
     latest: Record | None,
     to_disk_ms: float | None,
     now: Moment,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edged.infer.verdict import Model, Reason
 from edged.spectra.spectrum import Spectrum
 
-FLAGS_ONLY = frozenset({"reference_stale"})
+FLAGS_ONLY = frozenset({"reference_stale", "dark_stale", "selftest_due"})
 """Reasons that are shown beside a verdict without changing it; every other reason makes the measurement unfit.
 
 A stale white reference moves the level of a spectrum slowly, and the model's gates see when it moved too far. One taken
@@ -104,6 +104,23 @@ def reference_reasons(
             return (Reason(code="reference_mismatched", message=message),)
         case None:
             return (Reason(code="reference_missing", message="no white reference has been taken"),)
+
+
+def dark_reasons_for(
+    state: Literal["fresh", "stale", "mismatched"] | None, *, age_s: float | None = None, max_age_s: float | None = None
+) -> tuple[Reason, ...]:
+    """What the state of the dark reference means for a scan that needs one. state: None when there is none."""
+    match state:
+        case "fresh":
+            return ()
+        case "stale":
+            age = "of unknown age" if age_s is None else f"{age_s / 60:.0f} min old"
+            return (Reason(code="dark_stale", message=f"the dark reference is {age}", value=age_s, limit=max_age_s),)
+        case "mismatched":
+            message = "the dark reference was taken at another exposure, temperature or gain, or on another instrument"
+            return (Reason(code="dark_mismatched", message=message),)
+        case None:
+            return (Reason(code="dark_missing", message="no dark reference has been taken"),)
 
 
 def _light(counts: Spectrum, limits: Limits, *, saturated: int, peak: float) -> tuple[Reason, ...]:

@@ -53,6 +53,9 @@ class ReadingInfo(Model):
     scan_index: int | None = Field(description="the instrument's own count; null where it does not count")
     settings: dict[str, float | int | str | None]
     environment: dict[str, float | int | None]
+    corrections: tuple[str, ...] = Field(
+        default=(), description="what was done to the counts, in order: name/version and with what"
+    )
     scan_sha256: str
     spectrum_sha256: str
 
@@ -60,11 +63,11 @@ class ReadingInfo(Model):
 class Draft(Model):
     """A record before the journal gives it its place in the chain.
 
-    kind: `result` is a verdict about a sample, `reference` a white reference that was taken,
-    `clock` a correction written when the wall clock became synced.
+    kind: `result` is a verdict about a sample, `reference` a white and `dark` a dark reference that was taken,
+    `selftest` what a self test found, `clock` a correction written when the wall clock became synced.
     """
 
-    kind: Literal["result", "reference", "clock"] = "result"
+    kind: Literal["result", "reference", "dark", "selftest", "clock"] = "result"
     id: str
     device: str
     station: str | None = None

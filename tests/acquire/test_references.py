@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from drivers.contract import RawScan
+from edged.acquire.counts import counts_of
 from edged.acquire.errors import Unfit
 from edged.acquire.reading import Moment
 from edged.acquire.references import (
-    WhiteReference,
-    counts_of,
+    Reference,
     pack_spectrum,
     require_white,
     settings_text,
@@ -25,16 +26,21 @@ from tests.acquire.bench import raw_scan
 TAKEN = Moment(wall_s=1000.0, monotonic_s=50.0, boot_id="a", synced=True)
 
 
-def reference(gain: int = 16) -> WhiteReference:
+def reference(gain: int = 16) -> Reference:
     scan = raw_scan(gain=gain)
-    return WhiteReference(
+    return Reference(
+        role="white",
         id="r",
         serial_number="6100023",
         settings=settings_text(scan),
         gain=gain,
-        counts=counts_of(scan),
+        counts=counts_of(scan).spectrum,
         moment=TAKEN,
     )
+
+
+def state(of: Reference, scan: RawScan, now: Moment, *, max_age_s: float) -> str:
+    return of.state_for(scan, counts_of(scan).spectrum, now, max_age_s=max_age_s)
 
 
 @pytest.mark.parametrize(
@@ -52,9 +58,9 @@ def test_its_age_is_known_within_a_boot_or_between_synced_clocks(now: Moment, ag
 def test_it_is_fresh_then_stale_and_stale_when_nobody_knows_its_age() -> None:
     scan, white = raw_scan(), reference()
 
-    assert white.state_for(scan, replace(TAKEN, monotonic_s=60.0), max_age_s=10.0) == "fresh"
-    assert white.state_for(scan, replace(TAKEN, monotonic_s=60.1), max_age_s=10.0) == "stale"
-    assert white.state_for(scan, replace(TAKEN, boot_id="b", synced=False), max_age_s=1e9) == "stale"
+    assert state(white, scan, replace(TAKEN, monotonic_s=60.0), max_age_s=10.0) == "fresh"
+    assert state(white, scan, replace(TAKEN, monotonic_s=60.1), max_age_s=10.0) == "stale"
+    assert state(white, scan, replace(TAKEN, boot_id="b", synced=False), max_age_s=1e9) == "stale"
 
 
 @pytest.mark.parametrize(
@@ -69,16 +75,16 @@ def test_it_is_fresh_then_stale_and_stale_when_nobody_knows_its_age() -> None:
     ids=["instrument", "points", "width", "range", "axis"],
 )
 def test_a_scan_by_another_instrument_or_with_other_optics_mismatches(scan: object) -> None:
-    assert reference().state_for(scan, TAKEN, max_age_s=1e9) == "mismatched"  # type: ignore[arg-type]
+    assert state(reference(), scan, TAKEN, max_age_s=1e9) == "mismatched"  # type: ignore[arg-type]
 
 
 def test_repeats_and_gain_are_no_mismatch() -> None:
-    assert reference().state_for(raw_scan(repeats=50, gain=64), TAKEN, max_age_s=1e9) == "fresh"
+    assert state(reference(), raw_scan(repeats=50, gain=64), TAKEN, max_age_s=1e9) == "fresh"
 
 
 def test_another_gain_scales_the_counts() -> None:
-    assert reference(gain=16).scaled_to(64).values.tolist() == [80_000.0] * 16
-    assert reference(gain=16).scaled_to(16).values.tolist() == [20_000.0] * 16
+    assert reference(gain=16).scaled_to(raw_scan(gain=64)).values.tolist() == [80_000.0] * 16
+    assert reference(gain=16).scaled_to(raw_scan(gain=16)).values.tolist() == [20_000.0] * 16
 
 
 @pytest.mark.parametrize(
@@ -91,7 +97,7 @@ def test_another_gain_scales_the_counts() -> None:
 )
 def test_a_tile_that_is_missing_shaded_or_too_bright_is_refused(change: dict[str, object], words: str) -> None:
     with pytest.raises(Unfit, match=words) as refused:
-        require_white(counts_of(replace(raw_scan(), **change)), min_peak_counts=2000)  # type: ignore[arg-type]
+        require_white(counts_of(replace(raw_scan(), **change)).spectrum, min_peak_counts=2000)  # type: ignore[arg-type]
 
     assert refused.value.hint
 
@@ -117,7 +123,7 @@ def test_a_stored_spectrum_is_read_back_to_the_bit_and_packs_to_the_same_bytes()
 
 @given(st.binary(max_size=200), st.integers(0, 1200), st.integers(0, 255))
 def test_any_bytes_are_a_stored_spectrum_or_a_spectrum_error(noise: bytes, at: int, byte: int) -> None:
-    whole = bytearray(pack_spectrum(counts_of(raw_scan())))
+    whole = bytearray(pack_spectrum(counts_of(raw_scan()).spectrum))
     whole[at % len(whole)] = byte
 
     for data in (noise, bytes(whole), bytes(whole[:at])):

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
+from edged.acquire.counts import counts_of
 from edged.acquire.reading import Moment, Reading
-from edged.acquire.references import counts_of
 from edged.bundle.archive import read_bundle
 from edged.bundle.slots import built_in
 from edged.config.vocabulary import StationConfig
 from edged.infer.analyze import Analyzer
 from edged.service.measure import Measuring
-from edged.service.pipeline import Asked, judge_reading, reference_from, white_reading
+from edged.service.pipeline import Asked, References, judge_reading, reference_from, white_reading
 from edged.service.threads import ModelThread, StoreThread, load_analyzer
 from edged.spectra.quality import Limits
 from edged.store.errors import StoreBusy
@@ -82,16 +82,16 @@ def test_a_white_reference_that_is_on_disk_counts_even_if_the_disk_fails_right_a
 
 def test_an_age_that_nobody_knows_stands_in_the_record_as_unknown(tmp_path: Path, default: Analyzer) -> None:
     rules: dict[str, Any] = {"asked": Asked(), "limits": Limits(), "device": "board", "new_id": Uuid7()}
-    white = white_reading(reading(), min_reference_counts=1, **rules)
+    white = white_reading(reading(), None, min_reference_counts=1, reference_max_age_s=1e9, **rules)
     with Journal.open(tmp_path / "journal.db") as journal:
         stored: Record = journal.append(white.draft, attachments=white.attachments)
-    reference = reference_from(stored, counts_of(raw_scan()))
+    reference = reference_from(stored, counts_of(raw_scan()).spectrum)
     after_a_reboot = Moment(wall_s=1100.0, monotonic_s=20.0, boot_id="b", synced=True)
-    scan = replace(raw_scan(), counts=np.linspace(15_000, 9_000, 16).astype(np.int32))
+    scan = replace(raw_scan(), counts=np.linspace(15_000, 9_000, 16).astype(np.float64))
 
     draft = judge_reading(
         replace(reading(after_a_reboot), scan=scan),
-        reference,
+        References(white=reference),
         default,
         default.question(),
         reference_max_age_s=1e9,
