@@ -7,7 +7,8 @@ both instruments. The test samples are only predicted: no correction, setting or
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -28,6 +29,9 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 CORN, TABLETS = "nir_corn_3instruments", "nir_tablets_idrc2002"
 COUNTS = (5, 10, 25)
 SEEDS = 10
+CORN_TRAIN, CORN_SAMPLES = 55, 80
+CORN_LATENT, TABLETS_LATENT = 10, 5
+TABLETS_END_NM = 1798.0  # noise above
 TEXTBOOK_WINDOW, TEXTBOOK_TOLERANCE = 5, 0.01
 ROWS = {  # key -> how the table calls it
     "none": "uncorrected",
@@ -72,8 +76,11 @@ class Task:
         return float(np.sqrt(np.mean((predicted - self.target[self.test]) ** 2)))
 
 
-def tasks(data: Path) -> list[Task]:
-    """Return corn to mp5, corn to mp6, tablets. Raises DataUnusable when the data are not in the folder."""
+def tasks(data: Path, *, splits: int = SEEDS, seed: int = 0) -> list[Task]:
+    """Return corn to mp5 and to mp6, each with its first 55 samples for training and with random ones, and tablets.
+
+    The random splits bear one name, and are one table. Raises DataUnusable when the data are not in the folder.
+    """
     try:
         corn = {name: _table(data / CORN / f"{name}_spectra.csv") for name in ("m5", "mp5", "mp6")}
         moisture = _table(data / CORN / "property_values.csv")[1][:, 0]
@@ -81,24 +88,29 @@ def tasks(data: Path) -> list[Task]:
             tablets = {name: file[name] for name in file.files}
     except (OSError, ValueError) as error:
         raise DataUnusable(f"{data}: {error}", hint="name the folder of public spectra: --data") from error
-    axis = corn["m5"][0]
+    rng = np.random.default_rng([seed, CORN_SAMPLES])
+    orders = [rng.permutation(CORN_SAMPLES) for _ in range(splits)]
     found = [
         Task(
-            name=f"corn, m5 to {slave}",
+            name=f"corn, m5 to {slave}, {split}",
             what="moisture, %",
-            axis=axis,
+            axis=corn["m5"][0],
             master=corn["m5"][1],
             slave=corn[slave][1],
             target=moisture,
-            train=np.arange(55),
-            test=np.arange(55, 80),
+            train=np.sort(order[:CORN_TRAIN]),
+            test=np.sort(order[CORN_TRAIN:]),
             prepare=lambda values: values,
-            latent=10,
+            latent=CORN_LATENT,
         )
         for slave in ("mp5", "mp6")
+        for split, order in (
+            ("trained on the first 55", np.arange(CORN_SAMPLES)),
+            *((f"{splits} random splits", order) for order in orders),
+        )
     ]
     nm = tablets["wavelength_nm"].astype(np.float64)
-    used = nm <= 1798  # noise above
+    used = nm <= TABLETS_END_NM
     return [
         *found,
         Task(
@@ -111,7 +123,7 @@ def tasks(data: Path) -> list[Task]:
             train=np.flatnonzero(tablets["split"] == "Train"),
             test=np.flatnonzero(tablets["split"] == "Test"),
             prepare=snv_slopes,
-            latent=5,
+            latent=TABLETS_LATENT,
         ),
     ]
 
@@ -150,65 +162,63 @@ def standards_of(task: Task, rows: NDArray[np.int64]) -> Pairs:
 def study(
     data: Path, progress: Progress, *, seed: int = 0, seeds: int = SEEDS, counts: tuple[int, ...] = COUNTS
 ) -> dict[str, Any]:
-    """Return for each task the limits, and RMSEP by method, count and choice of standards; what `auto` chose.
+    """Return for each table the limits, and RMSEP by method, count and choice of standards; what `auto` chose.
 
-    Kennard-Stone chooses once; random choices are drawn `seeds` times, and given as mean and sd.
+    A split is drawn once or `seeds` times, see `tasks`. Of one split the random standards are drawn `seeds` times, of
+    several one time each; Kennard-Stone chooses once a split.
     """
-    result: dict[str, Any] = {"counts": list(counts), "seeds": seeds, "tasks": {}}
-    found = tasks(data)
-    total, done = len(found) * len(counts) * (1 + seeds), 0
-    for number, task in enumerate(found):
+    found = tasks(data, splits=seeds, seed=seed)
+    times = Counter(task.name for task in found)
+    plans = [(task, count) for task in found for count in counts]
+    result: dict[str, Any] = {}
+    for done, (task, count) in enumerate(plans):
+        progress(task.name, done, len(plans))
+        table = result.setdefault(
+            task.name, {"what": task.what, "master": [], "own": [], "rmsep": {row: {} for row in ROWS}, "auto": {}}
+        )
         predict = task.model(task.master)
-        limits = {
-            "master": task.rmsep(predict(task.master[task.test])),
-            "own": task.rmsep(task.model(task.slave)(task.slave[task.test])),
-        }
-        chosen = kennard_stone(task.master[task.train], max(counts))
-        table: dict[str, dict[str, list[float]]] = {row: {} for row in ROWS}
-        picked: dict[str, list[str]] = {}
-        for count in counts:
-            rng = np.random.default_rng([seed, number, count])
-            draws = [("ks", chosen[:count]), *(("random", c) for c in _random(rng, len(task.train), count, seeds))]
-            for how, rows in draws:
-                progress(task.name, done, total)
-                errors, pick = _errors(task, predict, task.train[rows])
-                for row, error in errors.items():
-                    table[row].setdefault(f"{how} {count}", []).append(error)
-                picked.setdefault(f"{how} {count}", []).append(pick)
-                done += 1
-        result["tasks"][task.name] = {"what": task.what, "limits": limits, "rmsep": table, "auto": picked}
-    progress("done", total, total)
+        if count == counts[0]:
+            table["master"].append(task.rmsep(predict(task.master[task.test])))
+            table["own"].append(task.rmsep(task.model(task.slave)(task.slave[task.test])))
+        rng = np.random.default_rng([seed, done])
+        draws = 1 if times[task.name] > 1 else seeds
+        chosen = [("Kennard-Stone", kennard_stone(task.master[task.train], count))]
+        chosen += [("random", rng.choice(len(task.train), count, replace=False)) for _ in range(draws)]
+        for how, rows in chosen:
+            errors, pick = _errors(task, predict, task.train[rows])
+            for row, error in errors.items():
+                table["rmsep"][row].setdefault(f"{how} {count}", []).append(error)
+            table["auto"].setdefault(f"{how} {count}", []).append(pick)
+    progress("done", len(plans), len(plans))
     return result
 
 
 def markdown(result: dict[str, Any]) -> str:
     """Return the tables of a study."""
     parts = []
-    for name, task in result["tasks"].items():
-        heads = sorted(task["rmsep"]["none"], key=lambda head: head.split()[0])  # Kennard-Stone first, counts ascend
-        titles = [h.replace("ks", "Kennard-Stone") for h in heads]
+    for name, table in result.items():
+        heads = sorted(table["rmsep"]["none"], key=lambda head: head.split()[0])  # counts ascend already
         lines = [
-            f"{name}, RMSEP of {task['what']}. Limits: the master's own {task['limits']['master']:.3f};",
-            f"a model built anew on all training samples of the other instrument {task['limits']['own']:.3f}.",
+            f"### {name[0].upper()}{name[1:]}",
             "",
-            "| correction | " + " | ".join(titles) + " |",
+            f"RMSEP of {table['what']}. The master's own: {_cell(table['master'])}. A model made anew on all training",
+            f"samples of the other instrument: {_cell(table['own'])}.",
+            "",
+            "| correction | " + " | ".join(heads) + " |",
             "|---|" + "--:|" * len(heads),
         ]
         for row, label in ROWS.items():
-            cells = [_cell(task["rmsep"][row][head]) for head in heads]
+            cells = [_cell(table["rmsep"][row][head]) for head in heads]
             lines.append(f"| {label} | " + " | ".join(cells) + " |")
-        parts.append("\n".join(lines))
+        picked = Counter(pick.split(",")[0] for picks in table["auto"].values() for pick in picks)
+        chosen = ", ".join(f"{method} {times}" for method, times in picked.most_common())
+        parts.append("\n".join([*lines, "", f"`auto` chose: {chosen}."]))
     return "\n\n".join(parts)
 
 
 def _cell(errors: list[float]) -> str:
-    mean = f"{np.mean(errors):.3f}"
-    return mean if len(errors) == 1 else f"{mean} ± {np.std(errors, ddof=1):.3f}"
-
-
-def _random(rng: np.random.Generator, rows: int, count: int, seeds: int) -> Iterator[NDArray[np.int64]]:
-    for _ in range(seeds):
-        yield rng.choice(rows, count, replace=False)
+    mean, spread = f"{np.mean(errors):.3f}", np.std(errors, ddof=1) if len(errors) > 1 else 0.0
+    return f"{mean} ± {spread:.3f}" if spread > 0 else mean
 
 
 def _errors(task: Task, predict: Predict, standards: NDArray[np.int64]) -> tuple[dict[str, float], str]:

@@ -15,7 +15,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -107,7 +107,8 @@ class Transfer:
 
     from_instrument measures, to_instrument is the one whose model shall serve: serial numbers. axis: float64 positions
     in axis_unit on which it was fitted. standards: the names of the samples. date: ISO, of the fit. provenance: how it
-    was found, for people. Raises TransferUnusable when the parts do not make a correction.
+    was found, for people. digest: SHA-256 of all that, as the file states it. Raises TransferUnusable when the parts
+    make no correction.
     """
 
     from_instrument: str
@@ -120,6 +121,7 @@ class Transfer:
     date: str
     correction: Correction
     provenance: Mapping[str, str]
+    digest: str = field(init=False)
 
     def __post_init__(self) -> None:
         for text in (self.from_instrument, self.to_instrument, *self.provenance, *self.provenance.values()):
@@ -139,16 +141,12 @@ class Transfer:
         _check_shapes(self)
         for array in (self.axis, *_arrays(self.correction).values()):
             array.flags.writeable = False
+        object.__setattr__(self, "digest", _digest(_content(self)))
 
     @property
     def kind(self) -> Kind:
         """The kind as the file names it."""
         return next(kind for kind, made_of in KINDS.items() if isinstance(self.correction, made_of))
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the whole content, as the file states it."""
-        return _digest(_content(self))
 
     def describe(self) -> str:
         """Return one line for a record: kind, instruments, date, and the beginning of the digest."""
@@ -156,9 +154,10 @@ class Transfer:
 
     def to_json(self) -> str:
         """Return the file: one line a key, what people read first, so that it can be read with `head`."""
-        content = _content(self)
-        lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
-        return "{\n" + ",\n".join([*lines, f'  "sha256": "{_digest(content)}"']) + "\n}\n"
+        content = {**_content(self), "sha256": self.digest}
+        return (
+            "{\n" + ",\n".join(f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()) + "\n}\n"
+        )
 
 
 def load_transfer(path: str | os.PathLike[str]) -> Transfer:
