@@ -66,6 +66,13 @@ class Drain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetBaud:
+    """Talk at this rate from now on; on a link without a rate of its own nothing happens."""
+
+    baud: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
     """Let the device work for so long; stopping interrupts it."""
 
@@ -84,7 +91,7 @@ class Recover:
     attempt: int
 
 
-Step = Send | Receive | Control | Drain | Wait | Recover
+Step = Send | Receive | Control | Drain | SetBaud | Wait | Recover
 Conversation = Generator[Step, bytes | None, T]
 
 
@@ -104,6 +111,14 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Never raises; closing twice is fine."""
+
+
+@runtime_checkable
+class BaudLink(Protocol):
+    """A Link whose rate can be set."""
+
+    def set_baud(self, baud: int) -> None:
+        """Send and receive at this rate from now on. Raises LinkLost."""
 
 
 @runtime_checkable

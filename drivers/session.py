@@ -13,7 +13,20 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from drivers.clock import Clock, SystemClock
-from drivers.contract import Control, Conversation, Drain, Link, Receive, Recover, Send, Step, UsbLink, Wait
+from drivers.contract import (
+    BaudLink,
+    Control,
+    Conversation,
+    Drain,
+    Link,
+    Receive,
+    Recover,
+    Send,
+    SetBaud,
+    Step,
+    UsbLink,
+    Wait,
+)
 from drivers.errors import AskAgain, DriverError, Interrupted, NoAnswer, WireError
 from drivers.framing import Inbox
 from drivers.trace import LogTrace, Trace
@@ -138,6 +151,10 @@ class Session:
                 return self._control(step)
             case Drain():
                 self._drain(step, stop)
+            case SetBaud(baud=baud):
+                if isinstance(self._link, BaudLink):
+                    self._link.set_baud(baud)
+                    self._trace.note(f"{baud} baud")
             case Wait():
                 self._wait(step.seconds, stop)
             case Recover():

@@ -30,6 +30,10 @@ PERMISSION_HINT = "add the service user to group dialout, or install the udev ru
 class SerialLink(HandleLink):
     """An open port. Made by `open`; `name` is the path that was asked for."""
 
+    def __init__(self, opened: serial.Serial, port: str) -> None:
+        super().__init__(opened.fileno(), port, lambda: _release(opened))
+        self._opened = opened
+
     @classmethod
     def open(cls, port: str, *, baud: int = 115_200) -> SerialLink:
         """Open `port` 8N1 without flow control, for us alone. Raises LinkMissing or LinkDenied."""
@@ -44,7 +48,14 @@ class SerialLink(HandleLink):
         except OSError as error:
             opened.close()
             raise _refusal(port, error) from error
-        return cls(opened.fileno(), port, lambda: _release(opened))
+        return cls(opened, port)
+
+    def set_baud(self, baud: int) -> None:
+        """Send and receive at this rate from now on. Raises LinkLost."""
+        try:
+            self._opened.baudrate = baud
+        except (OSError, ValueError, termios.error) as error:
+            raise self._lost(f"{baud} baud: {error}") from error
 
 
 def _release(port: serial.Serial) -> None:

@@ -23,7 +23,8 @@ from drivers.contract import Control, UsbIds
 from drivers.errors import DriverError, LinkDenied, LinkLost, LinkMissing, NoAnswer, Stalled, WireError
 
 INWARD = 0x80
-BULK_PACKET_BYTES = 512  # transfers inward are a multiple, or a device that sends more makes the host lose all of it
+PACKET_MASK = 0x7FF  # USB 2.0, 9.6.6: the bits above count further packets of a periodic endpoint
+DEFAULT_PACKET_BYTES = 512  # where the descriptor says 0, which no bulk pipe may
 GONE = {errno.ENODEV, errno.ENOENT, errno.ESHUTDOWN, errno.EIO, errno.EPROTO}
 SILENT = {errno.ETIMEDOUT}
 BUSY_PAUSES_S = (0.05, 0.2, 0.5)  # a process that died a moment ago, or udev, may still hold the interface
@@ -36,12 +37,12 @@ Backend = Callable[[], Any]
 class UsbPipeLink:
     """An open interface. Made by `open`; `name` is "usb:" and the place."""
 
-    def __init__(self, device: usb.core.Device, ids: UsbIds, endpoints: tuple[int, ...], name: str) -> None:
+    def __init__(self, device: usb.core.Device, ids: UsbIds, packet_bytes: dict[int, int], name: str) -> None:
         self.name = name
         self._device = device
         self._ids = ids
-        self._ins = tuple(address for address in endpoints if address & INWARD)
-        self._all = endpoints
+        self._packet_bytes = packet_bytes  # largest packet by address
+        self._ins = tuple(address for address in packet_bytes if address & INWARD)
         self._surplus: dict[int, bytes] = {}
         self._interrupted = threading.Event()
         self._open = True
@@ -56,14 +57,14 @@ class UsbPipeLink:
         name = f"usb:{place_of(device)}"
         for pause_s in (*BUSY_PAUSES_S, None):
             try:
-                endpoints = _claim(device, ids.interface)
+                packet_bytes = _claim(device, ids.interface)
             except usb.core.USBError as error:
                 usb.util.dispose_resources(device)
                 if error.errno == errno.EBUSY and pause_s is not None:
                     time.sleep(pause_s)
                     continue
                 raise _refusal(name, error) from error
-            return cls(device, ids, endpoints, name)
+            return cls(device, ids, packet_bytes, name)
         raise AssertionError
 
     @property
@@ -78,7 +79,10 @@ class UsbPipeLink:
         if self._interrupted.is_set():
             self._interrupted.clear()
             return b""
-        size = -(-limit // BULK_PACKET_BYTES) * BULK_PACKET_BYTES
+        # Whole packets, or a device that sends more makes the host lose all of it; not one more, or the host waits for
+        # it where a transfer ends with a full one.
+        packet = self._packet_bytes.get(endpoint) or DEFAULT_PACKET_BYTES
+        size = -(-limit // packet) * packet
         try:
             data = bytes(self._opened().read(endpoint, size, _ms(within_s)))
         except usb.core.USBError as error:
@@ -122,7 +126,7 @@ class UsbPipeLink:
     def clear_halts(self) -> None:
         """Make stalled pipes usable again, and forget what was kept of earlier transfers. Raises LinkLost."""
         self._surplus.clear()
-        for endpoint in self._all:
+        for endpoint in self._packet_bytes:
             try:
                 self._opened().clear_halt(endpoint)
             except usb.core.USBError as error:
@@ -196,8 +200,8 @@ def _find(ids: UsbIds, place: str, backend: Backend) -> usb.core.Device:
     return found
 
 
-def _claim(device: usb.core.Device, interface: int) -> tuple[int, ...]:
-    """Configure if nobody has, take the interface, and return its endpoints."""
+def _claim(device: usb.core.Device, interface: int) -> dict[int, int]:
+    """Configure if nobody has, take the interface, and return the largest packet of each of its endpoints."""
     try:
         configuration = device.get_active_configuration()
     except usb.core.USBError:
@@ -207,7 +211,9 @@ def _claim(device: usb.core.Device, interface: int) -> tuple[int, ...]:
         if device.is_kernel_driver_active(interface):
             device.detach_kernel_driver(interface)
     usb.util.claim_interface(device, interface)
-    return tuple(endpoint.bEndpointAddress for endpoint in configuration[(interface, 0)])
+    return {
+        endpoint.bEndpointAddress: endpoint.wMaxPacketSize & PACKET_MASK for endpoint in configuration[(interface, 0)]
+    }
 
 
 def _refusal(name: str, error: usb.core.USBError) -> DriverError:
