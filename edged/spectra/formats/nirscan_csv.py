@@ -25,9 +25,9 @@ COLUMNS: Final[dict[Quantity, str]] = {"absorbance": "absorbance", "counts": "sa
 _DIALECT = Dialect(delimiter=",", decimal_comma=False)
 
 
-def is_nirscan(first_line: str) -> bool:
+def is_nirscan(head: str) -> bool:
     """Whether a file that begins so is one of these."""
-    start = first_line.lower()
+    start = head.split("\n", 1)[0].lower()
     return start.startswith("***scan config") or (start.startswith("wavelength (nm)") and "absorbance (au)" in start)
 
 
