@@ -7,6 +7,7 @@ data the instrument does not store is not there. Why this order: docs/correction
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from edged.spectra.corrections import (
 )
 from edged.spectra.corrections import frames as repeated
 from edged.spectra.corrections.arrays import checked
+from edged.spectra.corrections.bad_pixels import Gaps
 from edged.spectra.corrections.layout import Layout, layout_of
 from edged.spectra.spectrum import SpectrumError
 
@@ -98,8 +100,8 @@ def correct_frames(
     flags = array.cut(saturated)
     over = np.asarray(flags.any(axis=0))
     repaired = np.zeros(len(array.pixels), dtype=np.bool_)
-    if options.bad_pixels and len(array.bad):
-        over, repaired[array.bad] = _resting_on(over, array.bad), True
+    if options.bad_pixels and len(array.bad.pixels):
+        over, repaired[array.bad.pixels] = _resting_on(over, array.bad), True
 
     if options.cosmic_rays and len(lit) > 1:
         found = cosmic_rays.repair_between_frames(lit, flags)
@@ -128,9 +130,14 @@ def correct_frames(
         over, repaired = _spread(over, options.boxcar), _spread(repaired, options.boxcar)
         done.append(Applied(name="boxcar", version=smoothing.VERSION, detail=f"half width {options.boxcar}"))
     if options.intensity and calibration.intensity and off:
-        counts = intensity.correct(counts, intensity.polynomial_factor(array.positions, calibration.intensity))
+        counts = intensity.correct(counts, _intensity_factor(calibration, array.length))
         done.append(_order("intensity", intensity.VERSION, calibration.intensity))
     return Corrected(counts=counts, pixels=array.pixels, saturated=over, repaired=repaired, applied=tuple(done))
+
+
+@lru_cache(maxsize=16)
+def _intensity_factor(calibration: Calibration, length: int) -> NDArray[np.float64]:
+    return intensity.polynomial_factor(layout_of(calibration, length).positions, calibration.intensity)
 
 
 def _fitting(
@@ -159,7 +166,7 @@ def _prepared(
     if level is not None and options.electric_dark:
         frames = dark.subtract(frames, level)
     frames = array.cut(frames)
-    if options.bad_pixels and len(array.bad):
+    if options.bad_pixels and len(array.bad.pixels):
         frames = bad_pixels.bridge(frames, array.bad)
     return frames, None if level is None else level.mean(axis=0)
 
@@ -195,25 +202,24 @@ def _array_steps(calibration: Calibration, array: Layout, options: Options) -> l
         done.append(Applied(name="active_range", version=layout.VERSION, detail=detail))
     if calibration.invert:
         done.append(Applied(name="invert", version=layout.VERSION, detail=""))
-    if options.bad_pixels and len(array.bad):
-        detail = _many(len(array.bad), "pixel")
+    if options.bad_pixels and len(array.bad.pixels):
+        detail = _many(len(array.bad.pixels), "pixel")
         done.append(Applied(name="bad_pixels", version=bad_pixels.VERSION, detail=detail))
     return done
 
 
-def _resting_on(over: NDArray[np.bool_], bad: NDArray[np.intp]) -> NDArray[np.bool_]:
+def _resting_on(over: NDArray[np.bool_], bad: Gaps) -> NDArray[np.bool_]:
     """A bad pixel's own flag says nothing; it is as saturated as the neighbours that stand in for it."""
-    pixels, left, right = bad_pixels.neighbours(bad, len(over))
     flags = over.copy()
-    flags[pixels] = over[left] | over[right]
+    flags[bad.pixels] = over[bad.left] | over[bad.right]
     return flags
 
 
 def _spread(mask: NDArray[np.bool_], half_width: int) -> NDArray[np.bool_]:
-    if not mask.any():
-        return mask
-    spread: NDArray[np.bool_] = smoothing.boxcar(mask.astype(np.float64), half_width) > 0.0
-    return spread
+    """Every pixel that a boxcar mixes with one of these; at the ends, where it is narrower, a few more."""
+    spread = np.zeros(len(mask) + 2 * half_width, dtype=np.bool_)
+    spread[np.flatnonzero(mask)[:, None] + np.arange(2 * half_width + 1)] = True
+    return spread[half_width : half_width + len(mask)]
 
 
 def _rays(found: cosmic_rays.Repaired, how: str) -> Applied:

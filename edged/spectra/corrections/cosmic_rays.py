@@ -17,21 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.spectra.corrections.arrays import checked
-from edged.spectra.corrections.bad_pixels import bridge
+from edged.spectra.corrections.bad_pixels import bridge, gaps
 from edged.spectra.spectrum import SpectrumError
 
 VERSION = 1
-THRESHOLD = 8.0  # sigmas above the other frames, or from neighbour to neighbour; of 6,000 values one is beyond 4
+THRESHOLD = 7.0  # sigmas, above the other frames or from neighbour to neighbour; 6 finds more and errs twice as often
 TAIL = 3.0  # sigmas for the neighbours of a pixel that was struck: a ray seldom ends at the pixel's edge
-DRIFT_SHARE = 0.02  # of a band: what it may change between frames beyond the common drift: laser, bleaching, hand
-REACH = 6  # pixels from a ray to where its frame is as if nothing were; bands are seldom wider
+DRIFT_SHARE = 0.05  # of a band: what it may change between frames beyond the common drift: laser, bleaching, hand
+REACH = 6  # pixels from a ray to where its frame is as if nothing were, and half the width of a usual band
 MAX_SHOULDERS = 0.2  # of the flanks; a Gaussian band of 2 pixels FWHM has at least 0.31, a wider one more, a ray none
 MAX_WIDTH = 2  # pixels of a ray in a single frame; 3 cannot be told from a band
-SAMPLE = 256  # pixels a group that noise and drift are estimated from; bounds the time, sigma is good to 5 %
+SAMPLE = 128  # pixels a group that noise and drift are estimated from; bounds the time, sigma is good to 6 %
 MIN_VARIANCE = 1.0 / 12.0  # counts^2: of rounding to whole counts
+MAX_PER_COUNT = 1.0  # counts^2 of shot noise a count: one electron is one count at most in a detector for Raman
 _MAD_TO_SIGMA = 1.482602
-
-_Groups = tuple[NDArray[np.intp], NDArray[np.intp]]  # dim pixels, bright pixels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,16 +64,13 @@ def repair_between_frames(frames: NDArray[np.float64], saturated: NDArray[np.boo
     if values.ndim != 2 or len(values) < 2:
         raise SpectrumError("rays are found between frames when there are two or more", hint="set `repeats` to 3")
     reference = _lower_median(values)
-    groups = _groups(reference)
-    drift = _drift(values, reference, groups)
-    residual = values - reference - drift
-    dim, bright = (np.diff(residual[:, group], axis=0) for group in groups)
-    sigma = _noise(reference, groups, _variance(dim) / 2.0, _variance(bright) / 2.0).sigma(reference)
+    drift, noise = _compared(values, reference)
+    excess = _above_surroundings(values - reference - drift)
+    sigma = noise.sigma(reference)
     allowed = DRIFT_SHARE * (reference - _local_minimum(reference))
-    rays = residual > THRESHOLD * sigma + allowed
+    rays = excess > THRESHOLD * sigma + allowed
     if rays.any():
-        rays &= residual - _surroundings(residual) > THRESHOLD * sigma + allowed
-        rays |= _beside(rays) & (residual > TAIL * sigma + allowed)
+        rays |= _beside(rays) & (excess > TAIL * sigma + allowed)
         rays &= ~rays.all(axis=0)
         if saturated is not None:
             rays &= ~saturated
@@ -103,16 +99,18 @@ def repair_single_frame(counts: NDArray[np.float64], saturated: NDArray[np.bool_
     step = np.diff(values)
     bend = np.diff(step)
     groups = _groups(values[1:-1])
-    dim, bright = (_variance(bend[group]) / 6.0 for group in groups)
-    noise = _noise(values[1:-1], groups, dim, bright, most=1.0)  # bends of bands are taken for noise, up to this
+    noise = _line(
+        [_median(values[1:-1][group]) for group in groups],
+        [_variance(bend[group]) / 6.0 for group in groups],
+    )
     for width in range(1, MAX_WIDTH + 1):
         rays |= _spikes(values, step, noise, width)
     if rays.any():
-        line = bridge(values, np.flatnonzero(rays | _beside(rays)))
+        line = bridge(values, gaps(np.flatnonzero(rays | _beside(rays)), len(values)))
         rays |= _beside(rays) & (values - line > TAIL * noise.sigma(line))
     if saturated is not None:
         rays &= ~saturated
-    return Repaired(counts=bridge(values, np.flatnonzero(rays)), rays=rays)
+    return Repaired(counts=bridge(values, gaps(np.flatnonzero(rays), len(values))), rays=rays)
 
 
 def _spikes(values: NDArray[np.float64], step: NDArray[np.float64], noise: _Noise, width: int) -> NDArray[np.bool_]:
@@ -141,7 +139,7 @@ def _lower_median(frames: NDArray[np.float64]) -> NDArray[np.float64]:
     return lower
 
 
-def _groups(level: NDArray[np.float64]) -> _Groups:
+def _groups(level: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Indices of pixels below and above the mean, at most SAMPLE of each; the same twice where all are alike."""
     above = level > level.mean()
     dim, bright = np.flatnonzero(~above), np.flatnonzero(above)
@@ -149,36 +147,36 @@ def _groups(level: NDArray[np.float64]) -> _Groups:
     return dim[:: len(dim) // SAMPLE + 1], bright[:: len(bright) // SAMPLE + 1]
 
 
-def _noise(
-    level: NDArray[np.float64], groups: _Groups, at_dim: float, at_bright: float, *, most: float = np.inf
-) -> _Noise:
-    """The line through the variances of dim and bright pixels; `most` bounds its slope, the shot noise a count.
-
-    Without contrast nothing is known of shot noise, and each count is taken for an electron.
+def _compared(frames: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[NDArray[np.float64], _Noise]:
+    """What each frame as a whole is above the reference, a line through the medians of dim and bright pixels; and the
+    noise that is left.
     """
-    low, high = _median(level[groups[0]]), _median(level[groups[1]])
-    floor = max(at_dim, MIN_VARIANCE)
+    groups = _groups(reference)
+    levels, medians, variances = [], [], []
+    for group in groups:
+        above = frames[:, group] - reference[group]
+        middle = above.shape[1] // 2
+        medians.append(np.partition(above, middle, axis=1)[:, middle])
+        changes = frames[1:, group] - frames[:-1, group]
+        beside = np.where(group > 0, group - 1, 1)  # drift is much the same there
+        variances.append(_variance(changes - (frames[1:, beside] - frames[:-1, beside])) / 4.0)
+        levels.append(_median(reference[group]))
+    noise = _line(levels, variances)
+    slope = np.zeros(len(frames))
+    if levels[1] - levels[0] > THRESHOLD * np.sqrt(noise.floor):
+        slope = (medians[1] - medians[0]) / (levels[1] - levels[0])
+    return medians[0][:, None] + slope[:, None] * (reference - levels[0]), noise
+
+
+def _line(levels: list[float], variances: list[float]) -> _Noise:
+    """Through the variances of dim and bright pixels, in which moving bands are contained: hence the bound.
+
+    Without contrast nothing is known of shot noise, and it is taken for the bound.
+    """
+    (low, high), floor = levels, max(variances[0], MIN_VARIANCE)
     if high - low <= THRESHOLD * np.sqrt(floor):
-        return _Noise(dim=low, floor=floor, per_count=1.0)
-    return _Noise(dim=low, floor=floor, per_count=min(max((at_bright - floor) / (high - low), 0.0), most))
-
-
-def _drift(values: NDArray[np.float64], reference: NDArray[np.float64], groups: _Groups) -> NDArray[np.float64]:
-    """What each frame as a whole is above the reference: a line through the medians of dim and bright pixels."""
-    (low, at_low, spread), (high, at_high, _) = (_compared(values[:, group], reference[group]) for group in groups)
-    slope = np.zeros(len(values))
-    if high - low > THRESHOLD * spread:
-        slope = (at_high - at_low) / (high - low)
-    line: NDArray[np.float64] = at_low[:, None] + slope[:, None] * (reference - low)
-    return line
-
-
-def _compared(values: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[float, NDArray[np.float64], float]:
-    """Median of the reference, of each frame's difference from it, and of the size of what is then left."""
-    residual = values - reference
-    middle = residual.shape[1] // 2
-    above = np.partition(residual, middle, axis=1)[:, middle]
-    return _median(reference), above, _median(np.abs(residual - above[:, None]))
+        return _Noise(dim=low, floor=floor, per_count=MAX_PER_COUNT)
+    return _Noise(dim=low, floor=floor, per_count=min(max((variances[1] - floor) / (high - low), 0.0), MAX_PER_COUNT))
 
 
 def _variance(changes: NDArray[np.float64]) -> float:
@@ -193,19 +191,22 @@ def _median(values: NDArray[np.float64]) -> float:
 
 def _local_minimum(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The least within REACH pixels to each side."""
-    padded = np.pad(values, REACH, mode="edge")
-    covered = 1
-    while covered < 2 * REACH + 1:
-        shift = min(covered, 2 * REACH + 1 - covered)
-        padded = np.minimum(padded[:-shift], padded[shift:])
+    least = np.concatenate([np.full(REACH, values[0]), values, np.full(REACH, values[-1])])
+    covered, width = 1, 2 * REACH + 1
+    while covered < width:
+        shift = min(covered, width - covered)
+        least = np.minimum(least[:-shift], least[shift:])
         covered += shift
-    return padded
+    return least
 
 
-def _surroundings(residual: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean of what is left REACH pixels to each side: of a background that drifts the same, of a ray nothing."""
-    padded = np.pad(residual, ((0, 0), (REACH, REACH)), mode="edge")
-    return 0.5 * (padded[:, : -2 * REACH] + padded[:, 2 * REACH :])
+def _above_surroundings(residual: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Less what is left REACH pixels to each side, the higher one: a background that drifts is there, a ray is not."""
+    reach = min(REACH, (residual.shape[1] - 1) // 2)
+    around = np.empty_like(residual)
+    np.maximum(residual[:, : -2 * reach], residual[:, 2 * reach :], out=around[:, reach:-reach])
+    around[:, :reach], around[:, -reach:] = residual[:, reach : 2 * reach], residual[:, -2 * reach : -reach]
+    return residual - around
 
 
 def _beside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

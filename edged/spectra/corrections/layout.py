@@ -8,6 +8,7 @@ stored it is the longest run of pixels without a dark one, since dark pixels are
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import TypeVar
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.contract import Calibration
+from edged.spectra.corrections.bad_pixels import Gaps, gaps
 from edged.spectra.spectrum import MIN_POINTS, SpectrumError
 
 VERSION = 1
@@ -26,14 +28,18 @@ class Layout:
     """The array of one instrument. length: pixels as read.
 
     pixels: indices into the pixels as read, in the order of the result. positions: the same pixels as the maker counts
-    them, after the axis is turned. bad: positions in the result. dark: indices as read, never lit and not bad.
+    them, after the axis is turned. bad: bad pixels, in terms of the result. dark: as read, never lit, not bad.
     """
 
     length: int
     pixels: NDArray[np.intp]
     positions: NDArray[np.float64]
-    bad: NDArray[np.intp]
+    bad: Gaps
     dark: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        self.pixels.flags.writeable = False
+        self.positions.flags.writeable = False
 
     def cut(self, values: NDArray[Scalar]) -> NDArray[Scalar]:
         """Return counts or flags (..., pixels as read) as (..., pixels), in the direction of the result."""
@@ -43,6 +49,7 @@ class Layout:
         return np.ascontiguousarray(values[..., last : first + 1][..., ::-1])
 
 
+@lru_cache(maxsize=16)  # what an instrument stores does not change between its scans
 def layout_of(calibration: Calibration, length: int) -> Layout:
     """Return the layout of an array of `length` pixels.
 
@@ -66,7 +73,7 @@ def layout_of(calibration: Calibration, length: int) -> Layout:
     if calibration.invert:
         pixels, positions, bad = pixels[::-1], (length - 1) - positions[::-1], len(pixels) - 1 - bad[::-1]
     dark = tuple(sorted(set(calibration.dark_pixels) - set(calibration.bad_pixels)))
-    return Layout(length=length, pixels=pixels, positions=positions, bad=bad, dark=dark)
+    return Layout(length=length, pixels=pixels, positions=positions, bad=gaps(bad, len(pixels)), dark=dark)
 
 
 def _longest_lit(dark_pixels: tuple[int, ...], length: int) -> tuple[int, int]:
