@@ -80,7 +80,7 @@ def _place_options(command: F) -> F:
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 _kind_option = click.option(
     "--kind",
-    type=click.Choice(["result", "reference", "dark", "clock", "all"]),
+    type=click.Choice(["result", "reference", "dark", "selftest", "clock", "all"]),
     default="result",
     show_default=True,
     help="Which records.",

@@ -27,6 +27,8 @@ from drivers.registry import load as load_device
 from edged.config.lines import KeyPath, key_lines
 from edged.config.problems import ConfigurationError, Problem
 from edged.config.vocabulary import NAME_PATTERN, Configuration, ScanOverrides
+from edged.spectra.spectrum import SpectrumError
+from edged.spectra.transfer import load_transfer
 
 DEFAULT_PATH = Path("/etc/edged/edged.toml")
 MAX_FILE_BYTES = 1 << 20  # a thousand stations take a fifth of it; bounds a mistaken path to a big file
@@ -325,6 +327,21 @@ def _unlike_the_family(merged: _Merged, name: str, station: Mapping[str, object]
         except BadPort as error:
             problems.append(
                 _at(merged, ("station", name, "port"), message=error.message, found=_shown(port), allowed=error.hint)
+            )
+    transfer = station.get("transfer")
+    if isinstance(transfer, str):
+        try:
+            load_transfer(transfer)
+        except SpectrumError as error:
+            problems.append(
+                _at(
+                    merged,
+                    ("station", name, "transfer"),
+                    message=error.message,
+                    found=_shown(transfer),
+                    allowed="",
+                    suggestion=error.hint,
+                )
             )
     known = {field.name for field in dataclasses.fields(device.default_settings)}
     asked = settings if isinstance(settings, dict) else {}

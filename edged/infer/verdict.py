@@ -25,9 +25,8 @@ ReasonCode = Literal[
     "dark_missing",
     "dark_stale",
     "dark_mismatched",
-    "selftest_missing",  # none has been passed, or none at all
-    "selftest_due",  # the last one is too old
-    "selftest_failed",
+    "selftest_required",  # none has been passed, or too long ago
+    "selftest_advised",  # the same where the configuration only warns
 ]
 
 

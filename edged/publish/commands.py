@@ -39,7 +39,7 @@ class CommandRefused(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """A command that may be carried out. `request.station` is set for `measure` and `reference`."""
+    """A command that may be carried out. `request.station` is set for every verb but `status`."""
 
     verb: Verb
     request: CommandRequest

@@ -8,8 +8,8 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from edged.infer.verdict import Model, Preset, Procedure
 
-Verb = Literal["measure", "reference", "dark", "status"]
-VERBS: tuple[Verb, ...] = ("measure", "reference", "dark", "status")
+Verb = Literal["measure", "reference", "dark", "selftest", "status"]
+VERBS: tuple[Verb, ...] = ("measure", "reference", "dark", "selftest", "status")
 ShortText = Annotated[str, StringConstraints(max_length=128)]
 
 
@@ -102,7 +102,7 @@ class AuditHead(Model):
 
 
 class CommandRequest(Model):
-    """The payload of a command. `station` is needed by `measure` and `reference`."""
+    """The payload of a command. Every verb but `status` needs `station`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -116,6 +116,9 @@ class CommandRequest(Model):
         default=None, description="for procedure `verify`: the label that the sample is said to be"
     )
     preset: Preset | None = Field(default=None, description="operating point; default: the station's")
+    material: Annotated[str, StringConstraints(max_length=64)] | None = Field(
+        default=None, description="for `selftest`: what is measured, such as polystyrene; default: the station's"
+    )
     request_id: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
         default=None, description="comes back in the reply; the same one again is not carried out twice"
     )
@@ -137,7 +140,7 @@ class CommandReply(Model):
     request_id: str | None = None
     ok: bool
     result: dict[str, Any] | None = Field(
-        default=None, description="`measure` and `reference`: {record: the stored record}; `status`: {health: ...}"
+        default=None, description="`status`: {health: ...}; every other verb: {record: the stored record}"
     )
     error: CommandFailure | None = None
 

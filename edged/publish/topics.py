@@ -70,6 +70,14 @@ REFERENCE = Topic(
     payload=Record,
     summary="records of kind `reference` and `dark`: references that were taken",
 )
+SELFTEST = Topic(
+    path="selftest/{station}",
+    direction="out",
+    qos=1,
+    retained=False,
+    payload=Record,
+    summary="records of kind `selftest`: what self tests found",
+)
 CLOCK = Topic(
     path="clock",
     direction="out",
@@ -98,8 +106,8 @@ REPLY = Topic(
     summary="answer to a command that named no response topic",
 )
 
-TOPICS = (STATUS, DESCRIPTION, BUNDLE, HEALTH, ALERT, RESULT, REFERENCE, CLOCK, AUDIT_HEAD, COMMAND, REPLY)
-_OF_KIND = {"result": RESULT, "reference": REFERENCE, "dark": REFERENCE, "clock": CLOCK}
+TOPICS = (STATUS, DESCRIPTION, BUNDLE, HEALTH, ALERT, RESULT, REFERENCE, SELFTEST, CLOCK, AUDIT_HEAD, COMMAND, REPLY)
+_OF_KIND = {"result": RESULT, "reference": REFERENCE, "dark": REFERENCE, "selftest": SELFTEST, "clock": CLOCK}
 
 
 class Names:

@@ -37,6 +37,7 @@ from edged.service.control import (
     ReferenceRequest,
     Refusal,
     Request,
+    SelfTestRequest,
     StatusRequest,
 )
 from edged.service.health import Health
@@ -260,6 +261,9 @@ class Daemon:
                     asked = Asked(operator=request.operator, note=request.note)
                     take = self._measuring.white if request.do == "reference" else self._measuring.dark
                     return _as_json(await take(request.station, asked))
+                case SelfTestRequest():
+                    asked = Asked(operator=request.operator, note=request.note)
+                    return _as_json(await self._measuring.selftest(request.station, request.material, asked))
                 case LookRequest():
                     if request.station not in self._stations:
                         raise UnknownStation(request.station, list(self._stations))
@@ -276,7 +280,7 @@ class Daemon:
             if command.verb == "status":
                 return {"health": self._health_payload().model_dump(mode="json", by_alias=True)}
             assert wish.station is not None
-            asked = Asked(**wish.model_dump(exclude={"station", "request_id"}))
+            asked = Asked(**wish.model_dump(exclude={"station", "request_id", "material"}))
             match command.verb:
                 case "measure":
                     record = await self._measuring.sample(wish.station, asked)
@@ -284,6 +288,8 @@ class Daemon:
                     record = await self._measuring.white(wish.station, asked)
                 case "dark":
                     record = await self._measuring.dark(wish.station, asked)
+                case "selftest":
+                    record = await self._measuring.selftest(wish.station, wish.material, asked)
             return {"record": _as_json(record)}
         except EXPECTED as error:
             why = refused(error)

@@ -3,6 +3,7 @@
     {"do": "status"}
     {"do": "measure", "station": "bench", "operator": "kl", "lot": "A", "barcode": "4", "note": "left", "claimed": "X"}
     {"do": "reference", "station": "bench"}     or "dark"
+    {"do": "selftest", "station": "bench", "material": "polystyrene"}
     {"do": "look", "station": "bench"}          look again at a parked or absent instrument
 
     {"ok": true, "result": {...}}
@@ -70,6 +71,16 @@ class ReferenceRequest(_Request):
     note: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
 
 
+class SelfTestRequest(_Request):
+    """Measure a standard and compare it with its table."""
+
+    do: Literal["selftest"]
+    station: ShortText
+    material: ShortText | None = None
+    operator: ShortText | None = None
+    note: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+
+
 class LookRequest(_Request):
     """Look again at an instrument that is parked or absent."""
 
@@ -77,7 +88,9 @@ class LookRequest(_Request):
     station: ShortText
 
 
-Request = Annotated[StatusRequest | MeasureRequest | ReferenceRequest | LookRequest, Field(discriminator="do")]
+Request = Annotated[
+    StatusRequest | MeasureRequest | ReferenceRequest | SelfTestRequest | LookRequest, Field(discriminator="do")
+]
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
 
 Json = dict[str, Any]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany, Unfit
 from edged.acquire.reading import Reading
 from edged.acquire.references import Reference, Role, unpack_spectrum
+from edged.acquire.selftest import known_material
 from edged.acquire.station import Station
 from edged.acquire.worker import WorkerFull, WorkerStopped
 from edged.config.vocabulary import StationConfig
@@ -21,14 +22,18 @@ from edged.service.pipeline import (
     Asked,
     Finished,
     References,
+    Rules,
     dark_reading,
     find_reference,
+    find_selftest,
     judge_reading,
     keep,
     reference_from,
+    selftest_from,
+    selftest_reading,
     white_reading,
 )
-from edged.service.settings import limits
+from edged.service.settings import rules
 from edged.service.threads import ModelThread, StoreThread
 from edged.spectra.spectrum import SpectrumError
 from edged.store.errors import StoreError, StoreFull
@@ -88,6 +93,7 @@ class _Place:
 
     station: Station
     config: StationConfig
+    rules: Rules
     references: References = field(default_factory=References)
     references_of: str | None = None
 
@@ -110,7 +116,7 @@ class Measuring:
     ) -> None:
         self._device = device
         self._preset = preset
-        self._places = {name: _Place(station, config) for name, (station, config) in stations.items()}
+        self._places = {name: _Place(station, config, rules(config)) for name, (station, config) in stations.items()}
         self._model = model
         self._store = store
         self._policy = policy
@@ -138,8 +144,7 @@ class Measuring:
                 analyzer,
                 question,
                 asked=asked,
-                limits=limits(place.config.quality),
-                reference_max_age_s=place.config.reference_max_age_s,
+                rules=place.rules,
                 device=self._device,
                 new_id=self._new_id,
             )
@@ -156,9 +161,8 @@ class Measuring:
                 reading,
                 references.dark,
                 asked=asked,
-                limits=limits(place.config.quality),
+                rules=place.rules,
                 min_reference_counts=place.config.quality.min_reference_counts,
-                reference_max_age_s=place.config.reference_max_age_s,
                 device=self._device,
                 new_id=self._new_id,
             )
@@ -174,12 +178,35 @@ class Measuring:
         )
         return await self._adopt(place, reading, finished, "dark")
 
+    async def selftest(self, name: str, material: str | None, asked: Asked) -> Record:
+        """Measure a standard and return its record of kind `selftest`. Raises as `white`."""
+        place = self._place(name)
+        wanted = known_material(material or place.config.selftest.material)
+        reading = await self._reading(place)
+        references = await self.references(name, reading.scan.identity.serial_number)
+        finished = await self._model(
+            lambda: selftest_reading(
+                reading,
+                references.dark,
+                wanted,
+                asked=asked,
+                rules=place.rules,
+                device=self._device,
+                new_id=self._new_id,
+            )
+        )
+        record = await self._keep(reading, finished)
+        place.references = replace(place.references, selftest=selftest_from(record))
+        return record
+
     async def _adopt(self, place: _Place, reading: Reading, finished: Finished, role: Role) -> Record:
         record = await self._keep(reading, finished)
         taken = reference_from(record, unpack_spectrum(finished.attachments[SPECTRUM]))
         if place.references_of != taken.serial_number:
             place.references, place.references_of = References(), taken.serial_number
-        place.references = replace(place.references, **{role: taken})
+        place.references = (
+            replace(place.references, white=taken) if role == "white" else replace(place.references, dark=taken)
+        )
         return record
 
     async def references(self, name: str, serial_number: str) -> References:
@@ -187,7 +214,11 @@ class Measuring:
         place = self._place(name)
         if place.references_of != serial_number:
             white = await self._stored(name, serial_number, "white")
-            place.references = References(white=white, dark=await self._stored(name, serial_number, "dark"))
+            dark = await self._stored(name, serial_number, "dark")
+            selftest = await self._store(
+                lambda journal: find_selftest(journal, station=name, serial_number=serial_number)
+            )
+            place.references = References(white=white, dark=dark, selftest=selftest)
             place.references_of = serial_number
         return place.references
 

@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
+
 from drivers.contract import ScanSettings
 from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
-from edged.acquire.reading import Reading
+from edged.acquire.reading import Moment, Reading
 from edged.acquire.references import (
     Reference,
     Role,
@@ -29,15 +31,38 @@ from edged.acquire.references import (
     settings_text,
     unpack_spectrum,
 )
+from edged.acquire.selftest import (
+    Gate,
+    SelfTestResult,
+    SelfTestState,
+    corrected_axis,
+    gate_reasons,
+    run_selftest,
+    usable_correction,
+)
 from edged.infer.analyze import Analyzer
 from edged.infer.judge import Question
 from edged.infer.verdict import Preset, Procedure, Reason, Verdict
 from edged.service.clock import moment_of, taken_at
 from edged.spectra.correct import counts_to_absorbance, counts_to_reflectance
+from edged.spectra.corrections.chain import Applied
 from edged.spectra.quality import Limits, Quality, assess, dark_reasons_for, reference_reasons
 from edged.spectra.spectrum import Spectrum
+from edged.spectra.standards.correction import AxisCorrection
+from edged.spectra.standards.materials import Material
+from edged.spectra.transfer import Transfer, apply_transfer
 from edged.store.journal import Journal
-from edged.store.record import BundleInfo, Draft, InstrumentInfo, ReadingInfo, Record, ReferenceInfo
+from edged.store.record import (
+    AxisCorrectionInfo,
+    BundleInfo,
+    Draft,
+    InstrumentInfo,
+    PeakInfo,
+    ReadingInfo,
+    Record,
+    ReferenceInfo,
+    SelfTestInfo,
+)
 from edged.store.retention import Retention, require_room
 
 SCAN = "scan"  # attachment: the device's own transfer, byte for byte
@@ -64,6 +89,18 @@ class References:
 
     white: Reference | None = None
     dark: Reference | None = None
+    selftest: SelfTestState | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the configuration of a station demands of its measurements."""
+
+    limits: Limits = field(default_factory=Limits)
+    reference_max_age_s: float = 14_400.0
+    selftest_gate: Gate = "off"
+    selftest_max_age_s: float = 86_400.0
+    transfer: Transfer | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,23 +118,24 @@ def judge_reading(
     question: Question,
     *,
     asked: Asked,
-    limits: Limits,
-    reference_max_age_s: float,
+    rules: Rules,
     device: str,
     new_id: Callable[[], str],
 ) -> Finished:
     """Turn a sample's reading into a draft with its verdict. Raises SpectrumError, EngineFault, WrongKind."""
     began_s = time.perf_counter()
-    counts, dark_reasons = dark_corrected(reading, references.dark, max_age_s=reference_max_age_s)
+    max_age_s = rules.reference_max_age_s
+    counts, dark_reasons = dark_corrected(reading, references.dark, max_age_s=max_age_s)
+    gate = gate_reasons(rules.selftest_gate, references.selftest, reading.moment, max_age_s=rules.selftest_max_age_s)
     wants_white = analyzer.bundle.manifest.quantity != "intensity"
     white = references.white if wants_white else None
-    used = _reference_info(reading, white, counts.spectrum, max_age_s=reference_max_age_s)
+    used = _reference_info(reading, white, counts.spectrum, max_age_s=max_age_s)
     known: tuple[Reason, ...] = ()
     if wants_white and used is None:
         known = reference_reasons(None)
     elif used is not None:
-        known = reference_reasons(used.state, age_s=used.age_s, max_age_s=reference_max_age_s)
-    quality = assess(counts.spectrum, limits=limits, known=(*dark_reasons, *known))
+        known = reference_reasons(used.state, age_s=used.age_s, max_age_s=max_age_s)
+    quality = assess(counts.spectrum, limits=rules.limits, known=(*dark_reasons, *known, *gate))
     corrected = counts.spectrum
     if wants_white and (white is None or used is None or used.state == "mismatched"):
         verdict = Verdict(
@@ -106,6 +144,7 @@ def judge_reading(
         stages: dict[str, float] = {}
     else:
         corrected = _corrected(corrected, white.scaled_to(reading.scan) if white is not None else None, analyzer)
+        corrected, counts = _alike(corrected, counts, references.selftest, rules, reading.moment)
         analysis = analyzer.analyze(corrected, question, measurement=quality.reasons)
         verdict, stages = analysis.verdict, analysis.timing_ms
     timing_ms = {**reading.timing_ms, **stages, "analysis": (time.perf_counter() - began_s) * 1e3}
@@ -128,21 +167,20 @@ def white_reading(
     dark: Reference | None,
     *,
     asked: Asked,
-    limits: Limits,
+    rules: Rules,
     min_reference_counts: int,
-    reference_max_age_s: float,
     device: str,
     new_id: Callable[[], str],
 ) -> Finished:
     """Turn a white tile's reading into a draft of kind `reference`. Raises Unfit when it is none."""
-    counts, dark_reasons = dark_corrected(reading, dark, max_age_s=reference_max_age_s)
+    counts, dark_reasons = dark_corrected(reading, dark, max_age_s=rules.reference_max_age_s)
     if not counts.has_dark:
         raise Unfit(
             f"{dark_reasons[0].message}, so the white reference would hold the detector's own level",
             hint=f"cover the probe, then: edged measure {reading.station} --dark",
         )
     require_white(counts.spectrum, min_peak_counts=min_reference_counts)
-    quality = assess(counts.spectrum, limits=limits, known=dark_reasons)
+    quality = assess(counts.spectrum, limits=rules.limits, known=dark_reasons)
     return _reference_draft(reading, counts, quality, kind="reference", asked=asked, device=device, new_id=new_id)
 
 
@@ -155,6 +193,71 @@ def dark_reading(reading: Reading, *, asked: Asked, device: str, new_id: Callabl
     peak = round(float(counts.spectrum.values.max()))
     quality = Quality(fit=True, peak_counts=peak, saturated_points=int(reading.scan.saturated.sum()))
     return _reference_draft(reading, counts, quality, kind="dark", asked=asked, device=device, new_id=new_id)
+
+
+def selftest_reading(
+    reading: Reading,
+    dark: Reference | None,
+    material: Material,
+    *,
+    asked: Asked,
+    rules: Rules,
+    device: str,
+    new_id: Callable[[], str],
+) -> Finished:
+    """Turn the reading of a standard into a draft of kind `selftest`. Raises Unfit when it tells nothing."""
+    counts, dark_reasons = dark_corrected(reading, dark, max_age_s=rules.reference_max_age_s)
+    quality = assess(counts.spectrum, limits=rules.limits, known=dark_reasons)
+    result = run_selftest(counts, material, laser_nm=reading.scan.calibration.excitation_nm)
+    packed = pack_spectrum(counts.spectrum)
+    draft = _draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
+        update={"kind": "selftest", "selftest": selftest_info(result), "timing_ms": dict(reading.timing_ms)}
+    )
+    return Finished(draft=draft, attachments={SCAN: reading.scan.blob, SPECTRUM: packed})
+
+
+def selftest_info(result: SelfTestResult) -> SelfTestInfo:
+    """Return what a record keeps of a self test."""
+    correction = result.correction
+    return SelfTestInfo(
+        material=result.material,
+        verdict=result.verdict,
+        reasons=tuple(reason.message for reason in result.reasons),
+        peaks=tuple(
+            PeakInfo(
+                table=match.table,
+                found=match.found,
+                corrected=None
+                if correction is None
+                else match.found - float(correction.shift(np.array([match.found]))[0]),
+                doubt=match.doubt,
+            )
+            for match in result.before.matches
+        ),
+        max_deviation_before=result.before.max_deviation,
+        max_deviation_after=result.after.max_deviation if result.after is not None else None,
+        correction=None if correction is None else AxisCorrectionInfo(**dataclasses.asdict(correction)),
+    )
+
+
+def find_selftest(journal: Journal, *, station: str, serial_number: str) -> SelfTestState | None:
+    """Return the newest self test of that instrument there, or None. Raises StoreError."""
+    record = journal.latest(kind="selftest", station=station, serial_number=serial_number)
+    return None if record is None else selftest_from(record)
+
+
+def selftest_from(record: Record) -> SelfTestState:
+    """Return the state that a record of kind `selftest` stands for."""
+    assert record.selftest is not None
+    assert record.instrument is not None
+    found = record.selftest.correction
+    return SelfTestState(
+        serial_number=record.instrument.serial_number,
+        material=record.selftest.material,
+        verdict=record.selftest.verdict,
+        moment=moment_of(record.taken_at),
+        correction=None if found is None else AxisCorrection(**found.model_dump()),
+    )
 
 
 def dark_corrected(reading: Reading, dark: Reference | None, *, max_age_s: float) -> tuple[Counts, tuple[Reason, ...]]:
@@ -234,6 +337,21 @@ def _corrected(counts: Spectrum, white: Spectrum | None, analyzer: Analyzer) -> 
         case "reflectance":
             assert white is not None
             return counts_to_reflectance(counts, white).spectrum
+
+
+def _alike(
+    spectrum: Spectrum, counts: Counts, selftest: SelfTestState | None, rules: Rules, now: Moment
+) -> tuple[Spectrum, Counts]:
+    """Make the spectrum one of the instrument that the model knows: the session's axis, then the transfer."""
+    done = counts.applied
+    correction = usable_correction(selftest, now, max_age_s=rules.selftest_max_age_s)
+    if correction is not None and spectrum.axis_unit == "cm-1":
+        spectrum = corrected_axis(spectrum, correction)
+        done = (*done, Applied(name="axis", version=1, detail=f"{correction.form}, {correction.material}"))
+    if rules.transfer is not None:
+        spectrum = apply_transfer(spectrum, rules.transfer)
+        done = (*done, Applied(name="transfer", version=1, detail=rules.transfer.describe()))
+    return spectrum, dataclasses.replace(counts, applied=done)
 
 
 def _reference_info(

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edged.acquire.exposure import ExposurePlan
-from edged.config.vocabulary import Configuration, Exposure, Mqtt, QualityLimits
+from edged.config.vocabulary import Configuration, Exposure, Mqtt, QualityLimits, StationConfig
 from edged.publish.settings import MqttSettings, TlsSettings
+from edged.service.pipeline import Rules
 from edged.spectra.quality import Limits
+from edged.spectra.transfer import load_transfer
 from edged.store.retention import Retention
 
 CREDENTIAL = "mqtt-password"  # the name under which systemd's LoadCredential hands us the broker's password
@@ -65,6 +67,17 @@ def exposure_plan(exposure: Exposure) -> ExposurePlan | None:
     if not exposure.auto:
         return None
     return ExposurePlan(low=exposure.low, high=exposure.high, snr=exposure.snr, budget_s=exposure.budget_s)
+
+
+def rules(station: StationConfig) -> Rules:
+    """Return what a station demands of its measurements. Raises TransferError for a transfer that cannot be used."""
+    return Rules(
+        limits=limits(station.quality),
+        reference_max_age_s=station.reference_max_age_s,
+        selftest_gate=station.selftest.gate,
+        selftest_max_age_s=station.selftest.max_age_h * 3600.0,
+        transfer=None if station.transfer is None else load_transfer(station.transfer),
+    )
 
 
 def path_or_none(text: str | None) -> Path | None:

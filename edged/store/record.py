@@ -47,6 +47,39 @@ class ReferenceInfo(Model):
     state: Literal["fresh", "stale", "mismatched"]
 
 
+class PeakInfo(Model):
+    """One published position, and where the instrument saw it, 1/cm. doubt: why it does not count, null if it does."""
+
+    table: float
+    found: float
+    corrected: float | None = None
+    doubt: str | None = None
+
+
+class AxisCorrectionInfo(Model):
+    """The correction of the axis that holds until the next self test; its formula: `edged.spectra.standards`."""
+
+    coefficients: tuple[float, ...]
+    first: float
+    last: float
+    material: str
+    peaks: int
+    residual: float
+    cross_validated: float
+
+
+class SelfTestInfo(Model):
+    """What a self test found. Deviations are found - table in 1/cm, before and after the correction."""
+
+    material: str
+    verdict: Literal["pass", "warn", "fail"]
+    reasons: tuple[str, ...] = ()
+    peaks: tuple[PeakInfo, ...] = ()
+    max_deviation_before: float | None = None
+    max_deviation_after: float | None = None
+    correction: AxisCorrectionInfo | None = None
+
+
 class ReadingInfo(Model):
     """How it was measured, and the digests of what is stored beside the record."""
 
@@ -80,6 +113,7 @@ class Draft(Model):
     reference: ReferenceInfo | None = None
     quality: Quality | None = None
     verdict: Verdict | None = None
+    selftest: SelfTestInfo | None = None
     operator: str | None = None
     lot: str | None = None
     barcode: str | None = None

@@ -18,9 +18,8 @@ from edged.bundle.slots import built_in
 from edged.config.vocabulary import StationConfig
 from edged.infer.analyze import Analyzer
 from edged.service.measure import Measuring
-from edged.service.pipeline import Asked, References, judge_reading, reference_from, white_reading
+from edged.service.pipeline import Asked, References, Rules, judge_reading, reference_from, white_reading
 from edged.service.threads import ModelThread, StoreThread, load_analyzer
-from edged.spectra.quality import Limits
 from edged.store.errors import StoreBusy
 from edged.store.identity import Uuid7
 from edged.store.journal import Journal
@@ -81,8 +80,13 @@ def test_a_white_reference_that_is_on_disk_counts_even_if_the_disk_fails_right_a
 
 
 def test_an_age_that_nobody_knows_stands_in_the_record_as_unknown(tmp_path: Path, default: Analyzer) -> None:
-    rules: dict[str, Any] = {"asked": Asked(), "limits": Limits(), "device": "board", "new_id": Uuid7()}
-    white = white_reading(reading(), None, min_reference_counts=1, reference_max_age_s=1e9, **rules)
+    rules: dict[str, Any] = {
+        "asked": Asked(),
+        "rules": Rules(reference_max_age_s=1e9),
+        "device": "board",
+        "new_id": Uuid7(),
+    }
+    white = white_reading(reading(), None, min_reference_counts=1, **rules)
     with Journal.open(tmp_path / "journal.db") as journal:
         stored: Record = journal.append(white.draft, attachments=white.attachments)
     reference = reference_from(stored, counts_of(raw_scan()).spectrum)
@@ -94,7 +98,6 @@ def test_an_age_that_nobody_knows_stands_in_the_record_as_unknown(tmp_path: Path
         References(white=reference),
         default,
         default.question(),
-        reference_max_age_s=1e9,
         **rules,
     ).draft
 
