@@ -31,7 +31,7 @@ the count only. A scan is counted when it is asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from zlib import crc32
 
@@ -81,13 +81,16 @@ class FaultPlan:
     seed: int = 0
 
     @classmethod
-    def parse(cls, text: str, *, seed: int = 0) -> FaultPlan:
-        """Read a plan. Raises FaultPlanError with the first item that is wrong."""
+    def parse(cls, text: str, *, seed: int = 0, own: Mapping[str, int] | None = None) -> FaultPlan:
+        """Read a plan. Raises FaultPlanError with the first item that is wrong.
+
+        own: scan faults that one family has besides, name -> how many numbers may follow it after colons.
+        """
         plan = cls(seed=seed)
         if text.strip() in {"", "none"}:
             return plan
         for item in text.split(","):
-            plan = _with_item(plan, "".join(item.split()))
+            plan = _with_item(plan, "".join(item.split()), own or {})
         return plan
 
     def strikes(self, name: str, count: int) -> Fault | None:
@@ -104,13 +107,13 @@ class FaultPlan:
         return np.random.default_rng([self.seed, crc32(name.encode()), count, index])
 
 
-def _with_item(plan: FaultPlan, item: str) -> FaultPlan:
+def _with_item(plan: FaultPlan, item: str, own: Mapping[str, int]) -> FaultPlan:
     found = _ITEM.fullmatch(item)
     if found is None:
         raise FaultPlanError(f"fault {item!r} is not NAME[=VALUE][@FIRST[-LAST]][:MORE]; example: {EXAMPLE}")
     name = found["name"]
-    if name not in (*REPLY_FAULTS, *SCAN_FAULTS, *PLAIN_VALUES):
-        known = ", ".join(sorted((*REPLY_FAULTS, *SCAN_FAULTS, *PLAIN_VALUES)))
+    if name not in (*REPLY_FAULTS, *SCAN_FAULTS, *PLAIN_VALUES, *own):
+        known = ", ".join(sorted((*REPLY_FAULTS, *SCAN_FAULTS, *PLAIN_VALUES, *own)))
         raise FaultPlanError(f"fault {item!r}: no fault {name!r}; there are {known}")
     value, *behind_value = _numbers(item, found["value"] or "")
     parameters = (*behind_value, *_numbers(item, found["more"] or "")[1:])
@@ -119,8 +122,8 @@ def _with_item(plan: FaultPlan, item: str) -> FaultPlan:
             raise FaultPlanError(f"fault {item!r}: {name} takes only a value, as in {name}={PLAIN_VALUES[name]:.0f}")
         return _with_plain_value(plan, item, name, PLAIN_VALUES[name] if value is None else value)
     given: tuple[float, ...] = tuple(number for number in parameters if number is not None)
-    if len(given) > MOST_PARAMETERS.get(name, 0) or any(number < 0 for number in given):
-        most = MOST_PARAMETERS.get(name, 0)
+    most = own.get(name, MOST_PARAMETERS.get(name, 0))
+    if len(given) > most or any(number < 0 for number in given):
         raise FaultPlanError(f"fault {item!r}: {name} takes at most {most} numbers after colons, none negative")
     if name == "hangup" and not found["first"]:
         return _with_hangup_after(plan, item, value, given)

@@ -1,0 +1,404 @@
+"""Ocean spectrometers of the legacy ("OOI") protocol: NIRQuest, USB2000+, Flame, USB4000, HR, QE65000, Maya, Apex.
+
+USB, vendor 2457, one vendor interface. Commands go out by 01, one a transfer, and are answered by 81 if at all;
+spectra come by 82. All numbers are little-endian.
+
+    01                 initialise; then 100 ms      05 SS         -> 05 SS T...   memory slot S, 15 bytes T
+    02 TTTTTTTT        integration, us or ms        6B 04         -> RR VVVV      FPGA version V, any R
+    03 LLLL            lamp line off, on            6C            -> 08 CCCC      board, 0.003906 C, signed
+    09                 one spectrum                 72            -> CCCC         detector, 0.1 C, signed
+    0A MMMM            trigger mode, 0 = free       FE            -> 16 bytes     status, below
+    70 EE 00           fan        71 EE 00  cooler        73 CCCC   set point, 0.1 C, signed
+Status  PPPP TTTTTTTT LL MM AA KK UU NN xx xx SS xx    A acquiring, S 80 high speed or 00 full speed
+Spectrum  one u16 a pixel, XOR the model's mask, then 69 as a packet of its own (Flame-NIR: without)
+    at high speed USB4000 and HR4000 send its first 2048 bytes by 86
+
+A unit scales its readings: slot 17 holds the reading S at which it saturates, and counts are reading x full scale / S.
+`RawScan.raw` keeps the readings (after the mask), `count_scale` the factor, `counts` the product. There is no checksum
+but that of USB. Source: python-seabreeze, pyseabreeze/protocol.py and features/; libseabreeze for FE, 6C and Flame-NIR.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+
+from drivers.attempt import attempt
+from drivers.contract import (
+    Control,
+    Conversation,
+    Drain,
+    Environment,
+    ExposureSettings,
+    Identity,
+    Limits,
+    Medium,
+    RawScan,
+    Receive,
+    Send,
+    Settings,
+    Unit,
+    UsbIds,
+    Wait,
+)
+from drivers.devices._ooi_memory import SET_POINT_C, SLOT_BYTES, SLOTS, Memory, read_memory
+from drivers.devices._ooi_message import (
+    BOARD,
+    BOARD_C,
+    BOARD_VALID,
+    DESCRIPTOR,
+    FPGA_VERSION,
+    OUT,
+    REGISTER,
+    REPLY_IN,
+    STATUS,
+    TENTHS,
+    Status,
+    pipes_of,
+    plausible_c,
+    readings_of,
+    status_of,
+    unpack,
+)
+from drivers.devices._ooi_models import FLAME_S_FPGA, MODELS, VENDOR_ID, Model
+from drivers.errors import BadSettings, Resynchronise, WireError, WrongInstrument
+from drivers.framing import Exactly
+
+KIND = "ooi"
+INITIALISED_S = 0.1
+REPLY_WITHIN_S = 1.0
+FRAME_ALLOWANCE_S = 2.0  # on top of the exposure: the transfer at full speed, and a host that is busy
+STALE_FRAMES = 1  # the first spectrum after a change was begun before it
+MAX_PENDING_S = 120.0  # longest exposure of an earlier session that is waited for; the status may say anything
+MAX_REPEATS = 1_000  # of 3840 pixels: 15 MB
+COOLED_C = 0.5  # [inferred] the cooler holds a tenth; so near, dark current is within 5 %
+COOL_WITHIN_S, COOL_POLL_S, COOL_PATIENCE = 30.0, 1.0, 5  # a cooler that gets no nearer for 5 polls is not waited for
+
+USB = UsbIds(ids=tuple((VENDOR_ID, product_id) for product_id in MODELS), reset_on_close=True)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OoiUnit(Unit):
+    """pipes: where the parts of a spectrum come, in order. tells_status: it answers FE."""
+
+    model: Model
+    memory: Memory
+    pipes: tuple[tuple[int, Exactly], ...]
+    tells_status: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """Settings that were found possible, in the instrument's units. set_point_c None: the cooler is left alone."""
+
+    ticks: int
+    ms: float
+    repeats: int
+    set_point_c: float | None
+
+    @property
+    def within_s(self) -> float:
+        """How long a frame may take: one exposure may be under way when it is asked for."""
+        return 2 * self.ms / 1000 + FRAME_ALLOWANCE_S
+
+
+def exposure_of(unit: OoiUnit, settings: Settings) -> Exposure:
+    """Return settings that this unit can do. Raises BadSettings with value and limits."""
+    model = unit.model
+    if not isinstance(settings, ExposureSettings):
+        raise BadSettings(f"a {model.name} exposes a detector array", hint="use integration_ms and repeats")
+    if settings.laser_mw is not None:
+        raise BadSettings(f"a {model.name} controls no laser", hint="leave laser_mw unset; switch the laser by hand")
+    if settings.gain is not None:
+        raise BadSettings(f"the gain of a {model.name} cannot be changed", hint="leave gain unset")
+    if not 1 <= settings.repeats <= MAX_REPEATS:
+        raise BadSettings(f"repeats {settings.repeats}; a {model.name} does 1 to {MAX_REPEATS}")
+    low_ms, high_ms = (limit / 1000 for limit in model.integration_us)
+    if not low_ms <= settings.integration_ms <= high_ms:
+        raise BadSettings(f"integration_ms {settings.integration_ms:g}; a {model.name} does {low_ms:g} to {high_ms:g}")
+    ticks = round(settings.integration_ms * 1000 / model.tick_us)
+    return Exposure(
+        ticks=ticks,
+        ms=ticks * model.tick_us / 1000,
+        repeats=settings.repeats,
+        set_point_c=set_point_of(unit, settings.detector_c),
+    )
+
+
+def set_point_of(unit: OoiUnit, detector_c: float | None) -> float | None:
+    """Return the temperature to cool to: as asked, else as stored. Raises BadSettings."""
+    if detector_c is None:
+        return unit.memory.set_point_c
+    if not unit.model.has_cooler:
+        raise BadSettings(f"a {unit.model.name} has no cooler", hint="leave detector_c unset")
+    low, high = SET_POINT_C
+    if not low <= detector_c <= high:
+        raise BadSettings(f"detector_c {detector_c:g}; a {unit.model.name} does {low:g} to {high:g}")
+    return detector_c
+
+
+# Conversations
+
+
+def tell(command: bytes) -> Conversation[None]:
+    """Send a command that is not answered."""
+    yield Send(data=command, endpoint=OUT)
+
+
+def ask(command: bytes, size_bytes: int) -> Conversation[bytes]:
+    """Send a command and return its answer of this length."""
+    yield Send(data=command, endpoint=OUT)
+    return (yield Receive(framer=Exactly(size_bytes=size_bytes), within_s=REPLY_WITHIN_S, endpoint=REPLY_IN)) or b""
+
+
+def ask_or_none(question: Callable[[], Conversation[T]]) -> Conversation[T | None]:
+    """Ask what not every unit answers; None where there is silence or nonsense."""
+    try:
+        return (yield from question())
+    except Resynchronise:
+        yield Drain()
+        return None
+
+
+def ask_model() -> Conversation[Model]:
+    """Tell the model by the product id. Raises WrongInstrument."""
+    descriptor = yield Control(request_type=0x80, request=6, value=0x0100, length=18)
+    vendor_id, product_id = unpack(DESCRIPTOR, descriptor, "device descriptor")
+    model = MODELS.get(product_id) if vendor_id == VENDOR_ID else None
+    if model is None:
+        raise WrongInstrument(f"USB {vendor_id:04x}:{product_id:04x} is no spectrometer of the kind {KIND}")
+    return model
+
+
+def ask_slot(slot: int) -> Conversation[bytes]:
+    """Read one slot of the memory. Raises WireError for the answer to another question."""
+    answer = yield from ask(bytes((0x05, slot)), 2 + SLOT_BYTES)
+    if answer[:2] != bytes((0x05, slot)):
+        raise WireError(f"memory slot {slot}: the answer begins with {answer[:2].hex(' ')}", received=answer)
+    return answer[2:]
+
+
+def ask_status(model: Model) -> Conversation[Status]:
+    """Ask how the unit is set and what it does."""
+    return status_of((yield from ask(b"\xfe", STATUS.size)), model)
+
+
+def ask_fpga() -> Conversation[int]:
+    """Ask for the FPGA's version, four nibbles."""
+    _, version = unpack(REGISTER, (yield from ask(bytes((0x6B, FPGA_VERSION)), REGISTER.size)), "FPGA version")
+    return version
+
+
+def ask_detector_c() -> Conversation[float | None]:
+    """Ask for the detector's temperature; None for what no sensor can mean."""
+    (tenths,) = unpack(TENTHS, (yield from ask(b"\x72", TENTHS.size)), "detector temperature")
+    return plausible_c(tenths / 10)
+
+
+def ask_board_c() -> Conversation[float | None]:
+    """Ask for the board's temperature; None where the unit says that it is not valid."""
+    status, raw = unpack(BOARD, (yield from ask(b"\x6c", BOARD.size)), "board temperature")
+    return plausible_c(raw * BOARD_C) if status == BOARD_VALID else None
+
+
+def lamp_off() -> Conversation[None]:
+    """Take the lamp's enable line down. There is no answer and nothing to read back."""
+    return (yield from attempt(lambda: tell(b"\x03\x00\x00")))
+
+
+def introduce() -> Conversation[OoiUnit]:
+    """Ask who it is and read its memory. Raises WrongInstrument."""
+    model = yield from attempt(ask_model)
+    yield from attempt(lambda: tell(b"\x01"))
+    yield Wait(seconds=INITIALISED_S)
+    if model.split_bytes:  # which pipe its spectra come by depends on the speed
+        status: Status | None = yield from attempt(lambda: ask_status(model))
+    else:
+        status = yield from ask_or_none(lambda: ask_status(model))
+    pipes = pipes_of(model, high_speed=status is None or status.high_speed)
+    if status is not None and status.acquiring:
+        yield from let_pass(pipes, min(2 * status.integration_ms / 1000 + FRAME_ALLOWANCE_S, MAX_PENDING_S))
+    fpga = yield from ask_or_none(ask_fpga)
+    slots: dict[int, bytes] = {}
+    for slot in SLOTS:
+        slots[slot] = yield from attempt(lambda slot=slot: ask_slot(slot))  # type: ignore[misc]
+    memory = read_memory(slots, model)
+    return OoiUnit(
+        identity=identity_of(model, memory, fpga),
+        calibration=memory.calibration,
+        limits=Limits(
+            integration_ms=(model.integration_us[0] / 1000, model.integration_us[1] / 1000),
+            saturation_counts=memory.saturation,
+        ),
+        notes=memory.notes,
+        model=model,
+        memory=memory,
+        pipes=pipes,
+        tells_status=status is not None,
+    )
+
+
+def identity_of(model: Model, memory: Memory, fpga: int | None) -> Identity:
+    """Return who it is. Two products share an id: the FPGA tells a Flame-S from a USB2000+."""
+    name, versions = model.name, {}
+    if fpga is not None:
+        versions["fpga"] = f"{fpga >> 12}.{fpga >> 4 & 0xFF:02x}.{fpga & 0xF}"
+        if model.name == "USB2000+" and fpga >> 12 >= FLAME_S_FPGA:
+            name = "Flame-S"
+    if memory.bench:
+        versions["bench"] = memory.bench
+    return Identity(kind=KIND, model=name, serial_number=memory.serial_number, versions=versions)
+
+
+def let_pass(pipes: tuple[tuple[int, Exactly], ...], within_s: float) -> Conversation[None]:
+    """Receive and forget a spectrum that somebody asked for before."""
+    try:
+        for endpoint, framer in pipes:
+            yield Receive(framer=framer, within_s=within_s, endpoint=endpoint)
+    except Resynchronise:
+        yield Drain()
+
+
+def take_frame(unit: OoiUnit, within_s: float) -> Conversation[bytes]:
+    """Ask for one spectrum and return its bytes, once more after a fault. Raises WireError, NoAnswer."""
+    begun = False
+
+    def ask_frame() -> Conversation[bytes]:
+        nonlocal begun
+        if begun and unit.tells_status and (yield from ask_status(unit.model)).acquiring:
+            yield from let_pass(unit.pipes, within_s)  # the one asked for before may still come
+        begun = True
+        yield Send(data=b"\x09", endpoint=OUT)
+        frame = b""
+        for endpoint, framer in unit.pipes:
+            frame += (yield Receive(framer=framer, within_s=within_s, endpoint=endpoint)) or b""
+        readings_of(frame, unit.model)
+        return frame
+
+    return (yield from attempt(ask_frame, (Resynchronise,)))
+
+
+def take_frames(unit: OoiUnit, exposure: Exposure) -> Conversation[list[bytes]]:
+    """Take as many frames as are to be averaged."""
+    frames: list[bytes] = []
+    while len(frames) < exposure.repeats:
+        frames += ((yield from take_frame(unit, exposure.within_s)),)
+    return frames
+
+
+def expose(unit: OoiUnit, exposure: Exposure) -> Conversation[None]:
+    """Make the integration time current, free running, and throw the stale spectrum away."""
+    before = (yield from attempt(lambda: ask_status(unit.model))) if unit.tells_status else None
+    before_s = min(before.integration_ms / 1000, MAX_PENDING_S) if before else MAX_PENDING_S
+
+    def send() -> Conversation[None]:
+        yield from tell(struct.pack("<BH", 0x0A, 0))
+        yield from tell(struct.pack("<BI", 0x02, exposure.ticks))
+
+    yield from attempt(send)
+    for _ in range(STALE_FRAMES):
+        yield from take_frame(unit, before_s + exposure.within_s)
+
+
+def cool(unit: OoiUnit, set_point_c: float) -> Conversation[None]:
+    """Set the cooler and wait for it, within limits; whether it got there is asked at each scan."""
+
+    def send() -> Conversation[None]:
+        if unit.memory.fan_on:
+            yield from tell(b"\x70\x01\x00")
+        yield from tell(b"\x71\x01\x00")
+        yield from tell(struct.pack("<Bh", 0x73, round(set_point_c * 10)))
+
+    yield from attempt(send)
+    nearest_c, patience = float("inf"), COOL_PATIENCE
+    for _ in range(round(COOL_WITHIN_S / COOL_POLL_S)):
+        detector_c = yield from attempt(ask_detector_c)
+        away_c = float("inf") if detector_c is None else abs(detector_c - set_point_c)
+        patience = COOL_PATIENCE if away_c < nearest_c - 0.1 else patience - 1
+        nearest_c = min(nearest_c, away_c)
+        if away_c <= COOLED_C or not patience:
+            return
+        yield Wait(seconds=COOL_POLL_S)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OoiDevice:
+    """The family, on USB only. Holds no state."""
+
+    kind: str = KIND
+    title: str = "Ocean NIRQuest, Flame, USB2000+, USB4000, HR, QE65000, Maya, Apex"
+    links: tuple[Medium, ...] = ("usb",)
+    usb: UsbIds | None = USB
+    default_settings: Settings = field(default_factory=ExposureSettings)
+
+    def over(self, medium: Medium) -> OoiDevice:
+        """Return the family on this medium; there is one only."""
+        return self
+
+    def open(self) -> Conversation[OoiUnit]:
+        """Lamp off, drain, who it is, what its memory holds. Raises WrongInstrument for a memory without an axis."""
+        yield from lamp_off()
+        yield Drain()
+        return (yield from introduce())
+
+    def configure(self, unit: OoiUnit, settings: Settings) -> Conversation[None]:
+        """Make the settings current; a cooler gets up to half a minute. Raises BadSettings before anything is sent."""
+        exposure = exposure_of(unit, settings)
+        if exposure.set_point_c is not None:
+            yield from cool(unit, exposure.set_point_c)
+        yield from expose(unit, exposure)
+
+    def scan(self, unit: OoiUnit, settings: Settings) -> Conversation[RawScan]:
+        """Take the frames. A cooler that is not at its set point makes the scan an unsettled one."""
+        exposure, model, memory = exposure_of(unit, settings), unit.model, unit.memory
+        detector_c = (yield from attempt(ask_detector_c)) if model.has_cooler else None
+        frames = yield from take_frames(unit, exposure)
+        raw = np.empty((exposure.repeats, model.transfer_pixels), dtype=np.int32)
+        for row, frame in zip(raw, frames, strict=True):
+            row[:] = readings_of(frame, model)
+        mean = raw[0] if exposure.repeats == 1 else raw.mean(axis=0)
+        return RawScan(
+            identity=unit.identity,
+            settings=settings,
+            scan_index=None,
+            axis=memory.axis,
+            axis_unit="nm",
+            counts=mean * memory.scale,
+            raw=raw,
+            count_scale=memory.scale,
+            dark_level=0.0,
+            saturated=raw.max(axis=0) >= memory.saturation,
+            gain=1.0,
+            environment=Environment(detector_c=detector_c),
+            blob=b"".join(frames),
+            calibration=unit.calibration,
+            exposure_ms=exposure.ms,
+            settled=is_settled(detector_c, exposure.set_point_c),
+            frames_dropped=STALE_FRAMES,
+        )
+
+    def environment(self, unit: OoiUnit) -> Conversation[Environment]:
+        """Read what sensors there are; a unit without any is asked for its status, if it has that."""
+        detector_c = (yield from attempt(ask_detector_c)) if unit.model.has_cooler else None
+        board_c = (yield from attempt(ask_board_c)) if unit.model.has_board_sensor else None
+        if unit.tells_status and not (unit.model.has_cooler or unit.model.has_board_sensor):
+            yield from attempt(lambda: ask_status(unit.model))
+        return Environment(ambient_c=board_c, detector_c=detector_c)
+
+    def close(self) -> Conversation[None]:
+        """Lamp off."""
+        yield from lamp_off()
+
+
+def is_settled(detector_c: float | None, set_point_c: float | None) -> bool:
+    """Say whether the detector is as cold as it was asked to be; one that nobody cools always is."""
+    return set_point_c is None or (detector_c is not None and abs(detector_c - set_point_c) <= COOLED_C)
+
+
+DEVICE = OoiDevice()
