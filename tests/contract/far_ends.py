@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from drivers import registry
 from drivers.clock import ManualClock
+from drivers.contract import Device, Link, Medium, UsbLink
 from drivers.errors import LinkLost
-from firmware_sim.contract import Deliver, Event, Firmware
+from drivers.links.faulty import Faults, FaultyLink, FaultyPipes
+from firmware_sim.contract import Deliver, Event, Firmware, UsbFirmware
 from firmware_sim.devices.nirscan import NirscanNano
+from firmware_sim.devices.ooi import OoiSpectrometer
 from firmware_sim.faults import FaultPlan
 from firmware_sim.sample import Tray, View
+from firmware_sim.scene import Ramp
+from tests.contract.usb_wire import UsbWire
 
 
 class Slopes:
@@ -33,7 +40,43 @@ def nirscan(plan: str) -> NirscanNano:
     return NirscanNano(Tray(Slopes()), seed=1, faults=FaultPlan.parse(plan, seed=1))
 
 
-FAR_ENDS: dict[str, Callable[[str], Firmware]] = {"nirscan": nirscan}  # a kind without a far end fails its tests
+def ooi(plan: str, memory_state: str = "good") -> OoiSpectrometer:
+    return OoiSpectrometer(Ramp(), seed=1, faults=FaultPlan.parse(plan, seed=1), memory_state=memory_state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FarEnd:
+    """One family on one medium. `blank` makes a unit whose memory is not programmed, None where there is none."""
+
+    kind: str
+    medium: Medium
+    make: Callable[[str], Firmware | UsbFirmware]
+    blank: Callable[[], Firmware | UsbFirmware] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.kind} by {self.medium}"
+
+    def device(self) -> Device[Any]:
+        """Return the family's driver for this medium."""
+        return registry.load(self.kind).over(self.medium)
+
+
+FAR_ENDS = (
+    FarEnd(kind="nirscan", medium="serial", make=nirscan),
+    FarEnd(kind="ooi", medium="usb", make=ooi, blank=lambda: ooi("", "blank")),
+)  # a family on a medium without a far end fails its tests
+
+
+def plug(firmware: Firmware | UsbFirmware, clock: ManualClock) -> Link | UsbLink:
+    """Plug the instrument in."""
+    return UsbWire(firmware, clock) if hasattr(firmware, "descriptors") else Wire(firmware, clock)
+
+
+def spoiled(link: Link | UsbLink, faults: Faults, clock: ManualClock) -> FaultyLink | FaultyPipes:
+    """Put a bad cable between."""
+    if isinstance(link, UsbLink):
+        return FaultyPipes(link, faults, clock=clock)
+    return FaultyLink(link, faults, clock=clock)
 
 
 @dataclass

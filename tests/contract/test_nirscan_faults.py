@@ -9,17 +9,19 @@ from drivers.clock import ManualClock
 from drivers.contract import RawScan
 from drivers.errors import DeviceBusy, DeviceRefused, LinkLost
 from drivers.session import Session
-from tests.contract.far_ends import Wire, nirscan
+from tests.contract.far_ends import FAR_ENDS, Wire, nirscan
 from tests.contract.test_bad_days import converse, is_right
 from tests.drivers.nirscan_bytes import UNIT
 
 DEVICE = registry.load("nirscan")
+END = next(end for end in FAR_ENDS if end.kind == "nirscan" and end.medium == "serial")
 
 
 def day(plan: str, *, scans: int = 2) -> list[RawScan]:
     clock = ManualClock()
-    taken = converse(DEVICE, Wire(nirscan(plan), clock), clock, scans=scans)
-    assert all(is_right("nirscan", scan) for scan in taken)
+    firmware = nirscan(plan)
+    taken = converse(DEVICE, Wire(firmware, clock), clock, scans=scans)
+    assert all(is_right(END, firmware, scan) for scan in taken)
     return taken
 
 
