@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -69,7 +69,9 @@ FAR_ENDS = (
 
 def plug(firmware: Firmware | UsbFirmware, clock: ManualClock) -> Link | UsbLink:
     """Plug the instrument in."""
-    return UsbWire(firmware, clock) if hasattr(firmware, "descriptors") else Wire(firmware, clock)
+    if hasattr(firmware, "descriptors"):
+        return UsbWire(cast(UsbFirmware, firmware), clock)
+    return Wire(cast(Firmware, firmware), clock)
 
 
 def spoiled(link: Link | UsbLink, faults: Faults, clock: ManualClock) -> FaultyLink | FaultyPipes:
