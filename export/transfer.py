@@ -43,6 +43,7 @@ FOLDS = 10  # up to ten samples are left out one at a time, more in ten groups
 WINDOWS = (5, 15, 25)  # points of piecewise standardisation
 STRENGTHS = (1e-1, 1e-2, 1e-3, 1e-4)  # its ridge, as a share of the window's total variance
 DIRECT_STRENGTHS = (1e-1, 1e-2, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
+LEAST_STRENGTH = 0.01  # over the square of the number of samples: five cannot prove that a tiny ridge is enough
 SHIFT_DEGREES = (0, 1, 2)
 
 
@@ -124,6 +125,8 @@ def read_pairs(master: Path, slave: Path, *, unit: AxisUnit | None = None, quant
         raise DataUnusable(
             f"{master} is in {first.axis_unit}, {slave} in {second.axis_unit}", hint="give the unit: --unit"
         )
+    if not all(np.array_equal(s.axis, second.axis) for s in of_slave):
+        raise DataUnusable(f"{slave}: its spectra are on different axes", hint="resample them onto one axis first")
     inside = (second.axis >= first.axis[0]) & (second.axis <= first.axis[-1])
     axis = second.axis[inside]
     return Pairs(
@@ -148,10 +151,10 @@ def _read(path: Path, unit: AxisUnit | None, quantity: Quantity) -> list[Spectru
     return found
 
 
-def candidates(method: Method, points: int) -> list[Candidate]:
-    """Return what a method tries on so many points. `auto` tries all, and none; the first of equals wins."""
-    found = {
-        "none": [Candidate(method="none", settings="as measured", fit=None)],
+def candidates(pairs: Pairs, method: Method = "auto") -> list[Candidate]:
+    """Return what a method tries on these pairs; `auto` tries everything. The first is to do nothing."""
+    least = LEAST_STRENGTH / len(set(pairs.names)) ** 2
+    tried = {
         "slope-bias": [
             Candidate(method="slope-bias", settings="mean difference", fit=mean_difference),
             Candidate(method="slope-bias", settings="one for all points", fit=one_slope_bias),
@@ -164,23 +167,26 @@ def candidates(method: Method, points: int) -> list[Candidate]:
         "pds": [
             Candidate(method="pds", settings=f"window {width}, ridge {strength:g}", fit=piecewise(width, strength))
             for width in WINDOWS
-            if width <= points
+            if width <= len(pairs.axis)
             for strength in STRENGTHS
+            if strength >= least
         ],
         "ds": [
             Candidate(method="ds", settings=f"ridge {strength:g}", fit=direct(strength))
             for strength in DIRECT_STRENGTHS
+            if strength >= least
         ],
     }
-    return [one for tried in found.values() for one in tried] if method == "auto" else found[method]
+    nothing = Candidate(method="none", settings="as measured", fit=None)
+    return [nothing, *(one for name, ones in tried.items() if method in ("auto", name) for one in ones)]
 
 
-def judge(pairs: Pairs, tried: Sequence[Candidate]) -> list[Judged]:
-    """Cross-validate candidates: each sample is corrected by what was fitted without it."""
+def judge(pairs: Pairs, method: Method = "auto") -> list[Judged]:
+    """Cross-validate what a method tries: each sample is corrected by what was fitted without it."""
     judged = []
     every = np.arange(len(pairs.names))
     target = shape_of(pairs.master)
-    for one in tried:
+    for one in candidates(pairs, method):
         corrected = pairs.slave.copy()
         for held in pairs.folds():
             if one.fit is not None:
@@ -194,7 +200,7 @@ def judge(pairs: Pairs, tried: Sequence[Candidate]) -> list[Judged]:
 
 
 def choose(judged: Sequence[Judged]) -> Judged:
-    """Return the candidate with the least error of shape.
+    """Return the candidate with the least error of shape; the first of equals.
 
     The RMS of the values would not do: it is ruled by level and scatter, which models remove or ignore. Measured with
     the other properties of the corn set, and the validation tablets, it chose worse corrections.
@@ -215,9 +221,7 @@ def fit_transfer(
 
     date: None is today. Raises NothingGained when none is best, DataUnusable when the standards make no correction.
     """
-    nothing = candidates("auto", len(pairs.axis))[0]
-    tried = candidates(method, len(pairs.axis))
-    judged = judge(pairs, tried if nothing in tried else [nothing, *tried])
+    judged = judge(pairs, method)
     best = choose(judged)
     if best.candidate.fit is None:
         raise NothingGained(

@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from export.plots import BAD, DPI, GOOD, INK
-from export.transfer import candidates, choose, corrected_rows, judge
+from export.transfer import choose, corrected_rows, judge
 from export.transfer_study import kennard_stone, standards_of, tasks
 
 STANDARDS = 25
@@ -27,7 +27,7 @@ def differences(data: Path) -> bytes:
     for axes, task in zip(figure.subplots(1, len(found)), found, strict=True):
         rows = task.train[kennard_stone(task.master[task.train], STANDARDS)]
         pairs = standards_of(task, rows)
-        best = choose(judge(pairs, candidates("auto", len(task.axis)))).candidate
+        best = choose(judge(pairs)).candidate
         after = before = task.slave[task.test]
         if best.fit is not None:
             after = corrected_rows(task.axis, before, best.fit(pairs.axis, pairs.master, pairs.slave))

@@ -19,7 +19,7 @@ from scipy.signal import savgol_filter
 from sklearn.cross_decomposition import PLSRegression
 
 from export.errors import DataUnusable
-from export.transfer import Fit, Pairs, candidates, choose, corrected_rows, judge
+from export.transfer import Fit, Pairs, choose, corrected_rows, judge
 from export.transfer_fits import axis_polynomial, mean_difference, slope_bias, textbook_piecewise
 
 Rows: TypeAlias = NDArray[np.float64]
@@ -29,6 +29,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 CORN, TABLETS = "nir_corn_3instruments", "nir_tablets_idrc2002"
 COUNTS = (5, 10, 25)
 SEEDS = 10
+LEAST_SPREAD = 0.0005  # what three digits show
 CORN_TRAIN, CORN_SAMPLES = 55, 80
 CORN_LATENT, TABLETS_LATENT = 10, 5
 TABLETS_END_NM = 1798.0  # noise above
@@ -218,7 +219,7 @@ def markdown(result: dict[str, Any]) -> str:
 
 def _cell(errors: list[float]) -> str:
     mean, spread = f"{np.mean(errors):.3f}", np.std(errors, ddof=1) if len(errors) > 1 else 0.0
-    return f"{mean} ± {spread:.3f}" if spread > 0 else mean
+    return f"{mean} ± {spread:.3f}" if spread >= LEAST_SPREAD else mean
 
 
 def _errors(task: Task, predict: Predict, standards: NDArray[np.int64]) -> tuple[dict[str, float], str]:
@@ -239,7 +240,7 @@ def _errors(task: Task, predict: Predict, standards: NDArray[np.int64]) -> tuple
         "shift": axis_polynomial(0),
         "pds-textbook": textbook_piecewise(TEXTBOOK_WINDOW, TEXTBOOK_TOLERANCE),
     }
-    judged = judge(pairs, candidates("auto", len(task.axis)))
+    judged = judge(pairs)
     fits = {
         **fixed,
         "pds": choose([one for one in judged if one.candidate.method == "pds"]).candidate.fit,

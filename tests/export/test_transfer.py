@@ -222,6 +222,15 @@ def test_files_of_different_samples_are_refused(titles: list[str] | None, rows: 
         read_pairs(one, other)
 
 
+def test_a_row_that_cannot_be_read_is_named_and_nothing_is_fitted_on_the_others(tmp_path: Path) -> None:
+    master, slave = toy(4)
+    one, other = write(tmp_path / "m.csv", AXIS, master), write(tmp_path / "s.csv", AXIS, slave)
+    other.write_text(other.read_text().replace(str(slave[2, 3]), "nan"))
+
+    with pytest.raises(DataUnusable, match="row 3"):
+        read_pairs(one, other)
+
+
 def run(*words: str) -> tuple[int, str, str]:
     result = CliRunner().invoke(commands, list(words))
     return result.exit_code, result.stdout, result.stderr
