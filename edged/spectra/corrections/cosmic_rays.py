@@ -23,8 +23,10 @@ from edged.spectra.spectrum import SpectrumError
 VERSION = 1
 THRESHOLD = 7.0  # sigmas, above the other frames or from neighbour to neighbour; 6 finds more and errs twice as often
 TAIL = 3.0  # sigmas for the neighbours of a pixel that was struck: a ray seldom ends at the pixel's edge
+TAIL_SHARE = 0.05  # of the ray, in a single frame: less may be the curve of a band that the line cuts off
 DRIFT_SHARE = 0.05  # of a band: what it may change between frames beyond the common drift: laser, bleaching, hand
 REACH = 6  # pixels from a ray to where its frame is as if nothing were, and half the width of a usual band
+MIN_PIXELS = 2 * REACH + 1
 MAX_SHOULDERS = 0.2  # of the flanks; a Gaussian band of 2 pixels FWHM has at least 0.31, a wider one more, a ray none
 MAX_WIDTH = 2  # pixels of a ray in a single frame; 3 cannot be told from a band
 SAMPLE = 128  # pixels a group that noise and drift are estimated from; bounds the time, sigma is good to 6 %
@@ -58,11 +60,14 @@ def repair_between_frames(frames: NDArray[np.float64], saturated: NDArray[np.boo
 
     frames: (frames, pixels), at least 2; saturated: the same shape. The reference is the median frame (of an even
     number the lower one: rays only add), the noise the median absolute deviation between frames. A frame may drift as a
-    whole, a band or the background for itself. Ends: judged like the rest. Raises SpectrumError for fewer frames.
+    whole, a band or the background for itself. Ends: judged like the rest, but an array of
+    under 13 pixels is not. Raises SpectrumError for fewer frames.
     """
     values = checked(frames, "frames")
     if values.ndim != 2 or len(values) < 2:
         raise SpectrumError("rays are found between frames when there are two or more", hint="set `repeats` to 3")
+    if values.shape[1] < MIN_PIXELS:
+        return Repaired(counts=values.copy(), rays=np.zeros(values.shape, dtype=np.bool_))
     reference = _lower_median(values)
     drift, noise = _compared(values, reference)
     excess = _above_surroundings(values - reference - drift)
@@ -88,13 +93,13 @@ def repair_single_frame(counts: NDArray[np.float64], saturated: NDArray[np.bool_
     """Replace spikes of one or two pixels by a line between their neighbours.
 
     counts: (pixels,), dark removed, or hot pixels are taken for rays. Ends: the first and last two pixels are not
-    judged, nor is an array of under 8.
+    judged, nor is an array of under 13.
     """
     values = checked(counts)
     if values.ndim != 1:
         raise SpectrumError(f"a single frame is one row of pixels, not {values.shape}")
     rays = np.zeros(len(values), dtype=np.bool_)
-    if len(values) < 8:
+    if len(values) < MIN_PIXELS:
         return Repaired(counts=values.copy(), rays=rays)
     step = np.diff(values)
     bend = np.diff(step)
@@ -107,7 +112,10 @@ def repair_single_frame(counts: NDArray[np.float64], saturated: NDArray[np.bool_
         rays |= _spikes(values, step, noise, width)
     if rays.any():
         line = bridge(values, gaps(np.flatnonzero(rays | _beside(rays)), len(values)))
-        rays |= _beside(rays) & (values - line > TAIL * noise.sigma(line))
+        excess = values - line
+        height = np.where(rays, excess, 0.0)
+        height[1:-1] = np.maximum(height[:-2], height[2:])
+        rays |= _beside(rays) & (excess > TAIL * noise.sigma(line) + TAIL_SHARE * height)
     if saturated is not None:
         rays &= ~saturated
     return Repaired(counts=bridge(values, gaps(np.flatnonzero(rays), len(values))), rays=rays)
@@ -119,7 +127,8 @@ def _spikes(values: NDArray[np.float64], step: NDArray[np.float64], noise: _Nois
     before, rise = step[:count], step[1 : count + 1]
     fall, after = -step[width + 1 : width + 1 + count], -step[width + 2 :]
     sigma = np.sqrt(2.0) * noise.sigma(0.5 * (values[1 : count + 1] + values[width + 2 : -1]))
-    least = np.minimum(rise, fall)
+    slope = 0.5 * (before - after)  # of a band or background that the spike stands on
+    least = np.minimum(np.minimum(rise, fall), np.minimum(rise - slope, fall + slope))
     found = np.flatnonzero((least > THRESHOLD * sigma) & (before + after < MAX_SHOULDERS * (rise + fall)))
     mask = np.zeros(len(values), dtype=np.bool_)
     for offset in range(width):
@@ -202,10 +211,9 @@ def _local_minimum(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _above_surroundings(residual: NDArray[np.float64]) -> NDArray[np.float64]:
     """Less what is left REACH pixels to each side, the higher one: a background that drifts is there, a ray is not."""
-    reach = min(REACH, (residual.shape[1] - 1) // 2)
     around = np.empty_like(residual)
-    np.maximum(residual[:, : -2 * reach], residual[:, 2 * reach :], out=around[:, reach:-reach])
-    around[:, :reach], around[:, -reach:] = residual[:, reach : 2 * reach], residual[:, -2 * reach : -reach]
+    np.maximum(residual[:, : -2 * REACH], residual[:, 2 * REACH :], out=around[:, REACH:-REACH])
+    around[:, :REACH], around[:, -REACH:] = residual[:, REACH : 2 * REACH], residual[:, -2 * REACH : -REACH]
     return residual - around
 
 
