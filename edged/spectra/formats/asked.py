@@ -26,10 +26,9 @@ class Asked:
 
     def unit_where_file_says(self, unit: AxisUnit, where: str) -> AxisUnit:
         """Return the unit of a file that names it. Raises FileError when another one is asked for."""
-        if self.unit not in (None, unit):
-            raise FileError(
-                f"{where}: its axis is in {SHOWN[unit]}, not in {SHOWN[self.unit]}", hint="leave --unit out"
-            )
+        if self.unit is not None and self.unit != unit:
+            other = SHOWN[self.unit]
+            raise FileError(f"{where}: its axis is in {SHOWN[unit]}, not in {other}", hint="leave --unit out")
         return unit
 
     def quantity_named(self, values: Values, where: str) -> Quantity:

@@ -199,7 +199,8 @@ def _finished(draft: _Draft) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     step = abs(x[-1] - x[0]) / max(1, len(x) - 1)
     for position in draft.table.positions:
         stands, named = x[position.index], position.x * x_factor
-        near = NEAR_STEPS * step + position.rounding * abs(x_factor)
+        rounding = position.rounding * abs(x_factor)
+        near = (NEAR_STEPS * step if rounding <= NEAR_STEPS * step else 2 * rounding) + 1e-9 * abs(named)
         if abs(named - stands) > near and abs(named - x[min(position.last, len(x) - 1)]) > near:
             raise SpectrumError(
                 f"line {position.line} stands at {named:g}, counting points gives {stands:g}", hint=DAMAGED

@@ -30,10 +30,10 @@ def is_scio(head: str) -> bool:
 
 def read_scio(lines: Lines, asked: Asked) -> Iterator[Row]:
     """Yield one row a line after the first. Raises FileError for other columns than bands."""
-    number, line = next(lines)
+    number, line = next(lines, (1, ""))
     bands = [_BAND.fullmatch(cell) for cell in _DIALECT.split(line)]
     axis = np.array([float(band[1]) for band in bands if band is not None], dtype=np.float64)
-    if len(axis) != len(bands):
+    if not len(axis) == len(bands) > 0:
         raise FileError(f"{lines.path}: line {number} has columns that are no bands", hint="export the bands only")
     unit = asked.unit_where_file_says("nm", str(lines.path))
     quantity = asked.quantity_of((), str(lines.path))

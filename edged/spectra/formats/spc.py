@@ -144,10 +144,13 @@ def header_of(data: bytes, path: Path) -> Header:
 def read_traces(data: bytes, header: Header, path: Path) -> Iterator[Trace]:
     """Yield the traces of a file, whatever they measure. Raises FileError where the file ends too early."""
     at, row = header.size_bytes, 0
-    shared = np.linspace(header.first, header.last, max(1, header.points), dtype=np.float64)
+    shared = np.empty(0, dtype=np.float64)
     if header.flags & AXIS_STORED and not header.flags & AXIS_EACH:
         shared = _floats(data, at, header.points, f"{path}: axis")
         at += 4 * header.points
+    elif not header.flags & AXIS_EACH:  # the points are then where the directory begins
+        with np.errstate(invalid="ignore", over="ignore"):  # ends that are not finite: refused with the spectrum
+            shared = np.linspace(header.first, header.last, header.points, dtype=np.float64)
     while row < header.traces if header.traces is not None else row == 0 or _has_another(data, at, header):
         row += 1
         where = f"{path}: trace {row}"

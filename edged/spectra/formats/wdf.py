@@ -35,12 +35,10 @@ _QUANTITIES = {6: "counts"}  # the others are arbitrary units
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What the file says of all its spectra. `taken`: those that were measured, of `spectra` with room in the file."""
+    """What the file says of all its spectra. `spectra`: those that were measured, of all with room in the file."""
 
-    flags: int
     points: int
     spectra: int
-    taken: int
     quantity: int
     title: str
 
@@ -62,7 +60,7 @@ def read_wdf(data: bytes, path: Path, asked: Asked) -> Iterator[Row]:
     quantity = asked.quantity_named(values_named(_QUANTITIES.get(header.quantity, "arbitrary")), where)
     chosen = asked.unit_where_file_says(axis.unit, where)
     at, end = _block(blocks, b"DATA", where)
-    for index in range(min(header.taken, header.spectra)):
+    for index in range(header.spectra):
         row, place = index + 1, f"{where}: spectrum {index + 1}"
         start = at + 4 * header.points * index
         if start + 4 * header.points > end:
@@ -85,12 +83,13 @@ def header_of(data: bytes, path: Path) -> Header:
     if len(data) < _HEADER_BYTES:
         raise FileError(f"{path}: its WiRE header is cut off", hint=DAMAGED)
     _, _, _, flags, points, spectra, taken, quantity, title = _HEADER.unpack_from(data)
-    if not 1 <= points <= MAX_POINTS or not taken:
-        raise FileError(f"{path}: its header counts {taken} spectra of {points} points", hint=DAMAGED)
+    spectra = min(spectra, taken)
+    if not 1 <= points <= MAX_POINTS or not spectra:
+        raise FileError(f"{path}: its header counts {spectra} spectra of {points} points", hint=DAMAGED)
     if flags & OWN_AXES:
         raise FileError(f"{path}: has an axis for each spectrum", hint="export the spectra as text with WiRE")
     name = clean_title(title.partition(b"\0")[0].decode("utf-8", "replace"))
-    return Header(flags=flags, points=points, spectra=spectra, taken=taken, quantity=quantity, title=name)
+    return Header(points=points, spectra=spectra, quantity=quantity, title=name)
 
 
 def _blocks(data: bytes, path: Path) -> dict[bytes, tuple[int, int]]:
