@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,11 @@ WITHIN_S = 120.0  # eight triggers may be waiting before this one
 @click.option("--lot", help="Lot or batch of the sample.")
 @click.option("--barcode", help="What the scanner read.")
 @click.option("--note", help="Anything worth keeping.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path),
+    help="Write the spectrum to this file too: .csv, .jdx (JCAMP-DX) or .spc.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON object.")
 def measure(
     station: str,
@@ -41,6 +47,7 @@ def measure(
     lot: str | None,
     barcode: str | None,
     note: str | None,
+    save: Path | None,
     *,
     reference: bool,
     dark: bool,
@@ -55,6 +62,8 @@ def measure(
         raise click.UsageError("--reference and --dark exclude each other")
     if (reference or dark) and (claimed or lot or barcode):
         raise click.UsageError(f"--{'dark' if dark else 'reference'} takes only --operator and --note")
+    if save is not None:
+        require_free(save)
     configuration = load_or_exit(config, assignments)
     words = {"claimed": claimed, "operator": operator, "lot": lot, "barcode": barcode, "note": note}
     verb = "reference" if reference else "dark" if dark else "measure"
@@ -66,6 +75,44 @@ def measure(
     else:
         for line in lines(record):
             click.echo(line)
+    if save is not None:
+        save_spectrum(record, Path(configuration.storage.path), save)
+
+
+def require_free(path: Path) -> None:
+    """Raise UsageError before any light is spent when the file cannot be written in the end."""
+    from edged.spectra.write import SUFFIXES
+
+    if path.suffix.lower() not in SUFFIXES:
+        raise click.UsageError(f"--save {path}: the suffix names no format; there are {', '.join(SUFFIXES)}")
+    if path.exists():
+        raise click.UsageError(f"--save {path}: exists already; choose another name, or remove it first")
+
+
+def save_spectrum(record: dict[str, Any], folder: Path, path: Path) -> None:
+    """Write the spectrum that was judged, as the journal keeps it; exit 1 when that fails, the record stays."""
+    from edged.acquire.references import unpack_spectrum
+    from edged.service.pipeline import SPECTRUM
+    from edged.spectra.spectrum import SpectrumError
+    from edged.spectra.write import write_spectrum
+    from edged.store.errors import StoreError
+    from edged.store.journal import JOURNAL_FILE, Journal
+
+    journal = folder / JOURNAL_FILE
+    title = " ".join(text for text in (record["lot"], record["barcode"], record["id"]) if text)
+    try:
+        with Journal.open(journal, read_only=True) as opened:
+            data = opened.attachment(record["id"], SPECTRUM)
+        if data is None:
+            raise SpectrumError(f"{journal}: the spectrum of {record['id']} is not kept any more")
+        write_spectrum(path, dataclasses.replace(unpack_spectrum(data), title=title))
+    except (StoreError, SpectrumError) as error:
+        click.echo(
+            f"edged: the record is safe, but {error.message}" + (f"\n       {error.hint}" if error.hint else ""),
+            err=True,
+        )
+        raise SystemExit(1) from None
+    click.echo(f"{path}: written", err=True)
 
 
 def lines(record: dict[str, Any]) -> list[str]:

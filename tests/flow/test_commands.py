@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edged.cli.main import main
+from edged.spectra.files import read_spectra
+from edged.spectra.rows import Found
 from tests.flow.plant import Handheld, Plant, station
 
 
@@ -48,9 +50,38 @@ def test_measure_with_json_prints_the_record_as_stored(plant: Plant) -> None:
     assert record["procedure"] == "verify"
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".jdx", ".spc"])
+def test_measure_saves_the_spectrum_that_was_judged(plant: Plant, tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"sample{suffix}"
+    result = edged(plant, "measure", "bench", "--lot", "A8", "--save", str(path))
+
+    (row,) = read_spectra(path)
+    assert result.exit_code == 0, result.output
+    assert isinstance(row, Found)
+    assert (row.spectrum.quantity, row.spectrum.axis_unit, len(row.spectrum.axis)) == ("absorbance", "nm", 228)
+    if suffix == ".csv":
+        assert row.spectrum.title == f"A8 {plant.records()[-1]['id']}"
+
+
+def test_measure_says_before_the_measurement_that_a_file_cannot_be_written(plant: Plant, tmp_path: Path) -> None:
+    before, taken = len(plant.records()), tmp_path / "taken.csv"
+    taken.write_text("mine")
+
+    for path, words in ((taken, "exists already"), (tmp_path / "sample.xlsx", "names no format")):
+        result = edged(plant, "measure", "bench", "--save", str(path))
+        assert result.exit_code == 2
+        assert words in result.stderr
+
+    assert taken.read_text() == "mine"
+    assert len(plant.records()) == before
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
+        (("measure", "bench", "--dark"), "unfit_reference"),
+        (("selftest", "bench", "--material", "polystyrene"), "unfit_reference"),
+        (("selftest", "bench", "--material", "kryptonite"), "unfit_reference"),
         (("measure", "nowhere"), "unknown_station"),
         (("measure", "spare"), "not_ready"),
         (("measure", "bench", "--claimed", "Gold"), "not_offered"),
