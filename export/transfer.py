@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from edged.spectra.files import read_spectra
 from edged.spectra.rows import Lost
-from edged.spectra.spectrum import AxisUnit, Quantity, Spectrum, SpectrumError
+from edged.spectra.spectrum import MIN_POINTS, AxisUnit, Quantity, Spectrum, SpectrumError
 from edged.spectra.transfer import MAX_STANDARDS, Correction, Shift, Technique, Transfer, axis_shift, corrected_values
 from export.errors import DataUnusable, NothingGained
 from export.transfer_fits import (
@@ -36,7 +36,6 @@ from export.transfer_fits import (
 Rows: TypeAlias = NDArray[np.float64]
 Fit: TypeAlias = Callable[[Rows, Rows, Rows], Correction]
 Method = Literal["auto", "slope-bias", "shift", "pds", "ds"]
-METHODS: tuple[Method, ...] = ("auto", "slope-bias", "shift", "pds", "ds")
 
 MIN_STANDARDS = 3  # two to fit and one to judge
 FOLDS = 10  # up to ten samples are left out one at a time, more in ten groups
@@ -49,7 +48,7 @@ SHIFT_DEGREES = (0, 1, 2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pairs:
-    """The same samples on both instruments, on the axis of the first: master and slave float64 [samples, points].
+    """The same samples on both instruments, on the axis of the slave: master and slave float64 [samples, points].
 
     names: one a row; rows of one name are one sample, and leave and enter a cross validation together.
     """
@@ -64,6 +63,11 @@ class Pairs:
     def __post_init__(self) -> None:
         if self.master.shape != self.slave.shape or self.slave.shape != (len(self.names), len(self.axis)):
             raise DataUnusable(f"{self.master.shape} values of the master, {self.slave.shape} of the other instrument")
+        if len(self.axis) < MIN_POINTS:
+            raise DataUnusable(
+                f"the two axes have {len(self.axis)} points in common; a correction needs {MIN_POINTS}",
+                hint="give two files that cover the same range, in the same unit",
+            )
         samples = len(set(self.names))
         if samples < MIN_STANDARDS or len(self.names) > MAX_STANDARDS:
             raise DataUnusable(

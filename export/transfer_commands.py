@@ -25,7 +25,7 @@ METHODS = ("auto", "slope-bias", "shift", "pds", "ds")
 def transfer() -> None:
     """Let one instrument's model serve another.
 
-    Example: edged-export transfer fit master.csv slave.csv --out slave-to-master.json
+    Example: edged-export transfer fit master.csv slave.csv --out unit-7.json
     """
 
 
@@ -57,7 +57,7 @@ def fit(
     The files are paired by title where every row has one of its own, else row by row. Settings, and with `auto` the
     kind of correction, are chosen by cross validation on these samples.
 
-    Example: edged-export transfer fit master.csv slave.csv --out slave-to-master.json
+    Example: edged-export transfer fit master.csv slave.csv --out unit-7.json
     """
     from export.transfer import choose, fit_transfer, read_pairs
 
@@ -93,7 +93,7 @@ def fit(
 def show(file: Path, as_json: bool) -> None:
     """Check a correction's file as the daemon does, and say what it is.
 
-    Example: edged-export transfer show slave-to-master.json
+    Example: edged-export transfer show unit-7.json
     """
     from edged.spectra.transfer import load_transfer
 

@@ -222,6 +222,14 @@ def test_files_of_different_samples_are_refused(titles: list[str] | None, rows: 
         read_pairs(one, other)
 
 
+def test_axes_that_hardly_meet_are_refused(tmp_path: Path) -> None:
+    master, slave = toy(4)
+    one, other = write(tmp_path / "m.csv", AXIS, master), write(tmp_path / "s.csv", AXIS + 180, slave)
+
+    with pytest.raises(DataUnusable, match="5 points in common"):
+        read_pairs(one, other)
+
+
 def test_a_row_that_cannot_be_read_is_named_and_nothing_is_fitted_on_the_others(tmp_path: Path) -> None:
     master, slave = toy(4)
     one, other = write(tmp_path / "m.csv", AXIS, master), write(tmp_path / "s.csv", AXIS, slave)
