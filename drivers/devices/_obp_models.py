@@ -1,0 +1,104 @@
+"""The models that speak OBP: ids, endpoints, spectrum layouts and limits, as facts.
+
+Sources: pyseabreeze 2.11.0 `devices.py` and libseabreeze's features for ids, pipes and lengths; STS sheet
+030-00000-003-05 (three ranges, 14 bits), QE Pro sheet 891-00000-000-05 (metadata, order of dark pixels), Ventana sheet
+891-00000-200-05 (785L only has a laser). The "+ 64" that pyseabreeze adds to some spectra is the frame around them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OCEAN = 0x2457
+RAW_NOW, CORRECTED_NOW, BUFFERED_32 = 0x101100, 0x101000, 0x100928
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """One model. word_bytes: of a pixel. metadata_bytes: before the pixels. full_scale: largest count there can be.
+
+    saturation: from here on a count says nothing, where the unit does not tell. outward, inward: USB pipes.
+    """
+
+    name: str
+    product_id: int
+    pixels: int
+    integration_us: tuple[int, int]
+    full_scale: int
+    saturation: int
+    spectrum: int = RAW_NOW
+    word_bytes: int = 2
+    metadata_bytes: int = 0
+    outward: int = 0x01
+    inward: int = 0x81
+    dark_pixels: tuple[int, ...] = ()
+    active: tuple[int, int] | None = None
+    cooled: bool = False
+    laser: bool = False
+
+    @property
+    def payload_bytes(self) -> int:
+        """Of one spectrum."""
+        return self.metadata_bytes + self.pixels * self.word_bytes
+
+
+STS = Model(
+    name="STS", product_id=0x4000, pixels=1024, integration_us=(10, 85_000_000), full_scale=16_383, saturation=16_383
+)
+SPARK = Model(
+    name="Spark", product_id=0x4200, pixels=1024, integration_us=(10, 85_000_000), full_scale=16_383, saturation=16_383
+)
+QE_PRO = Model(
+    name="QE Pro",
+    product_id=0x4004,
+    pixels=1044,
+    integration_us=(8_000, 1_600_000_000),
+    full_scale=262_143,
+    saturation=200_000,  # libseabreeze: "technically 18-bit, but internally limited"
+    spectrum=BUFFERED_32,
+    word_bytes=4,
+    metadata_bytes=32,
+    dark_pixels=(0, 1, 2, 3, 1040, 1041, 1042, 1043),
+    active=(10, 1033),
+    cooled=True,
+)
+VENTANA = Model(
+    name="Ventana",
+    product_id=0x5000,
+    pixels=1024,
+    integration_us=(22_000, 60_000_000),
+    full_scale=65_535,
+    saturation=65_535,
+    inward=0x82,
+    laser=True,
+)
+FX = Model(
+    name="Ocean FX",
+    product_id=0x2001,
+    pixels=2136,
+    integration_us=(6_000, 10_000_000),
+    full_scale=65_535,
+    saturation=65_535,
+    spectrum=CORRECTED_NOW,
+)
+HDX = Model(
+    name="Ocean HDX",
+    product_id=0x2003,
+    pixels=2068,
+    integration_us=(6_000, 10_000_000),
+    full_scale=65_535,
+    saturation=65_535,
+    spectrum=CORRECTED_NOW,
+)
+MODELS = (STS, SPARK, QE_PRO, VENTANA, FX, HDX)
+BY_PRODUCT_ID = {model.product_id: model for model in MODELS}
+LONGEST_PAYLOAD_BYTES = max(model.payload_bytes for model in MODELS)
+
+STS_RANGES = (("STS-UV", 190.0, 650.0), ("STS-VIS", 350.0, 800.0), ("STS-NIR", 650.0, 1100.0))
+
+
+def name_of(model: Model, first_nm: float, last_nm: float) -> str:
+    """Return the model's name; of an STS the one whose range lies nearest, as the three differ in nothing else."""
+    if model is not STS:
+        return model.name
+    return min(STS_RANGES, key=lambda sold: abs(sold[1] - first_nm) + abs(sold[2] - last_nm))[0]
