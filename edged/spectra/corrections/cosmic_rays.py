@@ -152,7 +152,8 @@ def _groups(level: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.in
     """Indices of pixels below and above the mean, at most SAMPLE of each; the same twice where all are alike."""
     above = level > level.mean()
     dim, bright = np.flatnonzero(~above), np.flatnonzero(above)
-    bright = bright if len(bright) else dim
+    if len(dim) == 0 or len(bright) == 0:  # the mean of equal numbers is rounded to either side of them
+        dim = bright = np.arange(len(level))
     return dim[:: len(dim) // SAMPLE + 1], bright[:: len(bright) // SAMPLE + 1]
 
 
