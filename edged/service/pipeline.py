@@ -20,7 +20,7 @@ import numpy as np
 from drivers.contract import ScanSettings
 from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
-from edged.acquire.reading import Moment, Reading
+from edged.acquire.reading import Reading
 from edged.acquire.references import (
     Reference,
     Role,
@@ -47,7 +47,7 @@ from edged.service.clock import moment_of, taken_at
 from edged.spectra.correct import counts_to_absorbance, counts_to_reflectance
 from edged.spectra.corrections.chain import Applied
 from edged.spectra.quality import Limits, Quality, assess, dark_reasons_for, reference_reasons
-from edged.spectra.spectrum import Spectrum
+from edged.spectra.spectrum import Spectrum, SpectrumError
 from edged.spectra.standards.correction import AxisCorrection
 from edged.spectra.standards.materials import Material
 from edged.spectra.transfer import Transfer, apply_transfer
@@ -144,7 +144,7 @@ def judge_reading(
         stages: dict[str, float] = {}
     else:
         corrected = _corrected(corrected, white.scaled_to(reading.scan) if white is not None else None, analyzer)
-        corrected, counts = _alike(corrected, counts, references.selftest, rules, reading.moment)
+        corrected, counts = _alike(reading, corrected, counts, references.selftest, rules)
         analysis = analyzer.analyze(corrected, question, measurement=quality.reasons)
         verdict, stages = analysis.verdict, analysis.timing_ms
     timing_ms = {**reading.timing_ms, **stages, "analysis": (time.perf_counter() - began_s) * 1e3}
@@ -340,15 +340,21 @@ def _corrected(counts: Spectrum, white: Spectrum | None, analyzer: Analyzer) -> 
 
 
 def _alike(
-    spectrum: Spectrum, counts: Counts, selftest: SelfTestState | None, rules: Rules, now: Moment
+    reading: Reading, spectrum: Spectrum, counts: Counts, selftest: SelfTestState | None, rules: Rules
 ) -> tuple[Spectrum, Counts]:
     """Make the spectrum one of the instrument that the model knows: the session's axis, then the transfer."""
     done = counts.applied
-    correction = usable_correction(selftest, now, max_age_s=rules.selftest_max_age_s)
+    correction = usable_correction(selftest, reading.moment, max_age_s=rules.selftest_max_age_s)
     if correction is not None and spectrum.axis_unit == "cm-1":
         spectrum = corrected_axis(spectrum, correction)
         done = (*done, Applied(name="axis", version=1, detail=f"{correction.form}, {correction.material}"))
     if rules.transfer is not None:
+        here, fitted = reading.scan.identity.serial_number, rules.transfer.from_instrument
+        if here != fitted:
+            raise SpectrumError(
+                f"the transfer was fitted for instrument {fitted}, this one is {here}",
+                hint=f"fit one for {here}, or remove station.{reading.station}.transfer",
+            )
         spectrum = apply_transfer(spectrum, rules.transfer)
         done = (*done, Applied(name="transfer", version=1, detail=rules.transfer.describe()))
     return spectrum, dataclasses.replace(counts, applied=done)
