@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from edged.infer.judge import Question
 from edged.infer.verdict import Preset, Procedure, Verdict
 from edged.spectra.files import read_spectra
 from edged.spectra.rows import Lost
-from edged.spectra.spectrum import AxisUnit, Quantity, SpectrumError
+from edged.spectra.spectrum import AxisUnit, Quantity, Spectrum, SpectrumError
+from edged.spectra.write import Format, WriteError, write_spectrum
 
 WIDE = 160  # columns of a table that goes into a file or a pipe
 ROOMY = 100  # columns from which on long names have room beside the reasons
@@ -30,7 +33,7 @@ ROOMY = 100  # columns from which on long names have room beside the reasons
 class Answer:
     """What became of one spectrum; `row` is None for a file that gave none, or no more.
 
-    Exactly one of `analysis` and `error` is set.
+    Exactly one of `analysis` and `error` is set. A spectrum that was judged and could not be saved has two of these.
     """
 
     file: str
@@ -56,6 +59,10 @@ class Answer:
     type=click.Choice(["absorbance", "reflectance", "intensity"]),
     help="What the values are; unset takes what the file says, else what the model wants.",
 )
+@click.option(
+    "--save", "folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Save each spectrum that is read there."
+)
+@click.option("--format", "format_", type=click.Choice(["csv", "jdx", "spc"]), help="Of --save; unset is csv.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a spectrum, one a line.")
 @place_options
 def analyze(
@@ -66,21 +73,39 @@ def analyze(
     preset: Preset | None,
     unit: AxisUnit | None,
     quantity: Quantity | None,
+    folder: Path | None,
+    format_: Format | None,
     storage: Path | None,
     config: Path | None,
     *,
     as_json: bool,
 ) -> None:
-    """Judge the spectra in FILES; no daemon, no device.
+    """Judge the spectra in FILES; no daemon, no device. A file is known by its contents, not by its name.
 
     \b
     CSV with comma, semicolon (decimal comma allowed) or tab:
       wide          first row: axis positions; then one spectrum a row, with a name before its values or without
       column-wise   axis in the first column; then one spectrum a column, with a row of names or without
-      vendor        as saved by the programs for DLP NIRscan and InnoSpectra handhelds
+    JCAMP-DX, all ASDF forms and many blocks; SPC, new and old; Bruker OPUS; Renishaw WDF
+    As saved by the programs for:
+      DLP NIRscan and InnoSpectra, Wasatch (ENLIGHTEN csv), Ocean (OceanView and SpectraSuite txt),
+      B&W Tek (BWSpec txt), HORIBA (LabSpec txt), Renishaw (WiRE txt), SCiO (csv)
 
-    Exit status: 0 every spectrum got a verdict, whatever it is; 1 some could not be read or judged; 2 wrong usage.
+    \b
+    Of a Raman shift what lies below zero is left out.
+    With --save each spectrum goes to FOLDER as NAME_ROW.csv, .jdx or .spc; an existing file is kept, and told.
+
+    Exit status: 0 every spectrum got a verdict, whatever it is; 1 some could not be read, judged or saved; 2 wrong
+    usage.
     """
+    if format_ is not None and folder is None:
+        raise click.UsageError("--format says how to --save: name the folder")
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise click.UsageError(f"--save {folder}: {os.strerror(error.errno or 0).lower()}") from error
+    save = partial(_save, folder, format_ or "csv") if folder is not None else None
     try:
         analyzer = Analyzer(chosen_bundle(bundle_name, storage, config))
         asked = analyzer.question(procedure=procedure, preset=preset, claimed=claimed)
@@ -92,13 +117,19 @@ def analyze(
         else:
             click.echo(str(error), err=True)
         raise SystemExit(1) from None
-    answers = (a for file in files for a in _answers(file, analyzer, asked, unit=unit, quantity=quantity))
+    answers = (a for file in files for a in _answers(file, analyzer, asked, save, unit=unit, quantity=quantity))
     complete = _print_json(answers) if as_json else _print_table(answers, analyzer, asked)
     raise SystemExit(0 if complete else 1)
 
 
 def _answers(
-    file: Path, analyzer: Analyzer, asked: Question, *, unit: AxisUnit | None, quantity: Quantity | None
+    file: Path,
+    analyzer: Analyzer,
+    asked: Question,
+    save: Callable[[Path, int, Spectrum], None] | None,
+    *,
+    unit: AxisUnit | None,
+    quantity: Quantity | None,
 ) -> Iterator[Answer]:
     name = str(file)
     assumed = analyzer.bundle.manifest.quantity
@@ -114,8 +145,18 @@ def _answers(
                 yield Answer(file=name, row=row.row, title=title, error=error)
             else:
                 yield Answer(file=name, row=row.row, title=title, analysis=analysis)
+            if save is None:
+                continue
+            try:
+                save(file, row.row, row.spectrum)
+            except WriteError as error:
+                yield Answer(file=name, row=row.row, title=title, error=error)
     except SpectrumError as error:
         yield Answer(file=name, row=None, title="", error=error)
+
+
+def _save(folder: Path, kind: Format, file: Path, row: int, spectrum: Spectrum) -> None:
+    write_spectrum(folder / f"{file.stem}_{row}.{kind}", spectrum, kind)
 
 
 def _print_json(answers: Iterator[Answer]) -> bool:

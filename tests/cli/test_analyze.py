@@ -236,3 +236,48 @@ def test_json_output_loads_neither_rich_nor_what_only_training_needs(bundle: Pat
     )
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jdx", "spc"])
+def test_what_is_read_is_saved_in_the_format_asked_for(kind: str, bundle: Path, powders: Path, tmp_path: Path) -> None:
+    first = analyze(powders, "--bundle", bundle, "--json", "--save", tmp_path / "out", "--format", kind)
+    saved = sorted((tmp_path / "out").iterdir())
+    again = analyze(*saved, "--bundle", bundle, "--json")
+
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert [path.name for path in saved] == [f"powders_{row}.{kind}" for row in (1, 2, 3)]
+    assert [o["title"] for o in objects(again)] == ["sure", "torn", "strange"]
+    assert [o["verdict"]["outcome"] for o in objects(again)] == [o["verdict"]["outcome"] for o in objects(first)]
+    assert objects(again)[0]["probabilities"] == pytest.approx(objects(first)[0]["probabilities"])
+
+
+def test_a_file_that_exists_is_kept_and_told_beside_the_verdict(bundle: Path, powders: Path, tmp_path: Path) -> None:
+    (tmp_path / "powders_2.csv").write_text("mine")
+
+    result = analyze(powders, "--bundle", bundle, "--json", "--save", tmp_path)
+
+    assert result.exit_code == 1
+    assert [(o["row"], "error" in o) for o in objects(result)] == [(1, False), (2, False), (2, True), (3, False)]
+    assert objects(result)[2]["error"]["message"] == f"{tmp_path / 'powders_2.csv'}: exists already"
+    assert (tmp_path / "powders_2.csv").read_text() == "mine"
+    assert (tmp_path / "powders_3.csv").is_file()
+
+
+def test_a_folder_that_cannot_be_is_wrong_usage(bundle: Path, powders: Path) -> None:
+    nowhere = analyze(powders, "--bundle", bundle, "--save", powders)
+    no_folder = analyze(powders, "--bundle", bundle, "--format", "spc")
+
+    assert (nowhere.exit_code, no_folder.exit_code) == (2, 2)
+    assert "file exists" in nowhere.stderr
+    assert "--format says how to --save: name the folder" in no_folder.stderr
+
+
+def test_what_the_file_says_of_its_values_goes_before_what_the_model_wants(bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "raman.csv"
+    path.write_text("intensity by nm,a\n" + "".join(f"{nm:g},1\n" for nm in AXIS_NM))
+
+    result = analyze(path, "--bundle", bundle, "--json")
+
+    (found,) = objects(result)
+    assert result.exit_code == 1
+    assert found["error"]["message"] == "the values are intensity, the model wants absorbance"
