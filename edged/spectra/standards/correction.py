@@ -19,7 +19,7 @@ from edged.spectra.standards.matching import Match
 MIN_PEAKS = 4
 MAX_SHIFT_CM1 = 20.0
 LINEAR_PEAKS, LINEAR_SPAN_CM1 = 6, 500.0  # fewer or nearer peaks tell a slope from chance only
-QUADRATIC_PEAKS, QUADRATIC_SPAN_CM1 = 8, 1500.0
+QUADRATIC_PEAKS, QUADRATIC_SPAN_CM1 = 8, 1200.0
 LINEAR_GAIN, QUADRATIC_GAIN = 0.9, 0.8  # of the cross-validated error that must remain below the simpler form's
 TABLE_ERROR_CM1 = 0.6  # standard error of a published position: 1.1 to 1.2 expanded (k = 2), Anal. Sci. 37, 1533
 WIDTH_ERROR = 0.08  # of a width: how far the top of a composite band was seen to move between ten spectra

@@ -88,8 +88,8 @@ def check_intensity(
 ) -> IntensityCheck:
     """Return the response that the glass shows, and how far it is from a stored one.
 
-    luminescence: dark level removed, over shift in 1/cm. Raises SpectrumError for another axis, OutsideCertificate for a
-    certificate without a range.
+    luminescence: dark level removed, over shift in 1/cm.
+    Raises SpectrumError for another axis, OutsideCertificate for a certificate without a range.
     """
     if luminescence.axis_unit != "cm-1":
         raise SpectrumError("a glass is certified over Raman shift", hint="give the shift, not the wavelength")

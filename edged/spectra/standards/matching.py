@@ -90,18 +90,17 @@ def assign(lines: Sequence[tuple[float, int]], peaks: Sequence[Peak], *, span: t
 
 def _search(table: Row, strength: Row, found: Row, sticks: Row) -> tuple[float, float]:
     """Return offset and stretch of the hypothesis that looks most alike; of equals the smallest shift."""
-    best, at = -1.0, (0.0, 0.0)
-    offsets = np.arange(0.0, SEARCH + 1.0)
+    offsets = np.arange(-SEARCH, SEARCH + 1.0)
+    offsets = offsets[np.argsort(np.abs(offsets), kind="stable")]
     center = float(table.mean())
-    for size in offsets:
-        for offset in {float(size), -float(size)}:
-            for stretch in sorted(STRETCHES, key=abs):
-                expected = table + offset + stretch * (table - center)
-                distance = np.abs(expected[:, None] - found[None, :])
-                closeness = np.where(distance < CATCH, 1.0 - (distance / CATCH) ** 2, 0.0)
-                score = float(np.sum(strength * np.max(closeness * sticks[None, :], axis=1)))
-                if score > best * (1.0 + 1e-9):
-                    best, at = score, (offset - float(stretch) * center, float(stretch))
+    best, at = -1.0, (0.0, 0.0)
+    for stretch in STRETCHES[np.argsort(np.abs(STRETCHES), kind="stable")]:
+        expected = offsets[:, None] + (table + stretch * (table - center))[None, :]
+        closeness = 1.0 - (np.abs(expected[:, :, None] - found[None, None, :]) / CATCH) ** 2
+        scores = np.max(np.maximum(closeness, 0.0) * sticks, axis=2) @ strength
+        first = int(np.argmax(scores))
+        if scores[first] > best * (1.0 + 1e-9):
+            best, at = float(scores[first]), (float(offsets[first] - stretch * center), float(stretch))
     return at
 
 
