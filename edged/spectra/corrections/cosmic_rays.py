@@ -69,8 +69,9 @@ def repair_between_frames(frames: NDArray[np.float64], saturated: NDArray[np.boo
     if values.shape[1] < MIN_PIXELS:
         return Repaired(counts=values.copy(), rays=np.zeros(values.shape, dtype=np.bool_))
     reference = _lower_median(values)
-    drift, noise = _compared(values, reference)
-    excess = _above_surroundings(values - reference - drift)
+    above = values - reference
+    drift, noise = _compared(above, reference)
+    excess = _above_surroundings(above - drift)
     sigma = noise.sigma(reference)
     allowed = DRIFT_SHARE * (reference - _local_minimum(reference))
     rays = excess > THRESHOLD * sigma + allowed
@@ -102,7 +103,7 @@ def repair_single_frame(counts: NDArray[np.float64], saturated: NDArray[np.bool_
     if len(values) < MIN_PIXELS:
         return Repaired(counts=values.copy(), rays=rays)
     step = np.diff(values)
-    bend = np.diff(step)
+    bend = np.abs(np.diff(step))
     groups = _groups(values[1:-1])
     noise = _line(
         [_median(values[1:-1][group]) for group in groups],
@@ -157,22 +158,21 @@ def _groups(level: NDArray[np.float64]) -> tuple[NDArray[np.intp], NDArray[np.in
     return dim[:: len(dim) // SAMPLE + 1], bright[:: len(bright) // SAMPLE + 1]
 
 
-def _compared(frames: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[NDArray[np.float64], _Noise]:
-    """What each frame as a whole is above the reference, a line through the medians of dim and bright pixels; and the
-    noise that is left.
+def _compared(above: NDArray[np.float64], reference: NDArray[np.float64]) -> tuple[NDArray[np.float64], _Noise]:
+    """From how far each frame is above the reference: how far it is as a whole, a line through the medians of dim and
+    bright pixels; and the noise, from pairs of frames and pairs of neighbours, between which drift is much the same.
     """
-    groups = _groups(reference)
+    changes = above[1:] - above[:-1]
+    changes = np.abs(changes[:, 1:] - changes[:, :-1])
     levels, medians, variances = [], [], []
-    for group in groups:
-        above = frames[:, group] - reference[group]
-        middle = above.shape[1] // 2
-        medians.append(np.partition(above, middle, axis=1)[:, middle])
-        changes = frames[1:, group] - frames[:-1, group]
-        beside = np.where(group > 0, group - 1, 1)  # drift is much the same there
-        variances.append(_variance(changes - (frames[1:, beside] - frames[:-1, beside])) / 4.0)
+    for group in _groups(reference):
+        sample = above[:, group]
+        middle = sample.shape[1] // 2
+        medians.append(np.partition(sample, middle, axis=1)[:, middle])
+        variances.append(_variance(changes[:, np.minimum(group, changes.shape[1] - 1)]) / 4.0)
         levels.append(_median(reference[group]))
     noise = _line(levels, variances)
-    slope = np.zeros(len(frames))
+    slope = np.zeros(len(above))
     if levels[1] - levels[0] > THRESHOLD * np.sqrt(noise.floor):
         slope = (medians[1] - medians[0]) / (levels[1] - levels[0])
     return medians[0][:, None] + slope[:, None] * (reference - levels[0]), noise
@@ -189,8 +189,8 @@ def _line(levels: list[float], variances: list[float]) -> _Noise:
     return _Noise(dim=low, floor=floor, per_count=min(max((variances[1] - floor) / (high - low), 0.0), MAX_PER_COUNT))
 
 
-def _variance(changes: NDArray[np.float64]) -> float:
-    return (_MAD_TO_SIGMA * _median(np.abs(changes))) ** 2
+def _variance(sizes: NDArray[np.float64]) -> float:
+    return (_MAD_TO_SIGMA * _median(sizes)) ** 2
 
 
 def _median(values: NDArray[np.float64]) -> float:
