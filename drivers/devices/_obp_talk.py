@@ -37,8 +37,9 @@ GET_SERIAL_NUMBER, SET_BAUD = 0x100, 0x810
 SERIAL_NUMBER_BYTES = 64  # four times the longest that fits an immediate answer
 
 REPLY_WITHIN_S = 1.0
-SEARCH_WITHIN_S = 0.35  # an answer to the serial number, the time on the wire apart
+SEARCH_WITHIN_S = 0.25  # an answer to the serial number, the time on the wire apart
 BITS_A_BYTE = 10  # 8N1
+ADAPTER_BYTES, ADAPTER_LATE_S = 64, 0.1  # a busy adapter or hub hands over so much at once, and so late
 BAUDS = (115_200, 9_600, 57_600, 38_400, 19_200)  # the one we raise to, the one they leave the factory with, others
 SLOWEST_BAUD = 9_600  # what a serial server on the network may talk at to the instrument behind it
 MAX_STALE_REPLIES = 8  # answers to earlier questions, and echoes of our own, that may still come before ours
@@ -60,8 +61,10 @@ class Line:
     sums_needed: bool = False
 
     def wire_s(self, size_bytes: int) -> float:
-        """Return how long so many bytes take, 0 where that does not matter."""
-        return size_bytes * BITS_A_BYTE / self.baud if self.baud else 0.0
+        """Return how long so many bytes may take, 0 where that does not matter."""
+        if not self.baud:
+            return 0.0
+        return size_bytes * (BITS_A_BYTE / self.baud + ADAPTER_LATE_S / ADAPTER_BYTES)
 
 
 def numbers() -> Iterator[int]:

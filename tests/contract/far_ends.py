@@ -15,6 +15,7 @@ from drivers.errors import LinkLost
 from drivers.links.faulty import Faults, FaultyLink, FaultyPipes
 from firmware_sim.contract import Deliver, Event, Firmware, UsbFirmware
 from firmware_sim.devices.nirscan import NirscanNano
+from firmware_sim.devices.obp import ObpOnLine, ObpOnUsb
 from firmware_sim.devices.ooi import OoiSpectrometer
 from firmware_sim.faults import FaultPlan
 from firmware_sim.sample import Tray, View
@@ -44,6 +45,14 @@ def ooi(plan: str, memory_state: str = "good") -> OoiSpectrometer:
     return OoiSpectrometer(Ramp(), seed=1, faults=FaultPlan.parse(plan, seed=1), memory_state=memory_state)
 
 
+def obp_line(plan: str, *quirks: str) -> ObpOnLine:  # at the first rate that is tried: a Wire has none to set
+    return ObpOnLine("sts-nir", Ramp(), seed=1, faults=FaultPlan.parse(plan, seed=1), quirks=quirks, baud=115_200)
+
+
+def obp_usb(plan: str, *quirks: str) -> ObpOnUsb:
+    return ObpOnUsb("sts-nir", Ramp(), seed=1, faults=FaultPlan.parse(plan, seed=1), quirks=quirks)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FarEnd:
     """One family on one medium. `blank` makes a unit whose memory is not programmed, None where there is none."""
@@ -64,6 +73,9 @@ class FarEnd:
 FAR_ENDS = (
     FarEnd(kind="nirscan", medium="serial", make=nirscan),
     FarEnd(kind="ooi", medium="usb", make=ooi, blank=lambda: ooi("", "blank")),
+    FarEnd(kind="obp", medium="serial", make=obp_line, blank=lambda: obp_line("", "blank")),
+    FarEnd(kind="obp", medium="usb", make=obp_usb, blank=lambda: obp_usb("", "blank")),
+    FarEnd(kind="obp", medium="tcp", make=obp_line, blank=lambda: obp_line("", "blank")),
 )  # a family on a medium without a far end fails its tests
 
 
@@ -71,7 +83,7 @@ def plug(firmware: Firmware | UsbFirmware, clock: ManualClock) -> Link | UsbLink
     """Plug the instrument in."""
     if hasattr(firmware, "descriptors"):
         return UsbWire(cast(UsbFirmware, firmware), clock)
-    return Wire(cast(Firmware, firmware), clock)
+    return Wire(firmware, clock)
 
 
 def spoiled(link: Link | UsbLink, faults: Faults, clock: ManualClock) -> FaultyLink | FaultyPipes:

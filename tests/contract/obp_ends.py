@@ -9,7 +9,8 @@ from drivers import registry
 from drivers.clock import ManualClock
 from drivers.contract import Device, Medium, RawScan, Settings
 from drivers.session import Session
-from firmware_sim.devices.obp import ObpSpectrometer
+from firmware_sim.devices._obp_firmware import ObpFirmware
+from firmware_sim.devices.obp import NETWORK_BAUD, ObpOnLine, ObpOnUsb
 from firmware_sim.faults import FaultPlan
 from firmware_sim.scene import Raman, Ramp, Scene
 from tests.contract.far_ends import Wire
@@ -26,30 +27,34 @@ class SerialWire(Wire):
         self.firmware.line_speed(baud)  # type: ignore[attr-defined]
 
 
-def instrument(model: str = "sts-nir", *, plan: str = "", scene: Scene | None = None, **more: Any) -> ObpSpectrometer:
+def instrument(
+    model: str = "sts-nir", medium: Medium = "usb", *, plan: str = "", scene: Scene | None = None, **more: Any
+) -> ObpFirmware:
     scene = scene or (Raman() if model == "ventana" else Ramp(first=20_000.0, step=100.0))
-    return ObpSpectrometer(model, scene, seed=1, faults=FaultPlan.parse(plan, seed=1), **more)
+    face = ObpOnUsb if medium == "usb" else ObpOnLine
+    if medium == "tcp":
+        more.setdefault("baud", NETWORK_BAUD)
+    return face(model, scene, seed=1, faults=FaultPlan.parse(plan, seed=1), **more)
 
 
-def session_on(firmware: ObpSpectrometer, medium: Medium, clock: ManualClock | None = None) -> Session:
+def session_on(firmware: ObpFirmware, clock: ManualClock | None = None) -> Session:
     clock = clock or ManualClock()
-    wire = (
-        UsbWire(firmware, clock) if medium == "usb" else (SerialWire if medium == "serial" else Wire)(firmware, clock)
-    )
-    return Session(wire, clock=clock)
+    if isinstance(firmware, ObpOnUsb):
+        return Session(UsbWire(firmware, clock), clock=clock)
+    assert isinstance(firmware, ObpOnLine)
+    return Session(SerialWire(firmware, clock), clock=clock)
 
 
 def scans_of(
-    firmware: ObpSpectrometer, medium: Medium, settings: Settings | None = None, *, scans: int = 1
+    firmware: ObpFirmware, medium: Medium, settings: Settings | None = None, *, scans: int = 1
 ) -> list[RawScan]:
     """Open, configure, scan, look around, close."""
     device = OBP.over(medium)
     settings = settings or device.default_settings
-    session = session_on(firmware, medium)
-    unit = session.perform(device.open())
-    session.perform(device.configure(unit, settings))
-    taken = [session.perform(device.scan(unit, settings)) for _ in range(scans)]
-    session.perform(device.environment(unit))
-    session.perform(device.close())
-    session.close()
+    with session_on(firmware) as session:
+        unit = session.perform(device.open())
+        session.perform(device.configure(unit, settings))
+        taken = [session.perform(device.scan(unit, settings)) for _ in range(scans)]
+        session.perform(device.environment(unit))
+        session.perform(device.close())
     return taken
