@@ -214,6 +214,13 @@ def test_a_glass_measured_by_its_own_curve_gives_a_flat_factor() -> None:
         intensity.srm_factor(certified, array(0.0))
 
 
+def test_more_values_than_one_scan_can_have_are_refused() -> None:
+    with pytest.raises(SpectrumError, match="more than 8000000 values") as refused:
+        frames.average(np.zeros((123, 65_536)))
+
+    assert refused.value.hint == "lower `repeats`"
+
+
 def test_the_first_frames_are_thrown_away_and_so_is_a_stale_one_after_them() -> None:
     seen = np.full((5, 64), 1000.0) * array(0.1, 0.5, 1.0, 1.005, 0.998)[:, None]
 

@@ -7,23 +7,26 @@ from numpy.typing import NDArray
 
 from edged.spectra.spectrum import MAX_POINTS, SpectrumError
 
-MAX_FRAMES = 10_000  # of one scan; bounds its memory, and nobody waits for more
+MAX_VALUES = 8_000_000  # of one scan: 2,000 frames of the largest array in any supported guide; bounds it to 64 MB
 MAX_COEFFICIENTS = 16  # the longest polynomial in any supported memory has 8; bounds the work on what a device says
 
 
 def checked(counts: NDArray[np.float64], name: str = "counts") -> NDArray[np.float64]:
     """Return counts of one frame (pixels,) or several (frames, pixels) as float64, not copied if they are that already.
 
-    Raises SpectrumError for another shape, for no pixels or too many, and for a value that is not a finite number.
+    Raises SpectrumError for another shape, no pixels, too many values, and a value that is not a finite number.
     """
     values = np.asarray(counts, dtype=np.float64)
-    if values.ndim not in (1, 2) or not 0 < values.shape[-1] <= MAX_POINTS or not 0 < len(values) <= MAX_POINTS:
+    if values.ndim not in (1, 2) or not 0 < values.shape[-1] <= MAX_POINTS or len(values) == 0:
         raise SpectrumError(
             f"{name} of shape {values.shape}: expected one row a frame with 1 to {MAX_POINTS} pixels each",
             hint="measure again; if it stays, the driver of this instrument is at fault",
         )
-    if values.ndim == 2 and len(values) > MAX_FRAMES:
-        raise SpectrumError(f"{len(values)} frames of {name}; at most {MAX_FRAMES}", hint="lower `repeats`")
+    if values.size > MAX_VALUES:
+        raise SpectrumError(
+            f"{name}: {len(values)} of {values.shape[-1]} pixels are more than {MAX_VALUES} values",
+            hint="lower `repeats`",
+        )
     if not np.isfinite(values).all():
         pixel = int(np.argwhere(~np.isfinite(values))[0, -1])
         raise SpectrumError(f"{name}: pixel {pixel} is not a finite number", hint="measure again")

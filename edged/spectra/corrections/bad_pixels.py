@@ -30,6 +30,10 @@ class Gaps:
     right: NDArray[np.intp]
     share: NDArray[np.float64]
 
+    def __post_init__(self) -> None:
+        for array in (self.pixels, self.left, self.right, self.share):
+            array.flags.writeable = False
+
 
 def gaps(bad: Sequence[int] | NDArray[np.intp], length: int) -> Gaps:
     """Return what stands in for the pixels `bad` (indices from 0, any order) of an array of `length` pixels.

@@ -37,10 +37,14 @@ _MAD_TO_SIGMA = 1.482602
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repaired:
-    """counts as given, with the values at `rays` (bool, same shape) replaced."""
+    """counts as given, with the values at `rays` (bool, same shape) replaced. Both are read-only."""
 
     counts: NDArray[np.float64]
     rays: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        self.counts.flags.writeable = False
+        self.rays.flags.writeable = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +64,8 @@ def repair_between_frames(frames: NDArray[np.float64], saturated: NDArray[np.boo
 
     frames: (frames, pixels), at least 2; saturated: the same shape. The reference is the median frame (of an even
     number the lower one: rays only add), the noise the median absolute deviation between frames. A frame may drift as a
-    whole, a band or the background for itself. Ends: judged like the rest, but an array of
-    under 13 pixels is not. Raises SpectrumError for fewer frames.
+    whole, a band or the background for itself. Ends: judged like the rest; an array of under 13 pixels is not judged.
+    Raises SpectrumError for fewer frames.
     """
     values = checked(frames, "frames")
     if values.ndim != 2 or len(values) < 2:
