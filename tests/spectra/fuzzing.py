@@ -206,7 +206,7 @@ def run(parser: str, seconds: float, seed: int, folder: Path | None) -> dict[str
         try:
             outcomes[check(PARSERS[parser](data))] += 1
         except BaseException:
-            sys.stderr.write(f"seed {seed}, case {cases}: {data[:20000]!r}\n")
+            sys.stderr.write(f"seed {seed}, case {cases}: {data[:2000]!r}\n")
             raise
         slowest_s = max(slowest_s, time.monotonic() - before)
         cases += 1

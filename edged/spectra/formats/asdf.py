@@ -15,6 +15,7 @@ Form", Appl. Spectrosc. 42, 151 (1988); J. I. Baumbach et al., Pure Appl. Chem. 
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -70,10 +71,11 @@ class Table:
             raise SpectrumError(f"line {number} is longer than {MAX_LINE_CHARS} characters", hint=DAMAGED)
         if self._closed:
             raise SpectrumError(f"line {number} follows the end of the table", hint=DAMAGED)
-        numbers = _plain(line)
-        if numbers is not None:
-            self._begin(number, line.replace(",", " ").split()[0], numbers[1])
-            self._extend(number, numbers[2:])
+        plain = _plain(line)
+        if plain is not None:
+            position, numbers = plain
+            self._begin(number, position, numbers[0])
+            self._extend(number, numbers[1:])
             return
         tokens = _tokens(number, line)
         if self._ended_in_difference and len(tokens) == 2 and tokens[1] == ("=", "0"):
@@ -140,8 +142,8 @@ def _rounding(position: str) -> float:
     return 0.5 * 10.0 ** -len(decimals) if (whole + decimals).isdigit() else 0.0
 
 
-def _plain(line: str) -> list[float] | None:
-    """Return the numbers of a line in which blanks or commas stand between them, or None for a packed one."""
+def _plain(line: str) -> tuple[str, list[float]] | None:
+    """Return position and values of a line in which blanks or commas stand between them, or None for a packed one."""
     words = line.replace(",", " ").replace(";", " ").split()
     if len(words) < 2 or not line.isascii() or "_" in line:
         return None
@@ -149,7 +151,7 @@ def _plain(line: str) -> list[float] | None:
         numbers = list(map(float, words))
     except ValueError:
         return None
-    return numbers if all(abs(number) < float("inf") for number in numbers) else None
+    return (words[0], numbers[1:]) if all(map(math.isfinite, numbers)) else None
 
 
 def _tokens(number: int, line: str) -> list[tuple[str, str]]:
