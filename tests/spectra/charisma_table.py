@@ -20,6 +20,7 @@ from edged.spectra.standards.axis_check import BROAD_CM1, AxisCheck, check_axis,
 from edged.spectra.standards.correction import fit_correction
 from edged.spectra.standards.matching import Match
 from edged.spectra.standards.materials import POLYSTYRENE
+from edged.spectra.standards.resolution import check_resolution
 from tests.spectra.charisma import NEON_OF, TWINS, Charisma
 
 LIMIT = 1.5
@@ -141,6 +142,60 @@ def bands(charisma: Charisma, readings: list[Reading]) -> Iterable[str]:
         yield f"| {key} | " + " | ".join(_cell(found.get(line.position)) for line in POLYSTYRENE.lines) + " |"
 
 
+CALCITE_OF = {  # polystyrene: calcite on the same instrument and grating
+    "s002": "s008",
+    "s010": "s017",
+    "s019": "s026",
+    "s028": "s035",
+    "s038": "s044",
+    "s047": "s053",
+    "s054": "s061",
+    "s062": "s068",
+    "s069": "s075",
+    "s078": "s085",
+}
+
+
+@dataclass(frozen=True)
+class Calcite:
+    """Its band of 1085 1/cm on one instrument, as it came and as that instrument's polystyrene corrects it."""
+
+    key: str
+    came: float
+    corrected: float
+    width: float
+    clipped: bool
+
+
+def calcite(charisma: Charisma) -> list[Calcite]:
+    """Return what no correction was fitted to: another material on the same instruments."""
+    found = []
+    for polystyrene, key in CALCITE_OF.items():
+        correction = check_axis(charisma.spectrum(polystyrene), POLYSTYRENE).correction
+        check = check_resolution(charisma.spectrum(key))
+        assert correction is not None
+        assert check.position is not None
+        assert check.width is not None
+        corrected = check.position - float(correction.shift(np.array([check.position]))[0])
+        clipped = any(reason.code == "saturated" for reason in check.reasons)
+        found.append(Calcite(key, check.position, corrected, check.width, clipped))
+    return found
+
+
+def calcite_rows(charisma: Charisma) -> Iterable[str]:
+    """Yield a row a spectrum, and the spread of the rest in the last."""
+    yield "| spectrum | instrument | as it came | corrected | width |"
+    yield "|---|---|---|---|---|"
+    rows = calcite(charisma)
+    for row in rows:
+        width = f"{row.width:.1f}" + (" (clipped)" if row.clipped else "")
+        instrument = charisma.entries[row.key].instrument
+        yield f"| {row.key} | {instrument} | {row.came:.2f} | {row.corrected:.2f} | {width} |"
+    came, corrected = np.array([row.came for row in rows]), np.array([row.corrected for row in rows])
+    yield f"| spread: standard deviation | | {came.std(ddof=1):.2f} | {corrected.std(ddof=1):.2f} | |"
+    yield f"| spread: lowest to highest | | {np.ptp(came):.2f} | {np.ptp(corrected):.2f} | |"
+
+
 def _cell(reading: Reading | None) -> str:
     if reading is None:
         return ""
@@ -202,6 +257,8 @@ def main() -> None:
     for way in ("before", "left out", "lamp"):
         print(f"\nBand by band, {way}:\n")
         print("\n".join(bands(charisma, result[way])))
+    print("\nCalcite, which no correction was fitted to:\n")
+    print("\n".join(calcite_rows(charisma)))
     if options.plot:
         plot(result, options.plot)
 

@@ -14,7 +14,7 @@ from edged.spectra.standards.axis_check import AxisLimits, attribute_drift, chec
 from edged.spectra.standards.correction import AxisCorrection, CorrectionRefused, fit_correction
 from edged.spectra.standards.materials import CYCLOHEXANE, NEON, PARACETAMOL, POLYSTYRENE, RAMAN_MATERIALS
 from tests.spectra.charisma import Charisma
-from tests.spectra.charisma_table import measure
+from tests.spectra.charisma_table import WAYS, _share, calcite, measure
 
 AXIS = np.arange(180.0, 3350.0, 2.2)  # a handheld's: 1,440 pixels
 FWHM = 9.0
@@ -335,3 +335,21 @@ def test_sharp_bands_of_ten_real_spectra_are_put_within_the_limit(data_dir):
     assert max(abs(r.off) for r in sharp["other spectrum"]) < 1.0
     assert sum(abs(r.off) > 1.5 for r in sharp["left out"]) <= 1
     assert np.mean([abs(r.off) <= 1.5 for r in counted["left out"]]) > 0.88
+
+
+def test_calcite_agrees_among_instruments_that_polystyrene_corrected(data_dir):
+    """No correction was fitted to it: ten spectra, five instruments, two standards."""
+    rows = calcite(Charisma(data_dir))
+
+    assert np.ptp([row.came for row in rows]) > 7.0
+    assert np.ptp([row.corrected for row in rows]) < 1.6
+    assert np.std([row.corrected for row in rows]) < 0.5
+
+
+def test_the_page_shows_what_is_measured(data_dir, repository):
+    page = (repository / "docs" / "selftest.md").read_text()
+    result = measure(Charisma(data_dir))
+
+    for sharp, title in ((True, "sharp bands within 1.5"), (False, "all that count within 1.5")):
+        cells = " | ".join(_share(result[way], sharp=sharp) for way in WAYS)
+        assert f"| {title} | | {cells} |" in page
