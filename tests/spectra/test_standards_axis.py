@@ -8,11 +8,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from edged.spectra.spectrum import Spectrum, SpectrumError
 from edged.spectra.standards.axis_check import AxisLimits, attribute_drift, check_axis, check_lamp
+from edged.spectra.standards.certificates import SRM_2241
 from edged.spectra.standards.correction import AxisCorrection, CorrectionRefused, fit_correction
+from edged.spectra.standards.intensity import check_intensity
 from edged.spectra.standards.materials import CYCLOHEXANE, NEON, PARACETAMOL, POLYSTYRENE, RAMAN_MATERIALS
+from edged.spectra.standards.resolution import check_resolution
+from edged.spectra.standards.wavelength import check_wavelength
 from tests.spectra.charisma import Charisma
 from tests.spectra.charisma_table import WAYS, _share, calcite, measure
 
@@ -84,6 +89,38 @@ def test_noise_alone_never_passes(seed, material):
     assert check.verdict == "fail"
     assert check.correction is None
     assert check.median_deviation is None
+
+
+@given(
+    values=arrays(np.float32, st.integers(8, 300), elements=st.floats(-(2.0**100), 2.0**100, width=32)),
+    start=st.floats(0, 3000),
+    step=st.floats(1e-6, 300),
+    clipped=st.booleans(),
+)
+@settings(max_examples=150)
+def test_any_spectrum_at_all_gets_a_verdict(values, start, step, clipped):
+    axis = start + step * np.arange(len(values))
+    spectrum = Spectrum(
+        axis=axis, values=values, axis_unit="cm-1", quantity="intensity", saturated=np.full(len(axis), clipped)
+    )
+
+    assert check_axis(spectrum, POLYSTYRENE).verdict == "fail"
+    assert check_lamp(spectrum, laser_nm=785.0).verdict == "fail"
+    assert check_resolution(spectrum).verdict in ("pass", "warn", "fail")
+    assert check_intensity(spectrum, SRM_2241).verdict in ("pass", "warn", "fail")
+    assert check_wavelength(replace(spectrum, axis_unit="nm", quantity="absorbance")).verdict in (
+        "pass",
+        "warn",
+        "fail",
+    )
+
+
+def test_a_very_long_axis_costs_no_more_than_a_long_one():
+    """65,536 points over 100,000 1/cm: the search works on a bounded grid, the fit on the points."""
+    axis = np.linspace(0, 100_000, 65_536)
+    spectrum = shown(POLYSTYRENE, axis=axis, offset=1.0, fwhm=12.0)
+
+    assert check_axis(spectrum, POLYSTYRENE).median_deviation == pytest.approx(1.0, abs=0.3)
 
 
 @pytest.mark.parametrize("offset", [-12.0, 0.0, 12.0])

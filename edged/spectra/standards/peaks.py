@@ -28,7 +28,9 @@ FEET = 1.5  # widths from the top to look for the lowest point of each side
 _PARAMETERS = 3
 _FIT_ROUNDS = 40
 _STUCK = 1e9  # damping that allows no further step
+_LEAST_NOISE = 1e-7  # of the largest value: what a float32 cannot tell apart
 _MIN_GRID = 16  # points; fewer show no peak
+_MAX_GRID = 16_384  # points; four times the largest detector array bounds the memory (26 MB), whatever the axis
 
 Row = NDArray[np.float64]
 
@@ -59,16 +61,17 @@ def find_peaks(
     min_prominence: in units of the noise that remains.
     """
     axis, values = spectrum.axis, spectrum.values.astype(np.float64)
-    step = max(float(np.median(np.diff(axis))), smooth / 3.0)
+    step = max(float(np.median(np.diff(axis))), smooth / 3.0, float(axis[-1] - axis[0]) / (_MAX_GRID - 1))
     grid, level = _even(axis, values, step)
     if len(grid) < _MIN_GRID:
         return ()
     kernel = _gaussian(smooth / step)
-    noise = local_noise(level) * float(np.sqrt(np.sum(kernel**2)))
+    point_noise = np.maximum(local_noise(level), _LEAST_NOISE * float(np.max(np.abs(level))))
+    noise = point_noise * float(np.sqrt(np.sum(kernel**2)))
     pad = len(kernel) // 2
     level = np.convolve(np.pad(level, pad, mode="edge"), kernel, mode="valid")
     tops, prominences = _prominent(level)
-    strength = prominences / np.maximum(noise[tops], np.finfo(float).tiny)
+    strength = prominences / noise[tops]  # a spectrum of zeros has no tops
     order = np.flatnonzero((prominences > 0) & (strength >= min_prominence))
     order = np.sort(order[np.argsort(-strength[order], kind="stable")][:MAX_PEAKS])
     tops = tops[order]
@@ -84,7 +87,7 @@ def find_peaks(
             fwhm=start,
             base=base,
             between=(float(grid[valleys[number]]), float(grid[valleys[number + 1]])),
-            noise=float(noise[tops[number]]) / float(np.sqrt(np.sum(kernel**2))),
+            noise=float(point_noise[tops[number]]),
             snr=float(strength[which]),
         )
         if peak is not None:
@@ -209,6 +212,27 @@ def _placed(
         points=width / float(np.median(np.diff(near))) if len(near) > 1 else 0.0,
         saturated=saturated,
     )
+
+
+def flanks(x: Row, over: Row, top: int) -> tuple[float, float] | None:
+    """Return where straight lines between points cross zero on both sides of `top`; None where a side does not.
+
+    over: values less the level of interest, positive at `top`.
+    """
+    if over[top] <= 0 or not (over[:top] <= 0).any() or not (over[top:] <= 0).any():
+        return None
+    begin, end = top - int(np.argmax(over[top::-1] <= 0)), top + int(np.argmax(over[top:] <= 0))
+    low = x[begin] - over[begin] * (x[begin + 1] - x[begin]) / (over[begin + 1] - over[begin])
+    high = x[end - 1] - over[end - 1] * (x[end] - x[end - 1]) / (over[end] - over[end - 1])
+    return float(low), float(high)
+
+
+def over_feet(x: Row, y: Row, top: int) -> Row | None:
+    """Return y less the line between the lowest points of both sides of `top`; None where top is at an end."""
+    left, right = int(np.argmin(y[: top + 1])), top + int(np.argmin(y[top:]))
+    if left == top or right == top:
+        return None
+    return np.asarray(y - np.interp(x, [x[left], x[right]], [y[left], y[right]]), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

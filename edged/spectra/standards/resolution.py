@@ -14,7 +14,7 @@ import numpy as np
 from edged.spectra.spectrum import Spectrum
 from edged.spectra.standards.materials import CALCITE_CM1
 from edged.spectra.standards.outcome import CheckReason, CheckVerdict, graded, verdict_of
-from edged.spectra.standards.peaks import Peak, find_peaks
+from edged.spectra.standards.peaks import Peak, find_peaks, flanks, over_feet
 
 REACH_CM1 = 20.0  # as far as an axis may be off
 _SMOOTH = 1.0  # in the unit of the axis: less than any width that is measured here
@@ -109,15 +109,8 @@ def full_width(spectrum: Spectrum, peak: Peak) -> float | None:
     if not len(near):
         return None
     top = int(near[np.argmax(y[near])])
-    left, right = int(np.argmin(y[: top + 1])), top + int(np.argmin(y[top:]))
-    if left == top or right == top:
+    height = over_feet(x, y, top)
+    if height is None:
         return None
-    height = y - np.interp(x, [x[left], x[right]], [y[left], y[right]])
-    over = height - 0.5 * max(peak.height, float(height[top]))
-    if over[top] <= 0 or not (over[:top] <= 0).any() or not (over[top:] <= 0).any():
-        return None
-    begin = top - int(np.argmax(over[top::-1] <= 0))
-    end = top + int(np.argmax(over[top:] <= 0))
-    low = x[begin] - over[begin] * (x[begin + 1] - x[begin]) / (over[begin + 1] - over[begin])
-    high = x[end - 1] - over[end - 1] * (x[end] - x[end - 1]) / (over[end] - over[end - 1])
-    return float(high - low)
+    crossings = flanks(x, height - 0.5 * max(peak.height, float(height[top])), top)
+    return crossings[1] - crossings[0] if crossings is not None else None

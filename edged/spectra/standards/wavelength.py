@@ -9,7 +9,7 @@ import numpy as np
 from edged.spectra.spectrum import Spectrum, SpectrumError
 from edged.spectra.standards.certificates import RARE_EARTH_GLASS, WavelengthStandard
 from edged.spectra.standards.outcome import CheckReason, CheckVerdict, graded, verdict_of
-from edged.spectra.standards.peaks import local_noise
+from edged.spectra.standards.peaks import flanks, local_noise, over_feet
 
 REACH_NM = 25.0  # to both sides of a band: its feet, and an axis that is off by a few nm
 MIN_SNR = 10.0  # height of a band in units of the noise
@@ -119,21 +119,13 @@ def center_of_gravity(spectrum: Spectrum, near: float, *, fraction: float, reach
         return None
     x, y = axis[inside], values[inside]
     top = int(np.argmax(y - np.interp(x, [x[0], x[-1]], [y[0], y[-1]])))
-    if top in (0, len(x) - 1):
-        return None
-    left, right = int(np.argmin(y[: top + 1])), top + int(np.argmin(y[top:]))
-    if left == top or right == top:
-        return None
-    height = y - np.interp(x, [x[left], x[right]], [y[left], y[right]])
-    if height[top] <= MIN_SNR * float(np.median(local_noise(values))):
+    height = over_feet(x, y, top)
+    if height is None or height[top] <= MIN_SNR * float(np.median(local_noise(values))):
         return None
     over = height - fraction * height[top]
-    begin = top - int(np.argmax(over[top::-1] <= 0))
-    end = top + int(np.argmax(over[top:] <= 0))
-    if begin == top or end == top:
+    crossings = flanks(x, over, top)
+    if crossings is None:
         return None
-    low = x[begin] - over[begin] * (x[begin + 1] - x[begin]) / (over[begin + 1] - over[begin])
-    high = x[end - 1] - over[end - 1] * (x[end] - x[end - 1]) / (over[end] - over[end - 1])
-    fine = np.linspace(low, high, 401)
+    fine = np.linspace(*crossings, 401)
     weight = np.maximum(np.interp(fine, x, over), 0.0)
     return float(np.sum(fine * weight) / np.sum(weight))
