@@ -24,6 +24,7 @@ LEAST_MW = 1.0  # [inferred] a diode laser near its threshold is neither stable 
 WARM_UP_S = 1.0  # [inferred] until the diode's temperature has come to rest
 LASER_MW = (LEAST_MW, FULL_MW)
 OFF_TRIES = 3
+PAUSE_S = 0.1
 STEP = 1e-3  # an intensity read back may be off by this much of full power
 
 
@@ -44,6 +45,7 @@ def switch_off(talk: Talk) -> Conversation[bool]:
             fault = refused
         except (AskAgain, Resynchronise) as error:
             fault = error
+        yield Wait(seconds=PAUSE_S)
         yield Drain()
     why = fault.message if fault else "it says that it is on"
     raise LaserAlarm(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,9 +38,20 @@ MODELS_BY_PAYLOAD = {model.payload_bytes: model for model in BY_PRODUCT_ID.value
 }
 
 
+@dataclass(slots=True, kw_only=True)
+class Newest:
+    """The last spectrum that an instrument counted: what is not beyond it is an old one again."""
+
+    count: int = -1
+    ticks_us: int = -1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObpUnit(Unit):
-    """One instrument. axis: nm of each pixel. tells_integration: the integration time can be read back."""
+    """One instrument. axis: nm of each pixel. tells_integration: the integration time can be read back.
+
+    newest moves on with every spectrum, for a model that counts them.
+    """
 
     model: Model
     talk: Talk
@@ -48,6 +59,7 @@ class ObpUnit(Unit):
     integration_us: tuple[int, int]
     saturation: int
     tells_integration: bool
+    newest: Newest = field(default_factory=Newest)
 
 
 def introduce(

@@ -13,7 +13,9 @@ import secrets
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
+from drivers.attempt import attempt
 from drivers.contract import Control, Conversation, Drain, Receive, Send, SetBaud
 from drivers.devices._obp_message import (
     ABSENT,
@@ -31,7 +33,7 @@ from drivers.devices._obp_message import (
     raise_unless_ok,
 )
 from drivers.devices._obp_models import BY_PRODUCT_ID, OCEAN, Model
-from drivers.errors import DeviceRefused, NoAnswer, Resynchronise, WireError, WrongInstrument
+from drivers.errors import AskAgain, DeviceRefused, NoAnswer, Resynchronise, WireError, WrongInstrument
 
 GET_SERIAL_NUMBER, SET_BAUD = 0x100, 0x810
 SERIAL_NUMBER_BYTES = 64  # four times the longest that fits an immediate answer
@@ -172,7 +174,7 @@ def find_serial(regarding: Iterator[int]) -> Conversation[Talk]:
         yield SetBaud(baud=baud)
         yield Drain()
         with contextlib.suppress(Resynchronise):
-            talk = yield from learn_sums(Line(baud=baud), regarding, within_s=SEARCH_WITHIN_S)
+            talk = yield from attempt(partial(learn_sums, Line(baud=baud), regarding, SEARCH_WITHIN_S), (AskAgain,))
             return (yield from _hurried(talk)) if baud != BAUDS[0] else talk
     raise NoAnswer(
         f"no answer at {', '.join(map(str, BAUDS))} baud",
@@ -180,7 +182,7 @@ def find_serial(regarding: Iterator[int]) -> Conversation[Talk]:
     )
 
 
-def learn_sums(line: Line, regarding: Iterator[int], *, within_s: float = REPLY_WITHIN_S) -> Conversation[Talk]:
+def learn_sums(line: Line, regarding: Iterator[int], within_s: float = REPLY_WITHIN_S) -> Conversation[Talk]:
     """Find out whether the instrument can be asked for MD5 sums, and sends them."""
     asking = Talk(line=replace(line, sums=True), regarding=regarding)
     try:

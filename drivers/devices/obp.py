@@ -187,21 +187,25 @@ def raise_unless_at(unit: ObpUnit, integration_us: int) -> Conversation[None]:
 
 
 def take_frame(unit: ObpUnit, integration_us: int) -> Conversation[SpectrumFrame]:
-    """Ask for one spectrum and wait for it."""
+    """Ask for one spectrum and wait for it. Raises WireError for one that came before, where they are counted."""
     model = unit.model
     message = yield from unit.talk.frame(
         model.spectrum, payload_bytes=model.payload_bytes, within_s=integration_us / 1e6 + FRAME_WITHIN_S
     )
-    return spectrum_from(message, model, integration_us)
+    frame = spectrum_from(message, model, integration_us)
+    if frame.count is not None and frame.ticks_us is not None:
+        newest = unit.newest
+        if frame.count <= newest.count or frame.ticks_us <= newest.ticks_us:
+            raise WireError(f"spectrum {frame.count} after {newest.count}: it is stale", received=message)
+        newest.count, newest.ticks_us = frame.count, frame.ticks_us
+    return frame
 
 
 def take_frames(unit: ObpUnit, integration_us: int, count: int) -> Conversation[list[SpectrumFrame]]:
-    """Take so many frames, each newer than the one before. Raises WireError for one that comes twice."""
-    frames: list[SpectrumFrame] = []
+    """Take so many frames, asking again for one that goes wrong."""
+    frames = []
     for _ in range(count):
         frame = yield from attempt(lambda: take_frame(unit, integration_us))
-        if frames and frame.count is not None and not _is_newer(frame, frames[-1]):
-            raise WireError(f"spectrum {frame.count} after {frames[-1].count}: it is stale", received=frame.message)
         frames.append(frame)
     return frames
 
@@ -244,12 +248,6 @@ def measure_conditions(unit: ObpUnit) -> Conversation[Environment]:
         return Environment()
     (detector_c,) = F32.unpack(answer)
     return Environment(detector_c=detector_c if is_number(detector_c, *TEMPERATURE_C) else None)
-
-
-def _is_newer(frame: SpectrumFrame, before: SpectrumFrame) -> bool:
-    assert frame.count is not None
-    assert before.count is not None
-    return frame.count > before.count and (frame.ticks_us or 0) > (before.ticks_us or 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
