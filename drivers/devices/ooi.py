@@ -73,6 +73,8 @@ INITIALISED_S = 0.1
 REPLY_WITHIN_S = 1.0
 FRAME_ALLOWANCE_S = 2.0  # on top of the exposure: the transfer at full speed, and a host that is busy
 STALE_FRAMES = 1  # the first spectrum after a change was begun before it
+MAX_PENDING = 8  # spectra of an earlier session that are let pass; its retries may have left some
+ON_PIPE_S = 0.01  # what a unit has ready comes within a frame of the bus, 1 ms
 MAX_PENDING_S = 120.0  # longest exposure of an earlier session that is waited for; the status may say anything
 MAX_REPEATS = 1_000  # of 3840 pixels: 15 MB
 COOLED_C = 0.5  # [inferred] the cooler holds a tenth; so near, dark current is within 5 %
@@ -222,8 +224,8 @@ def introduce() -> Conversation[OoiUnit]:
     else:
         status = yield from ask_or_none(lambda: ask_status(model))
     pipes = pipes_of(model, high_speed=status is None or status.high_speed)
-    if status is not None and status.acquiring:
-        yield from let_pass(pipes, min(2 * status.integration_ms / 1000 + FRAME_ALLOWANCE_S, MAX_PENDING_S))
+    if status is not None:
+        yield from attempt(lambda: let_pass(model, pipes))
     fpga = yield from ask_or_none(ask_fpga)
     slots: dict[int, bytes] = {}
     for slot in SLOTS:
@@ -256,13 +258,28 @@ def identity_of(model: Model, memory: Memory, fpga: int | None) -> Identity:
     return Identity(kind=KIND, model=name, serial_number=memory.serial_number, versions=versions)
 
 
-def let_pass(pipes: tuple[tuple[int, Exactly], ...], within_s: float) -> Conversation[None]:
-    """Receive and forget a spectrum that somebody asked for before."""
+def let_pass(model: Model, pipes: tuple[tuple[int, Exactly], ...]) -> Conversation[None]:
+    """Receive and forget the spectra that somebody asked for before, as long as the unit says that it makes one.
+
+    One that was finished before the unit was asked is on its pipe already.
+    """
+    for _ in range(MAX_PENDING):
+        status = yield from ask_status(model)
+        within_s = min(2 * status.integration_ms / 1000 + FRAME_ALLOWANCE_S, MAX_PENDING_S)
+        if not status.acquiring or not (yield from came(pipes, within_s)):
+            break
+    yield Drain(quiet_s=ON_PIPE_S)
+
+
+def came(pipes: tuple[tuple[int, Exactly], ...], within_s: float) -> Conversation[bool]:
+    """Receive one spectrum that is of no interest, and say whether there was one."""
     try:
         for endpoint, framer in pipes:
             yield Receive(framer=framer, within_s=within_s, endpoint=endpoint)
     except Resynchronise:
         yield Drain()
+        return False
+    return True
 
 
 def take_frame(unit: OoiUnit, within_s: float) -> Conversation[bytes]:
@@ -271,8 +288,8 @@ def take_frame(unit: OoiUnit, within_s: float) -> Conversation[bytes]:
 
     def ask_frame() -> Conversation[bytes]:
         nonlocal begun
-        if begun and unit.tells_status and (yield from ask_status(unit.model)).acquiring:
-            yield from let_pass(unit.pipes, within_s)  # the one asked for before may still come
+        if begun and unit.tells_status:
+            yield from let_pass(unit.model, unit.pipes)  # the one asked for before may still come
         begun = True
         yield Send(data=b"\x09", endpoint=OUT)
         frame = b""

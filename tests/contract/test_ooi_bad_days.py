@@ -139,7 +139,7 @@ def test_a_spectrum_that_never_comes_ends_soon_and_can_be_interrupted():
     firmware.write(0x01, b"\x0a\x03\x00", clock.now_s())
     began_s = clock.now_s()
 
-    with pytest.raises(NoAnswer, match="no answer within 2.1 s"):
+    with pytest.raises(NoAnswer, match=r"no answer within 2\.1 s"):
         session.perform(DEVICE.scan(unit, ExposureSettings(integration_ms=50.0)))
     assert clock.now_s() - began_s < 10.0
 
@@ -229,7 +229,7 @@ class Dying:
             raise self._how
 
 
-def test_the_driver_never_writes_the_memory_or_moves_to_another_pipe():
+def test_the_driver_never_writes_the_memory_or_moves_to_another_pipe() -> None:
     clock, firmware = ManualClock(), unit_with("", "usb4000")
     session = Session(UsbWire(firmware, clock), clock=clock)
     unit = session.perform(DEVICE.open())

@@ -20,6 +20,7 @@ from drivers.framing import Exactly, Inbox
 
 NIRQUEST, USB2000PLUS, USB4000, QE65000 = MODELS[0x1026], MODELS[0x101E], MODELS[0x1022], MODELS[0x1018]
 STATUS = bytes.fromhex("00 02 32 00 00 00 00 00 00 02 01 00 00 00 80 00")
+FPGA = bytes.fromhex("04 53 10")
 SPECTRUM = b"".join(struct.pack("<H", 0x8000 ^ 37 * pixel) for pixel in range(512)) + b"\x69"
 SERIAL_NUMBER = bytes.fromhex("05 00 4e 51 35 31 41 30 31 32 33 00 00 00 00 00 00")
 C0 = bytes.fromhex("05 01 38 2e 39 38 31 32 33 65 2b 30 32 00 00 00 00")
@@ -59,7 +60,7 @@ def descriptor(product_id: int) -> bytes:
 
 
 def introduced() -> tuple[OoiUnit, list[str]]:
-    answers = [descriptor(0x1026), STATUS, bytes.fromhex("04 53 10"), *(slot(number) for number in SLOTS)]
+    answers = [descriptor(0x1026), STATUS, STATUS, FPGA, *(slot(number) for number in SLOTS)]
     unit, sent = hold(DEVICE.open(), answers)
     assert isinstance(unit, OoiUnit)
     return unit, sent
@@ -71,8 +72,8 @@ UNIT = introduced()[0]
 def test_opening_switches_the_lamp_off_before_anything_else_and_reads_the_memory_once():
     unit, sent = introduced()
 
-    assert sent[:5] == ["03 00 00", "01", "fe", "6b 04", "05 00"]
-    assert sent[4:] == [f"05 {number:02x}" for number in SLOTS]
+    assert sent[:5] == ["03 00 00", "01", "fe", "fe", "6b 04"]
+    assert sent[5:] == [f"05 {number:02x}" for number in SLOTS]
     assert (unit.identity.model, unit.identity.serial_number) == ("NIRQuest512", "NQ51A0123")
     assert unit.identity.versions == {"fpga": "1.05.3", "bench": "NIR1"}
     assert unit.memory.axis[[0, 100]].tolist() == [898.123, 898.123 + 165.0]
@@ -136,15 +137,16 @@ def test_closing_takes_the_lamp_line_down():
 def test_the_fpga_tells_a_flame_s_from_a_usb2000plus(major: str, model: str):
     fpga = bytes.fromhex("fe " + major)
     slots = [slot(number) for number in SLOTS[:-1]] + [SLOT_17[:2] + bytes(4) + bytes.fromhex("c0 da") + bytes(9)]
-    unit, _ = hold(DEVICE.open(), [descriptor(0x101E), STATUS, fpga, *slots])
+    unit, _ = hold(DEVICE.open(), [descriptor(0x101E), STATUS, STATUS, fpga, *slots])
 
     assert unit.identity.model == model
     assert unit.memory.saturation == 56_000
 
 
-def test_an_exposure_that_an_earlier_session_left_is_let_pass():
+def test_spectra_that_an_earlier_session_asked_for_are_let_pass():
     busy = STATUS[:8] + b"\1" + STATUS[9:]
-    answers = [descriptor(0x1026), busy, SPECTRUM, bytes.fromhex("04 53 10"), *(slot(number) for number in SLOTS)]
+    left = [busy, busy, SPECTRUM, busy, SPECTRUM, STATUS]
+    answers = [descriptor(0x1026), *left, FPGA, *(slot(number) for number in SLOTS)]
     unit, _ = hold(DEVICE.open(), answers)
 
     assert unit.identity.serial_number == "NQ51A0123"
