@@ -39,6 +39,16 @@ SOLVENTS = (
 )
 
 
+@pytest.fixture(scope="module")
+def charisma(data_dir):
+    return Charisma(data_dir)
+
+
+@pytest.fixture(scope="module")
+def measured(charisma):
+    return measure(charisma)
+
+
 def shown(material, *, seed=0, offset=0.0, stretch=0.0, fwhm=FWHM, noise=0.002, axis=AXIS, laser_nm=None):
     """A spectrum of the material as an instrument shows it whose axis reads `offset` + `stretch` * shift too high."""
     values = 0.2 + 0.3 * np.exp(-axis / 900)
@@ -302,9 +312,7 @@ def test_an_axis_that_would_fold_over_is_refused():
         steep.apply(AXIS)
 
 
-def test_real_polystyrene_is_recognised_as_that_and_nothing_else(data_dir):
-    charisma = Charisma(data_dir)
-
+def test_real_polystyrene_is_recognised_as_that_and_nothing_else(charisma):
     for key in charisma.keys("PST"):
         for material in RAMAN_MATERIALS:
             check = check_axis(charisma.spectrum(key), material)
@@ -315,8 +323,7 @@ def test_real_polystyrene_is_recognised_as_that_and_nothing_else(data_dir):
                 assert check.correction is None
 
 
-def test_other_real_samples_are_not_polystyrene(data_dir):
-    charisma = Charisma(data_dir)
+def test_other_real_samples_are_not_polystyrene(charisma):
     others = [key for key, entry in charisma.entries.items() if entry.sample not in ("PST", "Neon")]
 
     for key in others:
@@ -339,9 +346,8 @@ def test_real_cyclohexane_passes_and_twelve_other_solvents_do_not(data_dir):
     assert {verdicts[name].verdict for name in SOLVENTS} == {"fail"}
 
 
-def test_real_neon_lines_lie_on_a_smooth_axis(data_dir):
+def test_real_neon_lines_lie_on_a_smooth_axis(charisma):
     """After a smooth correction the lines of a well exposed lamp are read within a tenth of a pixel."""
-    charisma = Charisma(data_dir)
     residuals = {}
     for key in ("s000", "s037", "s046", "s076"):
         lamp = check_lamp(charisma.spectrum(key), laser_nm=charisma.entries[key].laser_nm)
@@ -352,19 +358,16 @@ def test_real_neon_lines_lie_on_a_smooth_axis(data_dir):
     assert max(residuals.values()) < 0.3
 
 
-def test_no_other_sample_is_taken_for_neon(data_dir):
-    charisma = Charisma(data_dir)
-
+def test_no_other_sample_is_taken_for_neon(charisma):
     for key, entry in charisma.entries.items():
         if entry.sample != "Neon":
             assert check_lamp(charisma.spectrum(key), laser_nm=entry.laser_nm).median_deviation is None, key
 
 
-def test_sharp_bands_of_ten_real_spectra_are_put_within_the_limit(data_dir):
+def test_sharp_bands_of_ten_real_spectra_are_put_within_the_limit(measured):
     """Acceptance of the self test; docs/selftest.md says which broad bands are not, and why."""
-    result = measure(Charisma(data_dir))
-    sharp = {way: [r for r in readings if r.sharp and r.counts] for way, readings in result.items()}
-    counted = {way: [r for r in readings if r.counts] for way, readings in result.items()}
+    sharp = {way: [r for r in readings if r.sharp and r.counts] for way, readings in measured.items()}
+    counted = {way: [r for r in readings if r.counts] for way, readings in measured.items()}
 
     assert max(abs(r.off) for r in sharp["before"]) > 5.5
     assert len({r.key for r in sharp["in sample"]}) == 10
@@ -374,19 +377,18 @@ def test_sharp_bands_of_ten_real_spectra_are_put_within_the_limit(data_dir):
     assert np.mean([abs(r.off) <= 1.5 for r in counted["left out"]]) > 0.88
 
 
-def test_calcite_agrees_among_instruments_that_polystyrene_corrected(data_dir):
+def test_calcite_agrees_among_instruments_that_polystyrene_corrected(charisma):
     """No correction was fitted to it: ten spectra, five instruments, two standards."""
-    rows = calcite(Charisma(data_dir))
+    rows = calcite(charisma)
 
     assert np.ptp([row.came for row in rows]) > 7.0
     assert np.ptp([row.corrected for row in rows]) < 1.6
     assert np.std([row.corrected for row in rows]) < 0.5
 
 
-def test_the_page_shows_what_is_measured(data_dir, repository):
+def test_the_page_shows_what_is_measured(measured, repository):
     page = (repository / "docs" / "selftest.md").read_text()
-    result = measure(Charisma(data_dir))
 
     for sharp, title in ((True, "sharp bands within 1.5"), (False, "all that count within 1.5")):
-        cells = " | ".join(_share(result[way], sharp=sharp) for way in WAYS)
+        cells = " | ".join(_share(measured[way], sharp=sharp) for way in WAYS)
         assert f"| {title} | | {cells} |" in page
