@@ -16,7 +16,7 @@ OURS = {  # package -> what it may import of the other packages
 }
 THEIRS = {  # package -> third-party modules it may import
     "drivers": {"numpy", "serial", "usb"},
-    "firmware_sim": {"click", "numpy"},
+    "firmware_sim": {"click", "gi", "numpy", "usb"},
     "edged": {"amqtt", "click", "numpy", "onnxruntime", "paho", "pydantic", "pydantic_core", "rich", "serial"},
     "export": {
         "click",
