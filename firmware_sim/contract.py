@@ -7,7 +7,7 @@ A host (`firmware_sim.hosts`) owns the clock and the line: memory, a pty, a sock
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 Event = dict[str, object]  # one JSON object for whoever watches the simulator; "event" names it
 
@@ -57,6 +57,14 @@ class Firmware(Protocol):
 
     def operate(self, line: str) -> None:
         """Do what the operator says, such as `white`. Raises OperatorError."""
+
+
+@runtime_checkable
+class RateAware(Protocol):
+    """A Firmware that understands a host only at its own baud rate."""
+
+    def line_speed(self, baud: int) -> None:
+        """The host talks at this rate, from now on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,13 +20,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from firmware_sim.contract import Deliver, Event, Firmware, HangUp, OperatorError, Output
+from firmware_sim.contract import Deliver, Event, Firmware, HangUp, OperatorError, Output, RateAware
 
 READ_BYTES = 4096
 NOBODY_S = 0.005  # a pty whose other end nobody holds has no event to wait for
 IDLE_S = 0.5
 DRAIN_S = 0.2  # how long the reader gets to fetch what was sent before the line was lost
 OUTPUT_S = 1.0
+RATES = {getattr(termios, f"B{baud}"): baud for baud in (9600, 19200, 38400, 57600, 115200, 230400)}
 MAX_OPERATOR_LINE_BYTES = 4096
 
 
@@ -158,6 +159,8 @@ class PtyHost:
             self._due.clear()
             return
         self._met()
+        if isinstance(self._device, RateAware):
+            self._device.line_speed(_rate_of(self._master))
         now = time.monotonic()
         self._due.extend(self._device.receive(data, now))
         self._send_due(now)
@@ -281,6 +284,11 @@ def place_link(link: Path, target: Path) -> None:
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise PathTaken(f"{link}: {error.strerror}") from error
+
+
+def _rate_of(master: int) -> int:
+    """Return the baud rate that the program at the other end has set; a terminal itself knows none."""
+    return RATES.get(termios.tcgetattr(master)[5], 0)
 
 
 def _seconds(text: str) -> float:
