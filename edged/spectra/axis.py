@@ -25,7 +25,7 @@ def axis_of(
     Raises FileError that begins with `where`.
     """
     axis = np.array(numbers, dtype=np.float64)
-    if unit is None and _PIXELS.search(label) and not _named(label):
+    if unit is None and _PIXELS.search(label) and not named_unit(label):
         raise FileError(
             f"{where}: {clean_title(label)!r} is no physical axis",
             hint="export with a calibrated axis; if the numbers are one, say so with --unit nm or --unit cm-1",
@@ -46,9 +46,9 @@ def axis_of(
     if axis[0] < MIN_AXIS or axis[-1] > MAX_AXIS:
         raise FileError(
             f"{where}: an axis from {axis[0]:g} to {axis[-1]:g} is neither in nm nor in 1/cm",
-            hint="remove what is not on an optical axis, such as negative Raman shifts",
+            hint="if it is a Raman shift, say so: --unit cm-1" if axis[0] < 0 else "check the first row or column",
         )
-    found = unit or _named(label) or _guessed(axis)
+    found = unit or named_unit(label) or _guessed(axis)
     if found is None:
         raise FileError(
             f"{where}: {axis[0]:g} to {axis[-1]:g} may be nm or 1/cm", hint="say which: --unit nm or --unit cm-1"
@@ -56,7 +56,19 @@ def axis_of(
     return axis, found
 
 
-def _named(label: str) -> AxisUnit | None:
+def shift_begins(numbers: list[float] | NDArray[np.float64], unit: AxisUnit | None) -> int:
+    """Return the index at which an ascending axis leaves the negative numbers.
+
+    Only a Raman shift in 1/cm has them: the other side of the laser line, which is left out. Nought for another axis.
+    """
+    axis = np.asarray(numbers, dtype=np.float64)
+    if unit != "cm-1" or len(axis) < 2 or not (np.diff(axis) > 0).all():
+        return 0
+    return int(np.searchsorted(axis, 0.0))
+
+
+def named_unit(label: str) -> AxisUnit | None:
+    """Return the unit that a label names; None when it names none, or both."""
     nm, cm1 = bool(_NM.search(label)), bool(_CM1.search(label))
     if nm == cm1:
         return None

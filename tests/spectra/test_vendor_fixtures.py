@@ -360,6 +360,16 @@ def test_text_exports_agree_with_numpy(
     assert_holds(found, table[(table[:, 0] >= 0) & np.isfinite(table[:, 1])])
 
 
+def test_an_axis_that_is_called_pixel_is_read_when_the_caller_knows_better(fixtures: Path) -> None:
+    path = fixtures / RAMAN / "wasatch_wp532x_enlighten_acetonitrile.csv"
+    table = np.loadtxt(path, delimiter=",", skiprows=1)
+
+    (row,) = read_spectra(path, unit="cm-1", quantity="intensity")
+
+    assert isinstance(row, Found)
+    assert_holds(row.spectrum, table[table[:, 0] >= 0])
+
+
 def test_the_spliced_ocean_file_is_read_to_its_end(fixtures: Path) -> None:
     text = (fixtures / OCEAN / "OceanView.txt").read_text()
     pairs = re.findall(r"^([\d.]+E\d)\t(-?[\d.]+E-?\d+)$", text, re.MULTILINE)

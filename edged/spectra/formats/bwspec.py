@@ -49,9 +49,7 @@ def read_bwspec(lines: Lines, asked: Asked) -> Iterator[Row]:
         yield Lost(row=1, title=title, error=error)
         return
     numbers = numbers * scale
-    yield compose(
-        positions, numbers, row=1, title=title, unit=unit, quantity=quantity, where=where, raman=unit == "cm-1"
-    )
+    yield compose(positions, numbers, row=1, title=title, unit=unit, quantity=quantity, where=where)
 
 
 def _columns(lines: Lines) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.spectra.axis import axis_of
+from edged.spectra.axis import axis_of, named_unit, shift_begins
 from edged.spectra.formats.asked import Asked
 from edged.spectra.formats.cells import Dialect
 from edged.spectra.formats.lines import Lines
@@ -49,8 +49,9 @@ def read_columns(lines: Lines, dialect: Dialect, asked: Asked) -> Iterator[Row]:
     if not axis:
         raise FileError(f"{path}: holds {len(titles)} names and no values", hint="add one row an axis position")
     quantity = asked.quantity_of(offered_by(label), str(path))
-    positions, found_unit = axis_of(axis, label, unit=asked.unit, where=str(path))
-    columns = np.array(table, dtype=np.float32).T
+    begin = shift_begins(axis, asked.unit or named_unit(label))
+    positions, found_unit = axis_of(axis[begin:], label, unit=asked.unit, where=str(path))
+    columns = np.array(table[begin:], dtype=np.float32).T
     table.clear()
     for column, title in enumerate(titles):
         if column in lost:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.spectra.axis import axis_of
+from edged.spectra.axis import axis_of, shift_begins
 from edged.spectra.formats.cells import MAX_MAGNITUDE
 from edged.spectra.rows import Found, Lost, Row, clean_title
 from edged.spectra.spectrum import AxisUnit, Quantity, Spectrum, SpectrumError
@@ -22,14 +22,11 @@ def compose(
     unit: AxisUnit | None,
     quantity: Quantity,
     where: str,
-    label: str = "",
-    raman: bool = False,
 ) -> Row:
     """Return the spectrum, or why it is lost, in words that begin with `where`.
 
     axis, values: float64, same length. A descending axis is reversed with its values: these formats store it so.
-    unit: None takes what `label` names, else a guess from the numbers.
-    raman: the axis is a Raman shift. What lies below zero is the other side of the laser line: left out.
+    unit: None takes a guess from the numbers.
     """
     title = clean_title(title)
     try:
@@ -40,9 +37,9 @@ def compose(
             raise SpectrumError(f"{where}: the axis position at point {point + 1} is {axis[point]:g}", hint=DAMAGED)
         if len(axis) > 1 and axis[0] > axis[-1]:
             axis, values = axis[::-1], values[::-1]
-        if raman and len(axis) > 1 and (np.diff(axis) > 0).all():
-            axis, values = axis[axis >= 0], values[axis >= 0]
-        positions, found = axis_of(axis, label, unit=unit, where=where)
+        begin = shift_begins(axis, unit)
+        positions, found = axis_of(axis[begin:], "", unit=unit, where=where)
+        values = values[begin:]
         with np.errstate(invalid="ignore"):
             wrong = ~(np.abs(values) <= MAX_MAGNITUDE)
         if wrong.any():

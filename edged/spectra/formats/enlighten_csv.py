@@ -46,9 +46,7 @@ def read_enlighten(lines: Lines, asked: Asked) -> Iterator[Row]:
     except SpectrumError as error:
         yield Lost(row=1, title=title, error=error)
         return
-    yield compose(
-        positions, numbers, row=1, title=title, unit=unit, quantity=quantity, where=where, raman=unit == "cm-1"
-    )
+    yield compose(positions, numbers, row=1, title=title, unit=unit, quantity=quantity, where=where)
 
 
 def _header(lines: Lines) -> tuple[dict[str, str], list[str]]:

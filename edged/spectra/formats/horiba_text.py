@@ -36,7 +36,7 @@ def read_horiba(lines: Lines, asked: Asked) -> Iterator[Row]:
     title = clean_title(told.get("Title", "") or told.get("Sample", "") or lines.path.stem)
     units = {told.get(f"AxisType[{i}]", ""): told.get(f"AxisUnit[{i}]", "") for i in range(4)}
     try:
-        axis = axis_named(units.get("Spectr", ""), raman="Laser (nm)" in told)
+        axis = axis_named(units.get("Spectr", ""))
         if axis is None:
             unit = clean_title(units.get("Spectr", ""))
             raise FileError(f"{where}: its axis is in {unit or 'no unit'}", hint="save it in nm or 1/cm")
@@ -54,7 +54,6 @@ def read_horiba(lines: Lines, asked: Asked) -> Iterator[Row]:
         unit=unit,
         quantity=quantity,
         where=where,
-        raman=axis.raman,
     )
 
 

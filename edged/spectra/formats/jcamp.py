@@ -29,9 +29,7 @@ MAX_BLOCKS = 10_000  # one file; the largest libraries that are passed around ho
 MAX_LABEL_CHARS = 2_000
 NEAR_STEPS = 0.5  # of a position printed in the table: a lost or doubled point shifts by one step
 _BEGINS = re.compile(r"\s*(\$\$[^\n]*\n\s*)*##\s*[A-Z$.]", re.IGNORECASE)
-_KEPT = frozenset(
-    {"TITLE", "DATATYPE", "XUNITS", "YUNITS", "XFACTOR", "YFACTOR", "FIRSTX", "LASTX", "DELTAX", "NPOINTS"}
-)
+_KEPT = frozenset({"TITLE", "XUNITS", "YUNITS", "XFACTOR", "YFACTOR", "FIRSTX", "LASTX", "DELTAX", "NPOINTS"})
 _REFUSED = {
     "PEAKTABLE": "a table of peaks, not a spectrum",
     "PEAKASSIGNMENTS": "assignments of peaks, not a spectrum",
@@ -92,9 +90,8 @@ def read_jcamp(lines: Lines, asked: Asked) -> Iterator[Row]:
             yield block
             continue
         where = f"{lines.path}: block {block.row} (line {block.line})"
-        raman = "RAMAN" in block.labels.get("DATATYPE", "").upper()
         try:
-            yield _row(block, asked, where, raman=raman)
+            yield _row(block, asked, where)
         except SpectrumError as error:
             message = error.message if error.message.startswith(where) else f"{where} {error.message}"
             yield Lost(row=block.row, title=block.title, error=SpectrumError(message, hint=error.hint))
@@ -244,11 +241,11 @@ def _number(labels: dict[str, str], name: str) -> float | None:
     return number
 
 
-def _row(block: Block, asked: Asked, where: str, *, raman: bool) -> Row:
+def _row(block: Block, asked: Asked, where: str) -> Row:
     units = block.labels.get("XUNITS", "")
     if not units and asked.unit is None:
         raise SpectrumError("names no ##XUNITS", hint="say which: --unit nm or --unit cm-1")
-    axis = axis_named(units, raman=raman) if units else None
+    axis = axis_named(units) if units else None
     if units and axis is None:
         raise SpectrumError(f"has an axis in {clean_title(units)[:40]}", hint="only nm and 1/cm are optical axes")
     values = values_named(block.labels.get("YUNITS", ""))
@@ -261,5 +258,4 @@ def _row(block: Block, asked: Asked, where: str, *, raman: bool) -> Row:
         unit=asked.unit_where_file_says(axis.unit, where) if axis else asked.unit,
         quantity=quantity,
         where=where,
-        raman=raman if axis is None else axis.raman,
     )

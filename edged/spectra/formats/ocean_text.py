@@ -49,8 +49,7 @@ def read_ocean(lines: Lines, asked: Asked) -> Iterator[Row]:
     except SpectrumError as error:
         yield Lost(row=1, title=title, error=error)
         return
-    raman = mode == "raman shifts"
-    yield compose(axis, values, row=1, title=title, unit=unit, quantity=quantity, where=where, raman=raman)
+    yield compose(axis, values, row=1, title=title, unit=unit, quantity=quantity, where=where)
 
 
 def _header(lines: Lines) -> dict[str, str]:

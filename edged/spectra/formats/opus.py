@@ -42,7 +42,6 @@ _QUANTITIES = {
     15: Values(offers=("absorbance",)),
     16: Values(offers=("absorbance",)),
 }  # log reflectance and ATR are absorbance over another path
-_RAMAN = 10
 _BEAM = Values(offers=("intensity",))
 
 
@@ -95,8 +94,7 @@ def read_opus(data: bytes, path: Path, asked: Asked) -> Iterator[Row]:
         except SpectrumError as error:
             yield Lost(row=row, title=title, error=error)
             continue
-        raman = entry.quantity == _RAMAN
-        yield compose(x, y, row=row, title=title, unit=unit, quantity=quantity, where=where, raman=raman)
+        yield compose(x, y, row=row, title=title, unit=unit, quantity=quantity, where=where)
     if not row:
         raise FileError(f"{path}: OPUS without a spectrum", hint="save the spectrum block with the file")
 

@@ -37,4 +37,4 @@ def read_renishaw(lines: Lines, asked: Asked) -> Iterator[Row]:
         yield Lost(row=1, title=title, error=error)
         return
     unit = asked.unit or UNIT
-    yield compose(axis, values, row=1, title=title, unit=unit, quantity=quantity, where=where, raman=unit == "cm-1")
+    yield compose(axis, values, row=1, title=title, unit=unit, quantity=quantity, where=where)

@@ -83,7 +83,7 @@ def is_spc(head: bytes) -> bool:
 def read_spc(data: bytes, path: Path, asked: Asked) -> Iterator[Row]:
     """Yield one row a trace. Raises FileError where the file ends too early or contradicts itself."""
     header = header_of(data, path)
-    units, raman = header.x_name, "raman" in header.x_name
+    units = header.x_name
     axis = axis_named(units)
     for trace in read_traces(data, header, path):
         where = f"{path}: trace {trace.row}"
@@ -101,7 +101,6 @@ def read_spc(data: bytes, path: Path, asked: Asked) -> Iterator[Row]:
                 unit=asked.unit_where_file_says(axis.unit, where) if axis else asked.unit,
                 quantity=asked.quantity_named(values, where),
                 where=where,
-                raman=raman,
             )
         except SpectrumError as error:
             yield Lost(row=trace.row, title=header.title, error=error)

@@ -29,7 +29,7 @@ OWN_AXES = 0x01 | 0x08  # flags: an axis a spectrum
 _HEADER_BYTES = 512
 _HEADER = struct.Struct("<4sIQQ36xIQQ72xI84x160s")
 _BLOCK = struct.Struct("<4sIQ")
-_AXES = {1: Axis(unit="cm-1", raman=True), 2: Axis(unit="cm-1"), 3: Axis(unit="nm"), 5: Axis(unit="nm", scale=1000.0)}
+_AXES = {1: Axis(unit="cm-1"), 2: Axis(unit="cm-1"), 3: Axis(unit="nm"), 5: Axis(unit="nm", scale=1000.0)}
 _QUANTITIES = {6: "counts"}  # the others are arbitrary units
 
 
@@ -74,7 +74,6 @@ def read_wdf(data: bytes, path: Path, asked: Asked) -> Iterator[Row]:
             unit=chosen,
             quantity=quantity,
             where=place,
-            raman=axis.raman,
         )
 
 

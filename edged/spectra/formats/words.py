@@ -26,11 +26,10 @@ _CORNERS: dict[str, tuple[Quantity, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """An axis as a file names it. Its positions times `scale` are in `unit`; `raman`: they are a Raman shift."""
+    """An axis as a file names it: its positions times `scale` are in `unit`."""
 
     unit: AxisUnit
     scale: float = 1.0
-    raman: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,12 +46,12 @@ class Values:
     foreign: str = ""
 
 
-def axis_named(text: str, *, raman: bool = False) -> Axis | None:
+def axis_named(text: str) -> Axis | None:
     """Return what an axis label means; None for one that is no optical axis."""
     plain = " ".join(text.lower().split())
     for pattern, unit, scale in _AXES:
         if re.fullmatch(pattern, plain):
-            return Axis(unit=unit, scale=scale, raman=unit == "cm-1" and (raman or "shift" in plain))
+            return Axis(unit=unit, scale=scale)
     return None
 
 
