@@ -17,6 +17,7 @@ from firmware_sim.contract import Deliver, Event, Firmware, UsbFirmware
 from firmware_sim.devices.nirscan import NirscanNano
 from firmware_sim.devices.obp import ObpOnLine, ObpOnUsb
 from firmware_sim.devices.ooi import OoiSpectrometer
+from firmware_sim.devices.wasatch import WasatchSpectrometer
 from firmware_sim.faults import FaultPlan
 from firmware_sim.sample import Tray, View
 from firmware_sim.scene import Ramp
@@ -53,14 +54,23 @@ def obp_usb(plan: str, *quirks: str) -> ObpOnUsb:
     return ObpOnUsb("sts-nir", Ramp(), seed=1, faults=FaultPlan.parse(plan, seed=1), quirks=quirks)
 
 
+def wasatch(plan: str, memory_state: str = "good", model: str = "xs-imx") -> WasatchSpectrometer:
+    faults = FaultPlan.parse(plan, seed=1)
+    return WasatchSpectrometer(Ramp(), model=model, seed=1, faults=faults, memory_state=memory_state)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FarEnd:
-    """One family on one medium. `blank` makes a unit whose memory is not programmed, None where there is none."""
+    """One family on one medium. `blank` makes a unit whose memory is not programmed, None where there is none.
+
+    patience_s: how long its silence may go unnoticed.
+    """
 
     kind: str
     medium: Medium
     make: Callable[[str], Firmware | UsbFirmware]
     blank: Callable[[], Firmware | UsbFirmware] | None = None
+    patience_s: float = 10.0
 
     def __str__(self) -> str:
         return f"{self.kind} by {self.medium}"
@@ -76,6 +86,13 @@ FAR_ENDS = (
     FarEnd(kind="obp", medium="serial", make=obp_line, blank=lambda: obp_line("", "blank")),
     FarEnd(kind="obp", medium="usb", make=obp_usb, blank=lambda: obp_usb("", "blank")),
     FarEnd(kind="obp", medium="tcp", make=obp_line, blank=lambda: obp_line("", "blank")),
+    FarEnd(
+        kind="wasatch",
+        medium="usb",
+        make=wasatch,
+        blank=lambda: wasatch("", "blank"),
+        patience_s=15.0,  # the first spectrum of an ARM board has ten seconds more, for its sensor to wake up
+    ),
 )  # a family on a medium without a far end fails its tests
 
 
