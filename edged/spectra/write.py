@@ -51,7 +51,7 @@ def write_spectrum(
     *,
     overwrite: bool = False,
 ) -> Path:
-    """Write one spectrum to `path` and return it. The file appears whole, synced to the disk, or not at all.
+    """Write one spectrum to `path` and return it. The file appears whole or not at all, also after a power cut.
 
     format: None takes it from the suffix: .csv, .jdx, .dx or .spc.
     Raises WriteError when the suffix names no format, the file exists and `overwrite` is not set, or the disk refuses.
@@ -60,6 +60,8 @@ def write_spectrum(
     chosen = format or SUFFIXES.get(place.suffix.lower())
     if chosen is None:
         raise WriteError(f"{place}: {place.suffix or 'no suffix'} names no format", hint="use .csv, .jdx or .spc")
+    if not place.name or "\0" in str(place):
+        raise WriteError(f"{str(place)!a}: is not a path", hint="check the name")
     if not overwrite and os.path.lexists(place):
         raise WriteError(f"{place}: exists already", hint="choose another name, or remove it first")
     data = {"csv": _csv, "jdx": _jcamp, "spc": _spc}[chosen](spectrum)

@@ -126,6 +126,12 @@ def test_a_suffix_that_names_no_format_is_refused(tmp_path: Path) -> None:
     assert write_spectrum(tmp_path / "s.txt", spectrum(), "csv").is_file()
 
 
+@pytest.mark.parametrize("name", ["", "/", "a\0b.csv"])
+def test_what_is_no_path_is_refused(name: str) -> None:
+    with pytest.raises(WriteError, match="is not a path"):
+        write_spectrum(name, spectrum(), "csv")
+
+
 @pytest.mark.parametrize("name", ["none/s.csv", "s" * 300 + ".csv", "folder.csv"])
 def test_what_the_disk_refuses_leaves_nothing(name: str, tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()

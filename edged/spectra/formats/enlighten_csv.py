@@ -14,16 +14,17 @@ from edged.spectra.formats.cells import Dialect
 from edged.spectra.formats.compose import compose
 from edged.spectra.formats.lines import Lines
 from edged.spectra.formats.picked import picked
+from edged.spectra.formats.words import Values
 from edged.spectra.rows import FileError, Lost, Row, clean_title
-from edged.spectra.spectrum import AxisUnit, Quantity, SpectrumError
+from edged.spectra.spectrum import AxisUnit, SpectrumError
 
 MAX_HEADER_LINES = 500
 AXES: dict[AxisUnit, str] = {"nm": "wavelength", "cm-1": "wavenumber"}
-OFFERS: dict[str, tuple[Quantity, ...]] = {
-    "raman": ("intensity", "counts"),
-    "absorbance": ("absorbance",),
-    "reflectance": ("reflectance",),
-}  # what "Processed" holds, by technique
+HOLDS = {  # what "Processed" is, by technique
+    "raman": Values(offers=("intensity", "counts")),
+    "absorbance": Values(offers=("absorbance",)),
+    "": Values(),
+}
 _DIALECT = Dialect(delimiter=",", decimal_comma=False)
 
 
@@ -40,7 +41,7 @@ def read_enlighten(lines: Lines, asked: Asked) -> Iterator[Row]:
     technique = told.get("technique", "").lower()
     unit = asked.unit or ("cm-1" if technique == "raman" else "nm")
     try:
-        quantity = asked.quantity_of(OFFERS.get(technique, ()), where)
+        quantity = asked.quantity_named(HOLDS.get(technique, Values(foreign=clean_title(technique))), where)
         axis, values = _column(columns, AXES[unit], where), _column(columns, "processed", where)
         positions, numbers = picked(lines, _DIALECT, axis=axis, values=values, where=where)
     except SpectrumError as error:
