@@ -94,7 +94,8 @@ class Session:
         """Hold the conversation and return its result.
 
         Raises the DriverError that ended it, or Interrupted. With `interruptible` False an interrupt waits for the
-        next one: for switching a lamp off. A conversation after one that failed begins with a drained line.
+        next one: for switching a lamp off. A conversation that catches Interrupted may take a few more steps, which
+        nothing interrupts, to switch its own light off. One after another that failed begins with a drained line.
         """
         stop = self._stop if interruptible else self._never
         settled = False
@@ -113,7 +114,10 @@ class Session:
             conversation.close()
 
     def interrupt(self) -> None:
-        """Make the conversation under way, or else the next one, raise Interrupted within 0.3 s. Any thread."""
+        """Make the conversation under way, or else the next one, raise Interrupted within 0.3 s. Any thread.
+
+        One that uses a laser first switches it off, with a few requests more.
+        """
         self._stop.set()
         self._link.interrupt()
 
@@ -123,7 +127,7 @@ class Session:
 
     def _hold(self, conversation: Conversation[T], stop: threading.Event) -> T:
         answer: bytes | None = None
-        fault: DriverError | None = None
+        fault: DriverError | Interrupted | None = None
         while True:
             try:
                 step = conversation.throw(fault) if fault else conversation.send(answer)
@@ -135,6 +139,9 @@ class Session:
                 answer = self._perform(step, stop)
             except DriverError as error:
                 fault = error
+            except Interrupted as error:
+                self._stop.clear()
+                fault, stop = error, self._never
 
     def _perform(self, step: Step, stop: threading.Event) -> bytes | None:
         _raise_if(stop)

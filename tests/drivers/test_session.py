@@ -11,7 +11,7 @@ import pytest
 from drivers.attempt import attempt
 from drivers.clock import ManualClock
 from drivers.contract import Conversation, Drain, Receive, Send, Wait
-from drivers.errors import DeviceBusy, DeviceRefused, Interrupted, LinkLost, NoAnswer, WireError
+from drivers.errors import DeviceBusy, DeviceRefused, Interrupted, LaserAlarm, LinkLost, NoAnswer, WireError
 from drivers.framing import Lines
 from drivers.links.memory import MemoryLink
 from drivers.links.replay import ReplayLink
@@ -223,6 +223,37 @@ def test_switching_off_is_not_stopped_by_an_interrupt():
         assert session.perform(ask(b"off"), interruptible=False) == b"ok"
     with pytest.raises(Interrupted):
         session.perform(ask(b"who"))
+
+
+def test_an_interrupted_conversation_may_switch_its_own_light_off():
+    def lit() -> Conversation[None]:
+        try:
+            yield Wait(seconds=1.0)
+        except Interrupted:
+            yield from ask(b"off")
+            raise
+
+    link, session = replay((">", b"off\n"), ("<", b"ok\n"), (">", b"who\n"), ("<", b"me\n"))
+    session.interrupt()
+    with link:
+        with pytest.raises(Interrupted):
+            session.perform(lit())
+        assert session.perform(ask(b"who")) == b"me"
+
+
+def test_a_light_that_does_not_go_off_is_heard_of_instead_of_the_interrupt():
+    def lit() -> Conversation[None]:
+        try:
+            yield Wait(seconds=1.0)
+        except Interrupted as interrupted:
+            raise LaserAlarm("it stays on") from interrupted
+
+    link, session = replay((">", b"who\n"), ("<", b"me\n"))
+    session.interrupt()
+    with link:
+        with pytest.raises(LaserAlarm):
+            session.perform(lit())
+        assert session.perform(ask(b"who")) == b"me"
 
 
 def test_a_conversation_is_closed_whatever_ends_it():
