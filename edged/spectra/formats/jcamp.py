@@ -65,6 +65,11 @@ class _Draft:
     def is_empty(self) -> bool:
         return not self.form and self.error is None
 
+    def doubt_the_end(self) -> None:
+        """Note that nothing ends the block, unless its number of points will tell whether it is whole."""
+        if not self.labels.get("NPOINTS"):
+            self.error = self.error or SpectrumError("ends without ##END=", hint=DAMAGED)
+
     def take(self, number: int, line: str) -> None:
         """Take in one line of the table; after the first fault the rest is passed over."""
         if self.error is not None:
@@ -131,8 +136,8 @@ def _drafts(lines: Lines) -> Iterator[_Draft]:
         in_table = False
         if label in ("TITLE", "END"):
             if draft is not None and not draft.is_empty():
-                if label == "TITLE" and not draft.labels.get("NPOINTS"):
-                    draft.error = draft.error or SpectrumError("ends without ##END=", hint=DAMAGED)
+                if label == "TITLE":
+                    draft.doubt_the_end()
                 yield draft
             draft = _Draft(line=number, labels={"TITLE": value}) if label == "TITLE" else None
             continue
@@ -146,8 +151,7 @@ def _drafts(lines: Lines) -> Iterator[_Draft]:
         elif label in _KEPT:
             draft.labels[label] = value
     if draft is not None and not draft.is_empty():
-        if not draft.labels.get("NPOINTS"):
-            draft.error = draft.error or SpectrumError("ends without ##END=", hint=DAMAGED)
+        draft.doubt_the_end()
         yield draft
 
 
