@@ -303,3 +303,10 @@ def test_the_number_of_blocks_has_a_limit(write: Any, monkeypatch: pytest.Monkey
 
     with pytest.raises(FileError, match="more than 2 blocks"):
         rows(write(block(FORMS["PAC"]) * 3))
+
+
+def test_a_table_under_comments_of_two_hashes_is_a_table(write: Any) -> None:
+    (found,) = rows(write("## my powders\nnm,a\n" + "".join(f"{900 + i},{y:g}\n" for i, y in enumerate(VALUES))))
+
+    assert isinstance(found, Found), found
+    assert found.spectrum.title == "a"

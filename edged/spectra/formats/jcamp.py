@@ -28,7 +28,7 @@ from edged.spectra.spectrum import MAX_POINTS, SpectrumError
 MAX_BLOCKS = 10_000  # one file; the largest libraries that are passed around hold some hundreds a file
 MAX_LABEL_CHARS = 2_000
 NEAR_STEPS = 0.5  # of a position printed in the table: a lost or doubled point shifts by one step
-_BEGINS = re.compile(r"\s*(\$\$[^\n]*\n\s*)*##\s*[A-Z$.]", re.IGNORECASE)
+_BEGINS = re.compile(r"\s*(\$\$[^\n]*\n\s*)*##\s*[A-Z$.][^\n=]*=", re.IGNORECASE)
 _KEPT = frozenset({"TITLE", "XUNITS", "YUNITS", "XFACTOR", "YFACTOR", "FIRSTX", "LASTX", "DELTAX", "NPOINTS"})
 _REFUSED = {
     "PEAKTABLE": "a table of peaks, not a spectrum",
