@@ -25,7 +25,7 @@ WARM_UP_S = 1.0  # [inferred] until the diode's temperature has come to rest
 LASER_MW = (LEAST_MW, FULL_MW)
 OFF_TRIES = 3
 PAUSE_S = 0.1
-STEP = 1e-3  # an intensity read back may be off by this much of full power
+STEP = 1e-3  # an intensity read back may be lower by this much of full power, and never higher
 
 
 def switch_off(talk: Talk) -> Conversation[bool]:
@@ -55,16 +55,24 @@ def switch_off(talk: Talk) -> Conversation[bool]:
 
 def switch_on(talk: Talk, laser_mw: float) -> Conversation[None]:
     """Set the power, then switch on, then wait until it is steady. The caller switches off whatever this raises."""
-    intensity = INTENSITY.pack(laser_mw / FULL_MW)
+    intensity = at_most(laser_mw / FULL_MW)
     yield from attempt(lambda: talk.command(SET_INTENSITY, SOURCE + intensity))
     told = yield from attempt(lambda: talk.number(GET_INTENSITY, INTENSITY, SOURCE))
-    if not abs(told - laser_mw / FULL_MW) <= STEP:
+    if not -STEP <= told - laser_mw / FULL_MW <= 0.0:
         raise DeviceRefused(
             f"the laser was set to {laser_mw / FULL_MW:.3f} of its power and says {told:.3f}", codes={"laser_power": 1}
         )
     yield from attempt(lambda: talk.command(SET_ENABLED, ON))
     yield Wait(seconds=WARM_UP_S)
     yield from raise_unless_on(talk)
+
+
+def at_most(share: float) -> bytes:
+    """Return the f32 nearest to `share` from below: rounding up would be more light than is allowed."""
+    packed = INTENSITY.pack(share)
+    if INTENSITY.unpack(packed)[0] <= share:
+        return packed
+    return (int.from_bytes(packed, "little") - 1).to_bytes(INTENSITY.size, "little")  # the next smaller one
 
 
 def raise_unless_on(talk: Talk) -> Conversation[None]:

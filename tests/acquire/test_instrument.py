@@ -1,0 +1,109 @@
+"""An instrument through its driver: automatic exposure, the laser's ceiling, and the light that goes off at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from drivers import registry
+from drivers.clock import ManualClock
+from drivers.contract import Device, ExposureSettings, Link, ScanSettings, UsbLink
+from drivers.errors import DeviceRefused
+from drivers.links.ports import BadPort
+from edged.acquire.exposure import ExposurePlan
+from edged.acquire.instrument import DriverInstrument
+from firmware_sim.devices.obp import ObpOnUsb
+from firmware_sim.devices.ooi import OoiSpectrometer
+from firmware_sim.scene import Raman, Ramp
+from tests.contract.usb_wire import UsbWire
+
+
+def plugged(firmware: Any, kind: str, settings: ExposureSettings, plan: ExposurePlan | None = None) -> DriverInstrument:
+    def open_link(device: Device[Any], port: str) -> Link | UsbLink:
+        return UsbWire(firmware, ManualClock())
+
+    return DriverInstrument(registry.load(kind), "usb", settings, exposure=plan, open_link=open_link)
+
+
+def lamp(step: float) -> OoiSpectrometer:
+    return OoiSpectrometer(Ramp(step=step), model="usb2000plus", seed=1, speed=0.0, exact=True)
+
+
+@pytest.mark.parametrize("step", [3.0, 300.0, 15_000.0])
+def test_automatic_exposure_fills_the_range_whatever_the_light(step: float) -> None:
+    instrument = plugged(lamp(step), "ooi", ExposureSettings(integration_ms=100.0), ExposurePlan())
+    instrument.open()
+    instrument.prepare()
+
+    scan = instrument.scan()
+    instrument.close()
+
+    assert not scan.saturated.any()
+    assert 0.3 < scan.raw.max() / 65_535 < 0.9
+    assert scan.exposure_ms != 100.0
+
+
+def test_without_a_plan_the_settings_are_taken_as_they_are() -> None:
+    instrument = plugged(lamp(30_000.0), "ooi", ExposureSettings(integration_ms=100.0))
+    instrument.open()
+    instrument.prepare()
+
+    scan = instrument.scan()
+    instrument.close()
+
+    assert scan.exposure_ms == 100.0
+    assert scan.saturated.any()
+
+
+def test_the_next_sample_begins_where_the_last_one_ended() -> None:
+    firmware = lamp(300.0)
+    instrument = plugged(firmware, "ooi", ExposureSettings(integration_ms=100.0), ExposurePlan())
+    instrument.open()
+    instrument.prepare()
+    instrument.scan()
+    first = len(firmware.meant)
+
+    instrument.scan()
+    instrument.close()
+
+    assert len(firmware.meant) - first == 1
+
+
+def test_a_laser_never_gives_more_than_the_configuration_allows_and_is_off_in_the_end() -> None:
+    firmware = ObpOnUsb("ventana", Raman("polystyrene"), seed=1, speed=0.0)
+    instrument = plugged(
+        firmware, "obp", ExposureSettings(integration_ms=4_000.0, laser_mw=30.0), ExposurePlan(budget_s=40.0)
+    )
+    instrument.open()
+    instrument.prepare()
+
+    scan = instrument.scan()
+    instrument.close()
+
+    log = list(firmware.laser_log)
+    assert not scan.saturated.any()
+    assert scan.laser_mw is not None
+    assert scan.laser_mw <= 30.0
+    assert log
+    assert max(laser_mw for _, is_on, laser_mw in log if is_on) <= 30.0
+    assert not log[-1][1]
+
+
+def test_light_beyond_the_shortest_time_is_refused_and_says_what_to_do() -> None:
+    instrument = plugged(lamp(3e9), "ooi", ExposureSettings(integration_ms=100.0), ExposurePlan())
+    instrument.open()
+    instrument.prepare()
+
+    with pytest.raises(DeviceRefused, match="too much light") as caught:
+        instrument.scan()
+    instrument.close()
+
+    assert caught.value.hint
+
+
+def test_a_port_of_a_link_that_the_family_has_not_is_refused_with_those_it_has() -> None:
+    instrument = DriverInstrument(registry.load("ooi"), "/dev/ttyUSB0", ScanSettings())
+
+    with pytest.raises(BadPort, match="not reached by serial"):
+        instrument.open()
