@@ -12,7 +12,7 @@ import struct
 from drivers.attempt import attempt
 from drivers.contract import Conversation, Drain, Wait
 from drivers.devices._obp_talk import Talk, is_absent
-from drivers.errors import AskAgain, DeviceRefused, DriverError, InterlockOpen, LaserAlarm, Resynchronise
+from drivers.errors import AskAgain, DeviceRefused, DriverError, InterlockOpen, Interrupted, LaserAlarm, Resynchronise
 
 GET_ENABLED, SET_ENABLED, GET_INTENSITY, SET_INTENSITY = 0x810021, 0x810031, 0x810041, 0x810051
 SOURCE = b"\0\0"
@@ -28,29 +28,17 @@ PAUSE_S = 0.1
 STEP = 1e-3  # an intensity read back may be lower by this much of full power, and never higher
 
 
-def switch_off(talk: Talk) -> Conversation[bool]:
-    """Switch the laser off and see that it is; return whether there is one.
+def switch_off(talk: Talk, *, busy_s: float = 0.0) -> Conversation[bool]:
+    """Switch the laser off and see that it is; return whether there is one. The instrument may be busy for so long.
 
-    Raises LaserAlarm when it does not say so in several tries, and LinkLost when nobody can be asked any more.
+    Raises LaserAlarm when it does not say so in several tries, LinkLost when nobody can be asked any more, and
+    Interrupted, but off it is also then.
     """
-    fault: DriverError | None = None
-    for _ in range(OFF_TRIES):
-        try:
-            yield from talk.command(SET_ENABLED, OFF)
-            if not (yield from talk.number(GET_ENABLED, ENABLED, SOURCE)):
-                return True
-        except DeviceRefused as refused:
-            if is_absent(refused):
-                return False
-            fault = refused
-        except (AskAgain, Resynchronise) as error:
-            fault = error
-        yield Wait(seconds=PAUSE_S)
-        yield Drain()
-    why = fault.message if fault else "it says that it is on"
-    raise LaserAlarm(
-        f"the laser was told {OFF_TRIES} times to be off: {why}", hint="cut its power: nobody knows whether it is off"
-    ) from fault
+    try:
+        return (yield from _see_it_off(talk, busy_s))
+    except Interrupted:  # which comes once only
+        yield from _see_it_off(talk, busy_s)
+        raise
 
 
 def switch_on(talk: Talk, laser_mw: float) -> Conversation[None]:
@@ -84,3 +72,24 @@ def raise_unless_on(talk: Talk) -> Conversation[None]:
             hint="check its interlock, key and power supply",
             codes={"laser_off": 1},
         )
+
+
+def _see_it_off(talk: Talk, busy_s: float) -> Conversation[bool]:
+    fault: DriverError | None = None
+    for _ in range(OFF_TRIES):
+        try:
+            yield from talk.command(SET_ENABLED, OFF, busy_s=busy_s)
+            if not (yield from talk.number(GET_ENABLED, ENABLED, SOURCE)):
+                return True
+        except DeviceRefused as refused:
+            if is_absent(refused):
+                return False
+            fault = refused
+        except (AskAgain, Resynchronise) as error:
+            fault = error
+        yield Wait(seconds=PAUSE_S)
+        yield Drain()
+    why = fault.message if fault else "it says that it is on"
+    raise LaserAlarm(
+        f"the laser was told {OFF_TRIES} times to be off: {why}", hint="cut its power: nobody knows whether it is off"
+    ) from fault

@@ -20,7 +20,9 @@ from drivers.framing import NEED_MORE, Found, Frame, Skip, skip_to
 
 START, END = b"\xc1\xc0", b"\xc5\xc4\xc3\xc2"
 HEAD = struct.Struct("<2s3H2I6x2B16sI")
+ANSWER = struct.Struct("<3H2I")  # of the head: version, flags, error, type, regarding
 SUM_BYTES = 16
+NO_SUM_BYTES = bytes(SUM_BYTES)
 IMMEDIATE_BYTES = 16
 TAIL_BYTES = SUM_BYTES + len(END)
 SHORTEST_BYTES = HEAD.size + TAIL_BYTES
@@ -92,7 +94,7 @@ def encode(message_type: int, data: bytes = b"", *, flags: int = 0, regarding: i
         len(payload) + TAIL_BYTES,
     )
     body += payload
-    return body + (_md5(body) if md5 else bytes(SUM_BYTES)) + END
+    return body + (_md5(body) if md5 else NO_SUM_BYTES) + END
 
 
 def decode(message: bytes) -> Reply:
@@ -107,6 +109,11 @@ def decode(message: bytes) -> Reply:
         sealed=sum_type == MD5,
         data=immediate[:size] if size else message[HEAD.size : -TAIL_BYTES],
     )
+
+
+def is_plain_answer(message: bytes, message_type: int, regarding: int) -> bool:
+    """Say whether this frame answers this request and has nothing else to say: what nearly every frame is."""
+    return ANSWER.unpack_from(message, len(START)) == (VERSION, RESPONSE, 0, message_type, regarding)
 
 
 def raise_unless_ok(reply: Reply) -> None:
@@ -165,14 +172,14 @@ class ObpFramer:
         return TAIL_BYTES + self.payload_bytes
 
     def _wrong_sum(self, frame: bytes, sum_type: int) -> str:
-        body, told = frame[:-TAIL_BYTES], frame[-TAIL_BYTES : -len(END)]
+        told = frame[-TAIL_BYTES : -len(END)]
         if sum_type == MD5:
-            return "" if told == _md5(body) else "a message with a wrong checksum"
+            return "" if told == _md5(frame[:-TAIL_BYTES]) else "a message with a wrong checksum"
         if sum_type != NO_SUM:
             return f"a message with checksum type {sum_type}"
         if self.sums_needed:
             return "a message without a checksum"
-        return "a message with a checksum that it denies" if any(told) else ""
+        return "" if told == NO_SUM_BYTES else "a message with a checksum that it denies"
 
 
 def exactly(layout: struct.Struct, data: bytes, name: str) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ import secrets
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 
 from drivers.attempt import attempt
 from drivers.contract import Control, Conversation, Drain, Receive, Send, SetBaud
@@ -30,6 +30,7 @@ from drivers.devices._obp_message import (
     decode,
     encode,
     exactly,
+    is_plain_answer,
     raise_unless_ok,
 )
 from drivers.devices._obp_models import BY_PRODUCT_ID, OCEAN, Model
@@ -69,6 +70,12 @@ class Line:
         return size_bytes * (BITS_A_BYTE / self.baud + ADAPTER_LATE_S / ADAPTER_BYTES)
 
 
+@lru_cache
+def framer_for(payload_bytes: int, sums_needed: bool) -> ObpFramer:
+    """Return the framer; there are few of them, and each is needed for every frame."""
+    return ObpFramer(payload_bytes=payload_bytes, sums_needed=sums_needed)
+
+
 def numbers() -> Iterator[int]:
     """Return the running "regarding" numbers of one session."""
     start = secrets.randbits(32)
@@ -100,9 +107,9 @@ class Talk:
         (value,) = exactly(layout, answer, f"message {message_type:#010x}")
         return value
 
-    def command(self, message_type: int, data: bytes = b"") -> Conversation[None]:
-        """Tell, and wait for the acknowledgement."""
-        yield from self._ask(message_type, data, ACK_WANTED, 0, REPLY_WITHIN_S)
+    def command(self, message_type: int, data: bytes = b"", *, busy_s: float = 0.0) -> Conversation[None]:
+        """Tell, and wait for the acknowledgement, also from an instrument that is busy for so long."""
+        yield from self._ask(message_type, data, ACK_WANTED, 0, REPLY_WITHIN_S + busy_s)
 
     def frame(
         self, message_type: int, data: bytes = b"", *, payload_bytes: int, within_s: float
@@ -115,11 +122,13 @@ class Talk:
     ) -> Conversation[bytes]:
         regarding, line = next(self.regarding), self.line
         request = encode(message_type, data, flags=flags, regarding=regarding, md5=line.sums)
-        framer = ObpFramer(payload_bytes=payload_bytes, sums_needed=line.sums_needed)
+        framer = framer_for(payload_bytes, line.sums_needed)
         within_s += line.wire_s(len(request) + framer.limit_bytes)
         yield Send(data=request, endpoint=line.outward)
         for _ in range(MAX_STALE_REPLIES + 1):
             frame = (yield Receive(framer=framer, within_s=within_s, endpoint=line.inward)) or b""
+            if is_plain_answer(frame, message_type, regarding):
+                return frame
             reply = decode(frame)
             if not reply.flags & RESPONSE or (reply.message_type, reply.regarding) != (message_type, regarding):
                 continue  # our own words, on an adapter that echoes, or the answer to an earlier question

@@ -54,7 +54,7 @@ from drivers.devices._obp_talk import (
     learn_sums,
     numbers,
 )
-from drivers.errors import BadSettings, DriverError, Reopen, Resynchronise, WireError
+from drivers.errors import BadSettings, DriverError, Interrupted, Reopen, Resynchronise, WireError
 
 # Facts
 KIND = "obp"
@@ -71,6 +71,7 @@ COLD_C = (-40.0, 30.0)  # what a Peltier element reaches below a warm room, and 
 COOL_WITHIN_S = 30.0  # then the scan says that it has not settled
 COOL_POLL_S = 0.5
 STEP_US = 10  # the coarsest step in which a model of this family sets its integration time
+EXPOSURE_LEFT_S = 10.0  # of a process that died, before its instrument answers anybody else
 STALE_FRAMES = 1  # after a change of settings the frame under way is still of the former ones
 TEMPERATURE_C = (-100.0, 150.0)  # outside, a sensor is broken
 
@@ -105,8 +106,8 @@ def spectrum_from(message: bytes, model: Model, integration_us: int) -> Spectrum
         raise WireError(f"a spectrum of {size} bytes, expected {model.payload_bytes}", received=message)
     word = "<u4" if model.word_bytes == 4 else "<u2"
     words = np.frombuffer(message, word, model.pixels, HEAD.size + model.metadata_bytes)
-    if words.max() > model.full_scale:
-        raise WireError(f"a count of {words.max()}, a {model.name} has at most {model.full_scale}", received=message)
+    if (brightest := np.maximum.reduce(words)) > model.full_scale:
+        raise WireError(f"a count of {brightest}, a {model.name} has at most {model.full_scale}", received=message)
     pixels = words.astype(np.int32)
     if not model.metadata_bytes:
         return SpectrumFrame(message=message, pixels=pixels)
@@ -213,15 +214,14 @@ def take_frames(unit: ObpUnit, integration_us: int, count: int) -> Conversation[
 def take_lit_frames(
     unit: ObpUnit, integration_us: int, count: int, laser_mw: float
 ) -> Conversation[list[SpectrumFrame]]:
-    """Take frames with the laser on. It is off afterwards, unless interrupted: that leaves it to `close`."""
+    """Take frames with the laser on. It is off afterwards, whatever happens: an exposure under way is waited for."""
     try:
         yield from switch_on(unit.talk, laser_mw)
         yield from take_frames(unit, integration_us, STALE_FRAMES)
         frames = yield from take_frames(unit, integration_us, count)
         yield from raise_unless_on(unit.talk)
-    except DriverError:
-        yield Drain()
-        yield from switch_off(unit.talk)
+    except (DriverError, Interrupted):
+        yield from switch_off(unit.talk, busy_s=integration_us / 1e6)
         raise
     yield from switch_off(unit.talk)
     return frames
@@ -336,7 +336,7 @@ class ObpDevice:
     def _open_usb(self) -> Conversation[ObpUnit]:
         model = yield from attempt(find_usb)
         talk = Talk(line=Line(outward=model.outward, inward=model.inward), regarding=numbers())
-        has_laser = model.laser and (yield from switch_off(talk))
+        has_laser = model.laser and (yield from switch_off(talk, busy_s=EXPOSURE_LEFT_S))
         yield Drain()
         return (yield from introduce(KIND, talk, model, laser_mw=LASER_MW if has_laser else None))
 

@@ -23,6 +23,7 @@ BENCHES = {  # name, and the function's -> file in this folder
     "verdict": "verdict",
     "analyze": "verdict",
     "driver": "driver",
+    "obp": "obp",
 }
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from drivers.clock import ManualClock
 from drivers.contract import ExposureSettings
-from drivers.errors import AskAgain, DriverError, InterlockOpen, LaserAlarm
+from drivers.errors import AskAgain, DriverError, InterlockOpen, Interrupted, LaserAlarm
 from drivers.links.faulty import Faults, FaultyPipes
 from drivers.session import Session
 from firmware_sim.devices.obp import ObpOnUsb
@@ -147,6 +147,37 @@ def test_a_scan_cut_off_anywhere_leaves_the_laser_to_close_and_close_switches_it
         assert not firmware.bench.laser_on, steps
 
     assert lit > 5  # the test has caught it while it was on
+
+
+class Stopping(UsbWire):
+    """Is told to stop at one of its reads, as a station is that shuts down."""
+
+    def read_from(self, endpoint: int, limit: int, within_s: float) -> bytes:
+        self.reads = getattr(self, "reads", 0) + 1
+        if self.reads == self.stop_at:
+            self.session.interrupt()
+        return super().read_from(endpoint, limit, within_s)
+
+    stop_at = 0
+    session: Session
+
+
+def test_a_scan_that_is_interrupted_anywhere_switches_the_laser_off_itself():
+    lit = 0
+    for stop_at in range(1, 60):
+        firmware, clock = ventana(), ManualClock()
+        wire = Stopping(firmware, clock)
+        session = wire.session = Session(wire, clock=clock)
+        unit = session.perform(VENTANA.open())
+        session.perform(VENTANA.configure(unit, SETTINGS))
+        wire.reads, wire.stop_at = 0, stop_at
+        try:
+            session.perform(VENTANA.scan(unit, SETTINGS))
+        except Interrupted:
+            lit += len(firmware.laser_log) > 0
+        assert not firmware.bench.laser_on, stop_at
+
+    assert lit > 3
 
 
 @pytest.mark.parametrize("seed", range(20))
