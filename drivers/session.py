@@ -145,13 +145,9 @@ class Session:
 
     def _perform(self, step: Step, stop: threading.Event) -> bytes | None:
         _raise_if(stop)
-        match step:
-            case Send(data=data, endpoint=None):
-                self._trace.sent(data)
-                self._line.write(data, WRITE_WITHIN_S)
-            case Send(data=data, endpoint=int() as endpoint):
-                self._trace.sent(data)
-                self._usb.write_to(endpoint, data, WRITE_WITHIN_S)
+        match step:  # the two that every frame needs come first
+            case Send():
+                self._send(step)
             case Receive():
                 return self._receive(step, stop)
             case Control():
@@ -167,6 +163,13 @@ class Session:
             case Recover():
                 self._recover(step, stop)
         return None
+
+    def _send(self, step: Send) -> None:
+        self._trace.sent(step.data)
+        if step.endpoint is None:
+            self._line.write(step.data, WRITE_WITHIN_S)
+        else:
+            self._usb.write_to(step.endpoint, step.data, WRITE_WITHIN_S)
 
     def _control(self, step: Control) -> bytes:
         setup = SETUP.pack(step.request_type, step.request, step.value, step.index, step.length or len(step.data))
@@ -188,7 +191,10 @@ class Session:
         return self._pipes
 
     def _inbox(self, endpoint: int | None) -> Inbox:
-        return self._inboxes.setdefault(endpoint, Inbox())
+        inbox = self._inboxes.get(endpoint)
+        if inbox is None:
+            inbox = self._inboxes[endpoint] = Inbox()
+        return inbox
 
     def _receive(self, step: Receive, stop: threading.Event) -> bytes:
         deadline_s = self._clock.now_s() + step.within_s

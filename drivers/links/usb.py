@@ -12,7 +12,9 @@ import math
 import os
 import threading
 import time
+from array import array
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import usb.core
@@ -20,7 +22,16 @@ import usb.util
 from usb.backend import libusb1
 
 from drivers.contract import Control, UsbIds
-from drivers.errors import DriverError, LinkDenied, LinkLost, LinkMissing, NoAnswer, Stalled, WireError
+from drivers.errors import (
+    DriverError,
+    LinkDenied,
+    LinkLost,
+    LinkMissing,
+    NoAnswer,
+    Stalled,
+    WireError,
+    WrongInstrument,
+)
 
 INWARD = 0x80
 PACKET_MASK = 0x7FF  # USB 2.0, 9.6.6: the bits above count further packets of a periodic endpoint
@@ -32,6 +43,7 @@ FIRMWARE_LOST = {(0x04B4, 0x8613), (0x0547, 0x2131), (0x0547, 0x2235)}  # Cypres
 RULE_HINT = "install the udev rule: sudo cp systemd/70-edged.rules /etc/udev/rules.d/ && sudo udevadm control --reload"
 
 Backend = Callable[[], Any]
+Transfer = Callable[["array[int]", int], int]  # buffer or data, ms; returns the bytes that went
 
 
 class UsbPipeLink:
@@ -43,7 +55,9 @@ class UsbPipeLink:
         self._ids = ids
         self._packet_bytes = packet_bytes  # largest packet by address
         self._ins = tuple(address for address in packet_bytes if address & INWARD)
+        self._transfers = _transfers(device, ids.interface)
         self._surplus: dict[int, bytes] = {}
+        self._buffers: dict[tuple[int, int], array[int]] = {}  # by address and size: a spectrum's is large
         self._interrupted = threading.Event()
         self._open = True
 
@@ -84,17 +98,20 @@ class UsbPipeLink:
         packet = self._packet_bytes.get(endpoint) or DEFAULT_PACKET_BYTES
         size = -(-limit // packet) * packet
         try:
-            data = bytes(self._opened().read(endpoint, size, _ms(within_s)))
+            buffer = self._buffers.get((endpoint, size))
+            if buffer is None:
+                buffer = self._buffers[endpoint, size] = usb.util.create_buffer(size)
+            came = self._transfer(endpoint)(buffer, _ms(within_s))
         except usb.core.USBError as error:
             if error.errno in SILENT:
                 return b""
             raise self._fault(error, f"pipe {endpoint:#04x}") from error
-        return self._share(endpoint, data, limit)
+        return self._share(endpoint, memoryview(buffer)[:came].tobytes(), limit)
 
     def write_to(self, endpoint: int, data: bytes, within_s: float) -> None:
         """Write all of it. Raises LinkLost, also when the device takes only a part, and WireError for a stall."""
         try:
-            written = self._opened().write(endpoint, data, _ms(within_s))
+            written = self._transfer(endpoint)(array("B", data), _ms(within_s))
         except usb.core.USBError as error:
             if error.errno in SILENT:
                 raise self._lost(f"{len(data)} bytes were not taken within {within_s:g} s") from error
@@ -147,6 +164,14 @@ class UsbPipeLink:
                 self._device.reset()
         with contextlib.suppress(usb.core.USBError):
             usb.util.dispose_resources(self._device)
+
+    def _transfer(self, endpoint: int) -> Transfer:
+        self._opened()
+        try:
+            return self._transfers[endpoint]
+        except KeyError as error:
+            there = ", ".join(f"{address:#04x}" for address in self._transfers)
+            raise WrongInstrument(f"{self.name}: no pipe {endpoint:#04x}; there are {there}") from error
 
     def _share(self, endpoint: int, data: bytes, limit: int) -> bytes:
         if len(data) > limit:
@@ -214,6 +239,26 @@ def _claim(device: usb.core.Device, interface: int) -> dict[int, int]:
     return {
         endpoint.bEndpointAddress: endpoint.wMaxPacketSize & PACKET_MASK for endpoint in configuration[(interface, 0)]
     }
+
+
+def _transfers(device: usb.core.Device, interface: int) -> dict[int, Transfer]:
+    """Return what moves bytes over each pipe, by address: pyusb's own `read` and `write` look all of it up each time,
+    which takes as long as the rest of a small transfer.
+    """
+    backend, handle = device.backend, device._ctx.handle  # noqa: SLF001
+    moves = {
+        (usb.util.ENDPOINT_TYPE_BULK, True): backend.bulk_read,
+        (usb.util.ENDPOINT_TYPE_BULK, False): backend.bulk_write,
+        (usb.util.ENDPOINT_TYPE_INTR, True): backend.intr_read,
+        (usb.util.ENDPOINT_TYPE_INTR, False): backend.intr_write,
+    }
+    found: dict[int, Transfer] = {}
+    for endpoint in device.get_active_configuration()[(interface, 0)]:
+        address = endpoint.bEndpointAddress
+        move = moves.get((usb.util.endpoint_type(endpoint.bmAttributes), bool(address & INWARD)))
+        if move is not None:
+            found[address] = partial(move, handle, address, interface)
+    return found
 
 
 def _refusal(name: str, error: usb.core.USBError) -> DriverError:
