@@ -90,6 +90,15 @@ class Unplugged(Exception):
         self.seconds = seconds
 
 
+class Late(Exception):
+    """The answer to a control transfer comes `seconds` later; never, if they are infinite."""
+
+    def __init__(self, seconds: float, data: bytes = b"") -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+        self.data = data
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsbDescriptors:
     """What the bus is told: one configuration, one interface of class vendor or HID, its endpoint addresses.
@@ -110,8 +119,8 @@ class UsbDescriptors:
 class UsbFirmware(Protocol):
     """One simulated USB instrument. Standard requests (chapter 9) are answered by the host that it hangs on.
 
-    Transfers may raise Stall or Unplugged. Times as in Firmware. Thread-safety is the host's business: one call at a
-    time.
+    Transfers may raise Stall or Unplugged, `control` also Late. Times as in Firmware. Thread-safety is the host's
+    business: one call at a time.
     """
 
     serial_number: str

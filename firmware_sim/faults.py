@@ -16,6 +16,8 @@ Grammar, items separated by commas, blanks ignored, an empty plan or `none` = no
     busy       reply   the request is answered "busy"
     hangup     reply   the line is lost after MORE bytes of it (0), and back after MORE seconds (1)
                `hangup=BYTES[:SECONDS]`: lost once, after so many bytes of all replies together
+    stall      reply   on USB: lost, and the pipe halts until it is cleared
+    slow       reply   on USB: late by MORE seconds a KiB (0.1)
     garbage    line    `garbage=BYTES`: random bytes in front of the first reply after each opening (32)
     stale      scan    ends well, says the instrument, but the data stay those of the scan before
     error      scan    fails with error code MORE (4, lamp); no scan starts until the status is cleared
@@ -37,10 +39,10 @@ from zlib import crc32
 
 import numpy as np
 
-REPLY_FAULTS = ("drop", "corrupt", "truncate", "delay", "duplicate", "sequence", "busy", "hangup")
+REPLY_FAULTS = ("drop", "corrupt", "truncate", "delay", "duplicate", "sequence", "busy", "hangup", "stall", "slow")
 SCAN_FAULTS = ("stale", "error", "early_done", "short_light", "saturate")
 PLAIN_VALUES = {"garbage": 32.0, "estimate": -1.0}  # name -> what it means without "="
-MOST_PARAMETERS = {"truncate": 1, "delay": 1, "hangup": 2, "error": 1}
+MOST_PARAMETERS = {"truncate": 1, "delay": 1, "hangup": 2, "slow": 1, "error": 1}
 MAX_GARBAGE_BYTES = 4096
 EXAMPLE = "drop=0.01,corrupt@3,hangup@7:200:1.5"
 

@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import click
 
-from firmware_sim.contract import Event, OperatorError
+from firmware_sim.commands._attach import Attachment, attachable, serve
 from firmware_sim.devices.nirscan import NirscanNano, Unit
-from firmware_sim.faults import FaultPlan, FaultPlanError
-from firmware_sim.hosts.lines import PathTaken, PtyHost
 from firmware_sim.sample import Products, Replay, Source, Tray
 from firmware_sim.spectra_file import SpectraFileError, read_spectra
 
 
 @click.command(short_help="a TI NIRscan Nano / InnoSpectra NIR-M-R2 on a pseudo terminal")
-@click.option("--pty", "link", type=click.Path(path_type=Path), required=True, help="Link to make to the terminal.")
 @click.option(
     "--sample", "names", help="Samples in turn, NAME[,NAME...]; a product, white or dark. Default: all products."
 )
 @click.option("--replay", type=click.Path(path_type=Path), help="CSV file of absorbance spectra to show instead.")
-@click.option("--faults", "plan", default="", help="What goes wrong, as in drop=0.01,corrupt@3,hangup@7:200:1.5.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="All chance follows from it.")
-@click.option(
-    "--speed", type=click.FloatRange(min=0), default=1.0, show_default=True, help="1 real time; 0 no waiting."
-)
-@click.option("--serial-number", default="SIM0001", show_default=True, help="1 to 7 characters.")
+@attachable("pty", serial_number="SIM0001", length="1 to 7 characters.")
 @click.option(
     "--white", type=click.IntRange(min=0), default=1, show_default=True, help="First scans that see the tile."
 )
 @click.option(
     "--strict-gap", is_flag=True, help="Drop a request that pauses for more than 1 ms, as real firmware does."
 )
-@click.option("--json", "as_json", is_flag=True, help="JSON lines even on a terminal; elsewhere they always are.")
 def nirscan(
     *,
-    link: Path,
     names: str | None,
     replay: Path | None,
-    plan: str,
-    seed: int,
-    speed: float,
-    serial_number: str,
     white: int,
     strict_gap: bool,
-    as_json: bool,
+    at: Attachment,
 ) -> None:
     """Simulate a TI NIRscan Nano / InnoSpectra NIR-M-R2 (UART) behind a pseudo terminal.
 
@@ -66,18 +50,15 @@ def nirscan(
     """
     if names is not None and replay is not None:
         raise click.UsageError("--sample and --replay exclude each other")
-    try:
-        device = NirscanNano(
-            Tray(_source(names, replay), white=white, seed=seed),
-            unit=Unit(serial_number=serial_number),
-            seed=seed,
-            speed=speed,
-            faults=FaultPlan.parse(plan, seed=seed),
-            strict_gap=strict_gap,
-        )
-        PtyHost(device, link.absolute(), _teller(as_json or not sys.stdout.isatty())).serve()
-    except (OperatorError, FaultPlanError, SpectraFileError, PathTaken) as error:
-        raise click.UsageError(str(error)) from error
+    device = NirscanNano(
+        Tray(_source(names, replay), white=white, seed=at.seed),
+        unit=Unit(serial_number=at.serial_number),
+        seed=at.seed,
+        speed=at.speed,
+        faults=at.faults(),
+        strict_gap=strict_gap,
+    )
+    serve(device, at)
 
 
 def _source(names: str | None, replay: Path | None) -> Source:
@@ -87,24 +68,3 @@ def _source(names: str | None, replay: Path | None) -> Source:
         return Replay(read_spectra(replay))
     except OSError as error:
         raise SpectraFileError(f"{replay}: {error.strerror}") from error
-
-
-class _teller:  # noqa: N801  called like the function that it is
-    """Print events, as JSON lines or for a human."""
-
-    def __init__(self, as_json: bool) -> None:
-        self._as_json = as_json
-
-    def __call__(self, event: Event) -> None:
-        """Print one event at once. A reader that has gone is not a reason to stop."""
-        words = dict(event)
-        text = (
-            json.dumps(event)
-            if self._as_json
-            else f"{words.pop('event')}: " + " ".join(f"{key}={value}" for key, value in words.items())
-        )
-        try:
-            click.echo(text)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            pass

@@ -24,7 +24,7 @@ from types import SimpleNamespace
 import usb.core
 from usb.backend import IBackend
 
-from firmware_sim.contract import Event, Setup, Stall, UsbFirmware
+from firmware_sim.contract import Event, Late, Setup, Stall, UsbFirmware
 from firmware_sim.hosts.chapter9 import BULK, INTERRUPT, device_descriptor
 from firmware_sim.hosts.usb_port import FIRST_ADDRESS, INWARD, Gone, UsbPort
 
@@ -197,11 +197,12 @@ class SimulatedUsb(IBackend):  # type: ignore[misc]  # pyusb has no types
 
     def bulk_read(self, dev_handle: Handle, ep: int, intf: int, buff: array[int], timeout: int) -> int:
         """Wait for one transfer."""
-        deadline_s = time.monotonic() + timeout / 1000 if timeout else math.inf
         with _as_pyusb_tells_it():
-            data = dev_handle.device.port.read(dev_handle.device.address, ep, len(buff) * buff.itemsize, deadline_s)
+            data = dev_handle.device.port.read(
+                dev_handle.device.address, ep, len(buff) * buff.itemsize, _deadline_s(timeout)
+            )
         if data is None:
-            raise usb.core.USBTimeoutError("Operation timed out", -7, errno.ETIMEDOUT)
+            raise _timeout()
         return _fill(buff, data)
 
     intr_read = bulk_read
@@ -225,8 +226,16 @@ class SimulatedUsb(IBackend):  # type: ignore[misc]  # pyusb has no types
             index=index,
             length=len(data) * data.itemsize,
         )
+        address, deadline_s = dev_handle.device.address, _deadline_s(timeout)
         with _as_pyusb_tells_it():
-            answer = dev_handle.device.port.control(dev_handle.device.address, setup, b"" if inward else data.tobytes())
+            try:
+                answer = dev_handle.device.port.control(address, setup, b"" if inward else data.tobytes())
+            except Late as late:
+                due_s = time.monotonic() + late.seconds
+                dev_handle.device.port.pause(address, min(due_s, deadline_s))
+                if due_s > deadline_s:
+                    raise _timeout() from late
+                answer = late.data
         return _fill(data, answer) if inward else setup.length
 
     def clear_halt(self, dev_handle: Handle, ep: int) -> None:
@@ -265,6 +274,15 @@ def _as_pyusb_tells_it() -> Iterator[None]:
 
 def _error(message: str, code: int, number: int) -> usb.core.USBError:
     return usb.core.USBError(message, code, number)
+
+
+def _timeout() -> usb.core.USBTimeoutError:
+    return usb.core.USBTimeoutError("Operation timed out", -7, errno.ETIMEDOUT)
+
+
+def _deadline_s(timeout_ms: int) -> float:
+    """Return when a transfer is given up; 0 is never."""
+    return time.monotonic() + timeout_ms / 1000 if timeout_ms else math.inf
 
 
 def _alive(device: Plugged) -> None:

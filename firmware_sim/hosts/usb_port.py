@@ -87,7 +87,7 @@ class UsbPort:
             self._changed.notify_all()
 
     def control(self, address: int, setup: Setup, data: bytes = b"") -> bytes:
-        """Serve a control transfer, standard ones included. Raises Stall or Gone."""
+        """Serve a control transfer, standard ones included. Raises Stall, Late or Gone."""
         with self._changed:
             self._check(address)
             try:
@@ -133,6 +133,14 @@ class UsbPort:
                     return None
                 self._changed.wait(max(0.0, min(now_s + self._patience(now_s), deadline_s) - now_s))
             return data
+
+    def pause(self, address: int, until_s: float) -> None:
+        """Wait for a moment. Raises Gone when the device leaves before."""
+        with self._changed:
+            self._check(address)
+            while (left_s := until_s - self._clock()) > 0:
+                self._changed.wait(min(left_s, SLICE_S))
+                self._check(address)
 
     def clear_halt(self, address: int, endpoint: int) -> None:
         """Make a stalled endpoint work again. Raises Gone."""

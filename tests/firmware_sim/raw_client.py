@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from firmware_sim.devices.nirscan import NirscanNano
 from firmware_sim.faults import FaultPlan
-from firmware_sim.hosts.lines import Memory
+from firmware_sim.hosts.memory import Memory
 from firmware_sim.sample import Products, Source, Tray, Twin
 
 TWIN = Twin.load()
