@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ HIGH_SPEED, FULL_SPEED = 0x80, 0x00
 BOARD_VALID, BOARD_C = 0x08, 0.003906  # [inferred] the status that says valid
 TEMPERATURE_C = (-100.0, 100.0)  # outside, a sensor is not there
 FPGA_VERSION = 0x04
+WORD = np.dtype("<u2")
 
 DESCRIPTOR = struct.Struct("<8xHH6x")
 STATUS = struct.Struct("<HIBBBBBB2xBx")
@@ -53,14 +55,21 @@ def status_of(data: bytes, model: Model) -> Status:
     )
 
 
-def readings_of(frame: bytes, model: Model) -> NDArray[np.uint16]:
-    """Return the readings of one frame as transferred. Raises WireError for another length or without its sync byte."""
+def check_frame(frame: bytes, model: Model) -> None:
+    """Raise WireError for a spectrum of another length or without its sync byte."""
     if len(frame) != model.transfer_bytes:
         raise WireError(f"a spectrum of {len(frame)} bytes, expected {model.transfer_bytes}", received=frame)
     if model.has_sync and frame[-1] != SYNC:
         raise WireError(f"a spectrum that ends with {frame[-1]:#04x}, expected {SYNC:#04x}", received=frame)
-    words = np.frombuffer(frame, dtype="<u2", count=model.transfer_pixels)
-    return words ^ np.uint16(model.mask) if model.mask else words
+
+
+def readings_of(frames: Sequence[bytes], model: Model) -> NDArray[np.int32]:
+    """Return the readings of frames that were checked, without the mask, as (frames, pixels as transferred)."""
+    words = [np.frombuffer(frame, dtype=WORD, count=model.transfer_pixels) for frame in frames]
+    readings = (words[0][np.newaxis] if len(words) == 1 else np.stack(words)).astype(np.int32)
+    if model.mask:
+        readings ^= model.mask
+    return readings
 
 
 def pipes_of(model: Model, *, high_speed: bool) -> tuple[tuple[int, Exactly], ...]:

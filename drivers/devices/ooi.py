@@ -25,8 +25,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import numpy as np
-
 from drivers.attempt import attempt
 from drivers.contract import (
     Control,
@@ -58,6 +56,7 @@ from drivers.devices._ooi_message import (
     STATUS,
     TENTHS,
     Status,
+    check_frame,
     pipes_of,
     plausible_c,
     readings_of,
@@ -81,6 +80,8 @@ COOLED_C = 0.5  # [inferred] the cooler holds a tenth; so near, dark current is 
 COOL_WITHIN_S, COOL_POLL_S, COOL_PATIENCE = 30.0, 1.0, 5  # a cooler that gets no nearer for 5 polls is not waited for
 
 USB = UsbIds(ids=tuple((VENDOR_ID, product_id) for product_id in MODELS), reset_on_close=True)
+
+REQUEST = Send(data=b"\x09", endpoint=OUT)
 
 T = TypeVar("T")
 
@@ -121,7 +122,8 @@ def exposure_of(unit: OoiUnit, settings: Settings) -> Exposure:
         raise BadSettings(f"the gain of a {model.name} cannot be changed", hint="leave gain unset")
     if not 1 <= settings.repeats <= MAX_REPEATS:
         raise BadSettings(f"repeats {settings.repeats}; a {model.name} does 1 to {MAX_REPEATS}")
-    low_ms, high_ms = (limit / 1000 for limit in model.integration_us)
+    low_us, high_us = model.integration_us
+    low_ms, high_ms = low_us / 1000, high_us / 1000
     if not low_ms <= settings.integration_ms <= high_ms:
         raise BadSettings(f"integration_ms {settings.integration_ms:g}; a {model.name} does {low_ms:g} to {high_ms:g}")
     ticks = round(settings.integration_ms * 1000 / model.tick_us)
@@ -282,30 +284,31 @@ def came(pipes: tuple[tuple[int, Exactly], ...], within_s: float) -> Conversatio
     return True
 
 
-def take_frame(unit: OoiUnit, within_s: float) -> Conversation[bytes]:
-    """Ask for one spectrum and return its bytes, once more after a fault. Raises WireError, NoAnswer."""
-    begun = False
+def take_frames(unit: OoiUnit, repeats: int, within_s: float) -> Conversation[list[bytes]]:
+    """Ask for spectra one after the other and return their bytes; each is asked for once more after a fault.
 
-    def ask_frame() -> Conversation[bytes]:
-        nonlocal begun
-        if begun and unit.tells_status:
-            yield from let_pass(unit.model, unit.pipes)  # the one asked for before may still come
-        begun = True
-        yield Send(data=b"\x09", endpoint=OUT)
-        frame = b""
-        for endpoint, framer in unit.pipes:
-            frame += (yield Receive(framer=framer, within_s=within_s, endpoint=endpoint)) or b""
-        readings_of(frame, unit.model)
-        return frame
+    Raises WireError, NoAnswer.
+    """
+    model, frames, failed = unit.model, list[bytes](), False
+    parts = [Receive(framer=framer, within_s=within_s, endpoint=endpoint) for endpoint, framer in unit.pipes]
 
-    return (yield from attempt(ask_frame, (Resynchronise,)))
+    def ask_frames() -> Conversation[None]:
+        nonlocal failed
+        wanted = len(frames) + 1 if failed else repeats
+        if failed and unit.tells_status:
+            yield from let_pass(model, unit.pipes)  # the one asked for before may still come
+        failed = True
+        while len(frames) < wanted:
+            yield REQUEST
+            frame = (yield parts[0]) or b""
+            for part in parts[1:]:
+                frame += (yield part) or b""
+            check_frame(frame, model)
+            frames.append(frame)
+        failed = False
 
-
-def take_frames(unit: OoiUnit, exposure: Exposure) -> Conversation[list[bytes]]:
-    """Take as many frames as are to be averaged."""
-    frames: list[bytes] = []
-    while len(frames) < exposure.repeats:
-        frames += ((yield from take_frame(unit, exposure.within_s)),)
+    while len(frames) < repeats:
+        yield from attempt(ask_frames, (Resynchronise,))
     return frames
 
 
@@ -319,8 +322,7 @@ def expose(unit: OoiUnit, exposure: Exposure) -> Conversation[None]:
         yield from tell(struct.pack("<BI", 0x02, exposure.ticks))
 
     yield from attempt(send)
-    for _ in range(STALE_FRAMES):
-        yield from take_frame(unit, before_s + exposure.within_s)
+    yield from take_frames(unit, STALE_FRAMES, before_s + exposure.within_s)
 
 
 def cool(unit: OoiUnit, set_point_c: float) -> Conversation[None]:
@@ -375,11 +377,10 @@ class OoiDevice:
         """Take the frames. A cooler that is not at its set point makes the scan an unsettled one."""
         exposure, model, memory = exposure_of(unit, settings), unit.model, unit.memory
         detector_c = (yield from attempt(ask_detector_c)) if model.has_cooler else None
-        frames = yield from take_frames(unit, exposure)
-        raw = np.empty((exposure.repeats, model.transfer_pixels), dtype=np.int32)
-        for row, frame in zip(raw, frames, strict=True):
-            row[:] = readings_of(frame, model)
-        mean = raw[0] if exposure.repeats == 1 else raw.mean(axis=0)
+        frames = yield from take_frames(unit, exposure.repeats, exposure.within_s)
+        raw = readings_of(frames, model)
+        mean = raw[0] if len(raw) == 1 else raw.mean(axis=0)
+        highest = raw[0] if len(raw) == 1 else raw.max(axis=0)
         return RawScan(
             identity=unit.identity,
             settings=settings,
@@ -390,7 +391,7 @@ class OoiDevice:
             raw=raw,
             count_scale=memory.scale,
             dark_level=0.0,
-            saturated=raw.max(axis=0) >= memory.saturation,
+            saturated=highest >= memory.saturation,
             gain=1.0,
             environment=Environment(detector_c=detector_c),
             blob=b"".join(frames),

@@ -12,7 +12,7 @@ import pytest
 
 from drivers.contract import Control, Drain, ExposureSettings, Receive, ScanSettings, Send, Settings, Wait
 from drivers.devices._ooi_memory import SLOTS
-from drivers.devices._ooi_message import pipes_of, readings_of, status_of
+from drivers.devices._ooi_message import check_frame, pipes_of, readings_of, status_of
 from drivers.devices._ooi_models import MODELS, Model
 from drivers.devices.ooi import DEVICE, OoiUnit
 from drivers.errors import BadSettings, WireError, WrongInstrument
@@ -176,7 +176,8 @@ def test_words_are_unmasked_for_the_models_that_mask_them(product_id: int, mask:
     words = np.arange(model.transfer_pixels, dtype="<u2")
     frame = bytes(byte for word in words.tolist() for byte in divmod(word ^ mask, 256)[::-1]) + b"\x69"
 
-    assert readings_of(frame, model).tolist() == words.tolist()
+    assert readings_of([frame], model).tolist() == [words.tolist()]
+    assert readings_of([frame, frame], model).tolist() == [words.tolist()] * 2
 
 
 @pytest.mark.parametrize(
@@ -190,13 +191,14 @@ def test_words_are_unmasked_for_the_models_that_mask_them(product_id: int, mask:
 )
 def test_a_spectrum_of_another_length_or_without_its_sync_byte_is_a_wire_error(frame: bytes, fault: str):
     with pytest.raises(WireError, match=fault):
-        readings_of(frame, NIRQUEST)
+        check_frame(frame, NIRQUEST)
 
 
 def test_a_flame_nir_has_no_sync_byte():
     frame = struct.pack("<128H", *range(128))
 
-    assert readings_of(frame, MODELS[0x104B]).tolist() == list(range(128))
+    check_frame(frame, MODELS[0x104B])
+    assert readings_of([frame], MODELS[0x104B]).tolist() == [list(range(128))]
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
