@@ -50,7 +50,8 @@ class Bench:
     """One unit's optics and electronics.
 
     meant: the last frames as they are on the wire, what a client has to find. laser_log: (time, on, mW) of each change.
-    A frame that was under way when the integration time changed still has the former one: `old_frame`.
+    A frame that was under way when the integration time changed still has the former one. frames_per_sample: after so
+    many frames the next sample is there; 0: it stays until the operator says so.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Bench:
         wavelength: tuple[float, ...],
         seed: int,
         ideal: bool,
+        frames_per_sample: int,
         quirks: frozenset[str],
     ) -> None:
         self.model = model
@@ -70,6 +72,8 @@ class Bench:
         self.laser_log: list[tuple[float, bool, float]] = []
         self.frames = 0
         self._quirks = quirks
+        self._frames_per_sample = frames_per_sample
+        self._fresh = 0  # frames with the exposure that was asked for
         self._detector = ArrayDetector(model.detector, seed=seed, ideal=ideal)
         pixel = np.arange(model.detector.pixels, dtype=np.float64)
         self._nm: NDArray[np.float64] = np.polynomial.polynomial.polyval(pixel, np.array(wavelength))
@@ -141,7 +145,7 @@ class Bench:
     def takes_s(self) -> float:
         """How long the next spectrum takes."""
         settings = self.settings
-        exposure_us = self._old_us if self._old_us is not None else settings.integration_us
+        exposure_us = self._old_us or settings.integration_us
         slower = 10 if "slow" in self._quirks else 1
         return (settings.delay_us + exposure_us * settings.averages * slower) / 1e6
 
@@ -151,11 +155,16 @@ class Bench:
             self.frames += 1
             self.meant.append(self.meant[-1])
             return self._last
-        exposure_us, self._old_us = self._old_us if self._old_us is not None else self.settings.integration_us, None
+        stale = self._old_us is not None
+        exposure_us, self._old_us = self._old_us or self.settings.integration_us, None
         shots = []
         for _ in range(self.settings.averages):
             self.frames += 1
             shots.append(self._expose(exposure_us, now_s, glint=faults("saturate", self.frames) is not None))
+        if not stale:
+            self._fresh += 1
+            if self._frames_per_sample and self._fresh % self._frames_per_sample == 0:
+                self.scene.used()
         counts = self._processed(np.mean(shots, axis=0))
         self.meant.append(counts)
         data = counts.astype(self.model.word).tobytes()
@@ -175,7 +184,6 @@ class Bench:
         shot = self._detector.expose(
             light, integration_s=exposure_us / 1e6, detector_c=self.detector_c(now_s), frame=self.frames
         )
-        self.scene.used()
         if glint:
             shot[len(shot) // 2 :] = self.model.detector.full_scale
         return shot

@@ -51,7 +51,7 @@ class ObpFirmware:
     """All but the line. `speed` divides durations; 0 = nothing takes time.
 
     model: a name in MODELS. ideal: a detector without noise, pattern and dark current. baud: the rate that it wakes
-    up with. meant and laser_log: see Bench.
+    up with. meant, laser_log and frames_per_sample: see Bench.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class ObpFirmware:
         faults: FaultPlan | None = None,
         quirks: Iterable[str] = (),
         ideal: bool = False,
+        frames_per_sample: int = 0,
         baud: int = BAUDS[0],
         facts: SimModel | None = None,
     ) -> None:
@@ -74,7 +75,15 @@ class ObpFirmware:
         if unknown := self.quirks - QUIRKS:
             raise OperatorError(f"no quirk {', '.join(sorted(unknown))}; there are {', '.join(sorted(QUIRKS))}")
         wavelength = tuple(F32.unpack(F32.pack(value))[0] for value in self.model.wavelength)
-        self.bench = Bench(self.model, scene, wavelength=wavelength, seed=seed, ideal=ideal, quirks=self.quirks)
+        self.bench = Bench(
+            self.model,
+            scene,
+            wavelength=wavelength,
+            seed=seed,
+            ideal=ideal,
+            quirks=self.quirks,
+            frames_per_sample=frames_per_sample,
+        )
         self.meant = self.bench.meant
         self.laser_log = self.bench.laser_log
         self._seed = seed
@@ -105,18 +114,20 @@ class ObpFirmware:
         return events
 
     def operate(self, line: str) -> None:
-        """`sample NAME`, `faults PLAN`. Raises OperatorError."""
+        """`sample NAME`, `next`, `faults PLAN`. Raises OperatorError."""
         verb, _, rest = line.strip().partition(" ")
         match verb:
             case "sample":
                 self.bench.scene.place(rest.strip())
+            case "next" if not rest:
+                self.bench.scene.used()
             case "faults":
                 try:
                     self.follow(FaultPlan.parse(rest, seed=self._seed))
                 except FaultPlanError as error:
                     raise OperatorError(str(error)) from error
             case _:
-                raise OperatorError(f"{line.strip()!r}: say sample NAME, faults PLAN, hangup [SECONDS] or quit")
+                raise OperatorError(f"{line.strip()!r}: say sample NAME, next, faults PLAN, hangup [SECONDS] or quit")
 
     def boot(self, now_s: float) -> None:
         """Power comes, or the firmware starts afresh."""
