@@ -17,7 +17,7 @@ class SimModel:
     """One model. wavelength: c0 ... c3 in nm, of pixel index - `first_index`. saturation: where this unit's converter
     ends, stored in slot 17 at `saturation_at` (offset, bytes; None: not stored). lit: first and last pixel that see
     light; dark: pixels that are masked but read; all others are filler, sent as 0. fpga: version, and the byte that its
-    answer begins with. default_ms: integration time at power on.
+    answer begins with. default_ms: integration time at power on. laser_nm: of a laser beside it that is always on.
     """
 
     title: str
@@ -39,6 +39,7 @@ class SimModel:
     fpga: tuple[int, int] = (0x04, 0x1053)
     dark_per_s: float = 20.0
     default_ms: int = 100
+    laser_nm: float | None = None
     serial_number: str = "SIM0001"
     bench: str = "25 50"
 
@@ -98,6 +99,7 @@ MODELS: dict[str, SimModel] = {
         title="Apex", product_id=0x1044, pixels=2304, wavelength=(784.6, 0.1402, -4.0e-6, -2.0e-10),
         saturation=62_500, full_scale=64_000, saturation_at=(0, 2), lit=(4, 2063),
         dark=(*range(4), *range(2064, 2068)), serial_number="APEX0077", bench="HC-785",
+        laser_nm=785.0,
     ),
     "flame-nir": SimModel(
         title="Flame-NIR", product_id=0x104B, pixels=128, wavelength=(938.5, 5.96, 1.2e-3, -1.0e-6),

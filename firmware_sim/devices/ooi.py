@@ -23,7 +23,7 @@ from firmware_sim.contract import Event, OperatorError, Setup, Stall, UsbDescrip
 from firmware_sim.devices._ooi_memory import BLANK, LAST_SLOT, SLOT_BYTES, STORED_C, default_slots, in_state
 from firmware_sim.devices._ooi_models import ENDPOINTS, MODELS, VENDOR_ID, SimModel
 from firmware_sim.faults import Fault, FaultPlan, FaultPlanError
-from firmware_sim.scene import Scene
+from firmware_sim.scene import REFERENCE_MW, Scene
 
 OUT, REPLY_IN, SPECTRUM_IN, SPECTRUM_IN_2 = ENDPOINTS
 SYNC = b"\x69"
@@ -315,7 +315,7 @@ class OoiSpectrometer:
 
     def _readings(self, integration_s: float, now_s: float) -> NDArray[np.int32]:
         self._frame += 1
-        light = self.scene.light(self._nm, laser_mw=0.0, laser_nm=None)
+        light = self.scene.light(self._nm, laser_mw=REFERENCE_MW, laser_nm=self.model.laser_nm)
         readings = self._detector.expose(
             np.where(self._lit, light, 0.0),
             integration_s=integration_s,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Generator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -267,3 +269,9 @@ def test_limits_are_whole_ticks_and_fit_the_wire(model: Model):
     assert high_us // model.tick_us < 2**32
     assert low_us % model.tick_us == high_us % model.tick_us == 0
     assert all(0 <= pixel < model.transfer_pixels for pixel in (*model.dark_pixels, *(model.active or ())))
+
+
+def test_the_udev_rule_names_every_product(repository: Path):
+    (rule,) = re.findall(r'"2457", ATTR\{idProduct\}=="([^"]+)"', (repository / "systemd/70-edged.rules").read_text())
+
+    assert {int(product_id, 16) for product_id in rule.split("|")} >= set(MODELS)
