@@ -16,6 +16,7 @@ from drivers.session import Session
 from firmware_sim.devices.ooi import SPECTRUM_FAULTS, OoiSpectrometer
 from firmware_sim.faults import FaultPlan
 from firmware_sim.scene import Ramp
+from firmware_sim.usb_faults import FaultyUsb
 from tests.contract.usb_wire import UsbWire
 
 DEVICE = registry.load("ooi")
@@ -181,6 +182,24 @@ def test_a_scan_stays_fresh_after_one_that_came_too_late():
     for _ in range(4):
         scan = session.perform(DEVICE.scan(unit, SETTINGS))
         np.testing.assert_array_equal(scan.raw[-1], firmware.meant[-1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(
+    "plan",  # not duplicate: the toggle bit of USB keeps a packet from being taken twice
+    ["drop=0.05", "truncate=0.05", "delay=0.1", "slow=0.1", "stall=0.05", "hangup@7", "hangup@25", "garbage"],
+)
+@pytest.mark.parametrize("model", MODELS)
+def test_transfers_that_suffer_give_a_right_scan_or_an_error_and_a_good_day_follows(model: str, plan: str, seed: int):
+    clock, firmware = ManualClock(), unit_with("", model)
+    faulty = FaultyUsb(firmware, FaultPlan.parse(plan, seed=seed))
+    scans = []
+    with contextlib.suppress(DriverError):
+        scans.append(live(UsbWire(faulty, clock), clock))
+    faulty.operate("faults none")
+    scans.append(live(UsbWire(faulty, clock), clock))
+
+    assert all(is_right(scan, firmware) for scan in scans)
 
 
 class Enough(Exception):
