@@ -94,8 +94,18 @@ def plan_of(laser: LaserFacts, power_mw: float, *, warning_delay_s: float, frame
 def switch_off(board: Board, *, used: bool) -> Conversation[None]:
     """Laser off, and read back that it is. Raises LaserAlarm when it does not say so after three tries.
 
-    used: we switched it on, so that a unit that does not answer is an alarm as well, and light itself is asked for.
+    used: we switched it on, so that a unit that does not answer is an alarm as well, and light itself is asked for. An
+    interrupt does not keep it from being done.
     """
+    try:
+        yield from tell_off(board, used=used)
+    except Interrupted:
+        yield from tell_off(board, used=used)
+        raise
+
+
+def tell_off(board: Board, *, used: bool) -> Conversation[None]:
+    """The same, unless interrupted."""
     fault: DriverError | None = None
     for pause_s in OFF_PAUSES_S:
         try:
