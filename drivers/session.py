@@ -197,15 +197,18 @@ class Session:
         return inbox
 
     def _receive(self, step: Receive, stop: threading.Event) -> bytes:
-        deadline_s = self._clock.now_s() + step.within_s
+        left_s = step.within_s
+        deadline_s = self._clock.now_s() + left_s
         inbox, framer = self._inbox(step.endpoint), step.framer
         inbox.forgive()
         try:
-            while (frame := inbox.next(framer)) is None:
-                left_s = deadline_s - self._clock.now_s()
+            frame = inbox.next(framer) if len(inbox) else None
+            while frame is None:
                 if left_s <= 0:
                     raise self._silence(step, inbox)
                 inbox.feed(self._read(inbox.room(framer), left_s, stop, step.endpoint))
+                frame = inbox.next(framer)
+                left_s = deadline_s - self._clock.now_s() if frame is None else 0.0
         finally:
             self._trace.flush()
         if inbox.skipped:

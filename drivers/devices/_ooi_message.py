@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,10 +62,11 @@ def check_frame(frame: bytes, model: Model) -> None:
         raise WireError(f"a spectrum that ends with {frame[-1]:#04x}, expected {SYNC:#04x}", received=frame)
 
 
-def readings_of(frames: Sequence[bytes], model: Model) -> NDArray[np.int32]:
-    """Return the readings of frames that were checked, without the mask, as (frames, pixels as transferred)."""
-    words = [np.frombuffer(frame, dtype=WORD, count=model.transfer_pixels) for frame in frames]
-    readings = (words[0][np.newaxis] if len(words) == 1 else np.stack(words)).astype(np.int32)
+def readings_of(frames: bytes, model: Model) -> NDArray[np.int32]:
+    """Return the readings of frames that were checked and joined, without the mask: (frames, pixels as transferred)."""
+    size = model.transfer_bytes
+    words = np.ndarray((len(frames) // size, model.transfer_pixels), WORD, frames, strides=(size, WORD.itemsize))
+    readings = words.astype(np.int32)
     if model.mask:
         readings ^= model.mask
     return readings

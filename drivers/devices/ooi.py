@@ -25,6 +25,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+import numpy as np
+
 from drivers.attempt import attempt
 from drivers.contract import (
     Control,
@@ -82,6 +84,7 @@ COOL_WITHIN_S, COOL_POLL_S, COOL_PATIENCE = 30.0, 1.0, 5  # a cooler that gets n
 USB = UsbIds(ids=tuple((VENDOR_ID, product_id) for product_id in MODELS), reset_on_close=True)
 
 REQUEST = Send(data=b"\x09", endpoint=OUT)
+UNKNOWN = Environment()
 
 T = TypeVar("T")
 
@@ -377,10 +380,11 @@ class OoiDevice:
         """Take the frames. A cooler that is not at its set point makes the scan an unsettled one."""
         exposure, model, memory = exposure_of(unit, settings), unit.model, unit.memory
         detector_c = (yield from attempt(ask_detector_c)) if model.has_cooler else None
-        frames = yield from take_frames(unit, exposure.repeats, exposure.within_s)
-        raw = readings_of(frames, model)
-        mean = raw[0] if len(raw) == 1 else raw.mean(axis=0)
-        highest = raw[0] if len(raw) == 1 else raw.max(axis=0)
+        blob = b"".join((yield from take_frames(unit, exposure.repeats, exposure.within_s)))
+        raw = readings_of(blob, model)
+        one = exposure.repeats == 1
+        mean = raw[0] if one else raw.sum(axis=0, dtype=np.int32) / exposure.repeats  # 1000 x 65535 fits
+        highest = raw[0] if one else raw.max(axis=0)
         return RawScan(
             identity=unit.identity,
             settings=settings,
@@ -393,8 +397,8 @@ class OoiDevice:
             dark_level=0.0,
             saturated=highest >= memory.saturation,
             gain=1.0,
-            environment=Environment(detector_c=detector_c),
-            blob=b"".join(frames),
+            environment=UNKNOWN if detector_c is None else Environment(detector_c=detector_c),
+            blob=blob,
             calibration=unit.calibration,
             exposure_ms=exposure.ms,
             settled=is_settled(detector_c, exposure.set_point_c),

@@ -178,8 +178,8 @@ def test_words_are_unmasked_for_the_models_that_mask_them(product_id: int, mask:
     words = np.arange(model.transfer_pixels, dtype="<u2")
     frame = bytes(byte for word in words.tolist() for byte in divmod(word ^ mask, 256)[::-1]) + b"\x69"
 
-    assert readings_of([frame], model).tolist() == [words.tolist()]
-    assert readings_of([frame, frame], model).tolist() == [words.tolist()] * 2
+    assert readings_of(frame, model).tolist() == [words.tolist()]
+    assert readings_of(frame * 2, model).tolist() == [words.tolist()] * 2
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_flame_nir_has_no_sync_byte():
     frame = struct.pack("<128H", *range(128))
 
     check_frame(frame, MODELS[0x104B])
-    assert readings_of([frame], MODELS[0x104B]).tolist() == [list(range(128))]
+    assert readings_of(frame, MODELS[0x104B]).tolist() == [list(range(128))]
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=lambda model: model.name)
