@@ -11,7 +11,7 @@ import itertools
 import math
 import secrets
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
@@ -23,6 +23,7 @@ from drivers.devices._obp_message import (
     DEFERRED,
     ERRORS,
     RESPONSE,
+    SHORTEST_BYTES,
     UNKNOWN_CHECKSUM,
     VERSIONS,
     ObpFramer,
@@ -109,35 +110,55 @@ class Talk:
 
     def command(self, message_type: int, data: bytes = b"", *, busy_s: float = 0.0) -> Conversation[None]:
         """Tell, and wait for the acknowledgement, also from an instrument that is busy for so long."""
-        yield from self._ask(message_type, data, ACK_WANTED, 0, REPLY_WITHIN_S + busy_s)
+        yield from self._ask(message_type, data, ACK_WANTED, 0, REPLY_WITHIN_S + busy_s, lambda _: False)
 
     def frame(
         self, message_type: int, data: bytes = b"", *, payload_bytes: int, within_s: float
     ) -> Conversation[bytes]:
         """As `query`, but return the whole frame."""
-        return self._ask(message_type, data, 0, payload_bytes, within_s)
+        frames: list[bytes] = []
+        yield from self._ask(message_type, data, 0, payload_bytes, within_s, frames.append)
+        return frames[0]
+
+    def frames(
+        self, message_type: int, *, payload_bytes: int, within_s: float, keep: Callable[[bytes], bool]
+    ) -> Conversation[None]:
+        """Ask the same again and again: `keep` is given each frame, and says whether another one is wanted."""
+        return self._ask(message_type, b"", 0, payload_bytes, within_s, keep)
 
     def _ask(
-        self, message_type: int, data: bytes, flags: int, payload_bytes: int, within_s: float
-    ) -> Conversation[bytes]:
-        regarding, line = next(self.regarding), self.line
-        request = encode(message_type, data, flags=flags, regarding=regarding, md5=line.sums)
-        framer = framer_for(payload_bytes, line.sums_needed)
-        within_s += line.wire_s(len(request) + framer.limit_bytes)
-        yield Send(data=request, endpoint=line.outward)
-        for _ in range(MAX_STALE_REPLIES + 1):
-            frame = (yield Receive(framer=framer, within_s=within_s, endpoint=line.inward)) or b""
-            if is_plain_answer(frame, message_type, regarding):
-                return frame
+        self,
+        message_type: int,
+        data: bytes,
+        flags: int,
+        payload_bytes: int,
+        within_s: float,
+        keep: Callable[[bytes], bool | None],
+    ) -> Conversation[None]:
+        line, framer = self.line, framer_for(payload_bytes, self.line.sums_needed)
+        within_s += line.wire_s(SHORTEST_BYTES + len(data) + framer.limit_bytes)
+        answer = Receive(framer=framer, within_s=within_s, endpoint=line.inward)
+        wanted: bool | None = True
+        while wanted:
+            regarding = next(self.regarding)
+            request = encode(message_type, data, flags=flags, regarding=regarding, md5=line.sums)
+            yield Send(data=request, endpoint=line.outward)
+            frame = (yield answer) or b""
+            if not is_plain_answer(frame, message_type, regarding):
+                frame = yield from self._find_answer(frame, message_type, regarding, answer)
+            wanted = keep(frame)
+
+    def _find_answer(self, frame: bytes, message_type: int, regarding: int, answer: Receive) -> Conversation[bytes]:
+        """Pass over what is not the answer. Raises what a refusal says, and WireError when it does not come."""
+        for _ in range(MAX_STALE_REPLIES):
             reply = decode(frame)
-            if not reply.flags & RESPONSE or (reply.message_type, reply.regarding) != (message_type, regarding):
-                continue  # our own words, on an adapter that echoes, or the answer to an earlier question
-            if reply.error == DEFERRED:
-                continue
-            self._raise_unless_known(reply, frame)
-            raise_unless_ok(reply)
-            return frame
-        raise WireError(f"message {message_type:#010x}: {MAX_STALE_REPLIES + 1} other answers came instead")
+            ours = reply.flags & RESPONSE and (reply.message_type, reply.regarding) == (message_type, regarding)
+            if ours and reply.error != DEFERRED:
+                self._raise_unless_known(reply, frame)
+                raise_unless_ok(reply)
+                return frame
+            frame = (yield answer) or b""  # that was an echo of our own words, or the answer to an earlier question
+        raise WireError(f"message {message_type:#010x}: {MAX_STALE_REPLIES} other answers came instead")
 
     def _raise_unless_known(self, reply: Reply, frame: bytes) -> None:
         if reply.version in VERSIONS:

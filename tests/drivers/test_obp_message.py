@@ -144,7 +144,7 @@ def test_a_spectrum_has_the_documented_counts():
     frame = spectrum_from(obp_bytes.RAW, STS, 10_000)
 
     assert frame.pixels.tolist() == list(range(1500, 2524))
-    assert (frame.pixels.dtype, frame.count) == (np.int32, None)
+    assert (frame.pixels.dtype, frame.number) == (np.int32, None)
 
 
 def qe_pro_message(count: int, told_us: int, *, trigger: int = 0, level: int = 1000) -> bytes:
@@ -155,7 +155,7 @@ def qe_pro_message(count: int, told_us: int, *, trigger: int = 0, level: int = 1
 def test_a_qe_pro_spectrum_brings_its_count_and_clock():
     frame = spectrum_from(qe_pro_message(7, 8_000), QE_PRO, 8_000)
 
-    assert (frame.count, frame.ticks_us, set(frame.pixels.tolist())) == (7, 123_456, {1000})
+    assert (frame.number, frame.ticks_us, set(frame.pixels.tolist())) == (7, 123_456, {1000})
 
 
 @pytest.mark.parametrize(
