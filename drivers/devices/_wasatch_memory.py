@@ -73,9 +73,7 @@ class Memory:
     calibration: Calibration
     integration_ms: tuple[int, int]
     gain: float | None
-    odd_gain: float | None
     offset: int | None
-    odd_offset: int | None
     has_cooler: bool
     cooler_c: tuple[int, int] | None
     set_point_c: int | None
@@ -163,9 +161,7 @@ def read_memory(pages: Sequence[bytes], *, ingaas: bool) -> Memory:
         ),
         integration_ms=integration_of(image, edition, notes),
         gain=gain,
-        odd_gain=odd_gain,
         offset=offset,
-        odd_offset=odd_offset,
         has_cooler=has_cooler,
         cooler_c=cooler_c,
         set_point_c=set_point_of(image, edition, cooler_c, ingaas=ingaas),

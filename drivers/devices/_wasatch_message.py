@@ -39,8 +39,6 @@ class Set(IntEnum):
 
     OFFSET = 0xB6
     GAIN = 0xB7
-    ODD_OFFSET = 0x9C
-    ODD_GAIN = 0x9D
     ACQUIRE = 0xAD
     INTEGRATION = 0xB2
     LASER = 0xBE
@@ -50,7 +48,6 @@ class Set(IntEnum):
     TRIGGER = 0xD2
     COOLER = 0xD6
     SET_POINT = 0xD8
-    HIGH_GAIN = 0xEB
     ADC = 0xED
 
 
@@ -107,7 +104,7 @@ BOARDS = {
     0x2000: Board(name="FX2, InGaAs", is_ingaas=True),
     0x4000: Board(name="ARM", is_arm=True),
 }
-WITH_DATA_STAGE = {Set.MODULATION_PERIOD, Set.MODULATION_WIDTH, Set.TRIGGER, Set.HIGH_GAIN}  # on FX2 boards
+WITH_DATA_STAGE = {Set.MODULATION_PERIOD, Set.MODULATION_WIDTH, Set.TRIGGER}  # on FX2 boards
 
 
 def tell(board: Board, request: Set, value: int = 0, index: int = 0) -> Conversation[None]:

@@ -4,10 +4,10 @@ USB, vendor 24AA, interface 0. Everything is asked and told by vendor requests o
 
     product 1000  FX2, silicon     2000  FX2, InGaAs     4000  ARM: each request outward carries 8 bytes
 Set     AD          acquire; then u16 x pixels on 82     B2 LLLL 00HH   integration time, ms
-        B6 / 9C     offset, s16, even / odd pixels       B7 / 9D WWFF   gain, W whole, F 1/256
+        B6 OOOO     offset, signed              B7 WWFF  gain, W whole, F 1/256
         BE 0001     laser           BD 0001  modulation      C7 / DB    its period, width, us
         D8 0DDD     set point of the cooler, DAC             D6 0001    cooler
-        EB 0001     high gain, InGaAs only     D2 0000  free running, FX2 only     ED 0000  ADC of the laser
+        D2 0000     free running, FX2 only      ED 0000  ADC of the laser
 Get     C0 -> PPNNMMJJ  firmware J.M.N.P   B4 -> FPGA, 7 ASCII     BF -> LLHHHH  ms
         D7 -> AAAA      detector, big-endian ADC   D5 -> AAAA  laser, ADC   E2  laser enabled   EF  it may fire
         FF 01 00PP -> one page of the memory       FF 0D  it fires      FF 17 / FF 18  its watchdog, s (ARM only)
@@ -135,13 +135,11 @@ def introduce(board: Board) -> Conversation[WasatchUnit]:
 
 
 def trim(unit: WasatchUnit) -> Conversation[None]:
-    """Send gains and offsets as the maker stored them; FX2 boards do not keep them."""
+    """Send gain and offset as the maker stored them; FX2 boards do not keep them.
+
+    Those of the odd pixels are not sent, as by the maker's program: they are left to corrections (`Calibration`).
+    """
     board, memory = unit.board, unit.memory
-    if board.is_ingaas:
-        yield from tell(board, Set.HIGH_GAIN, 1)
-        if memory.odd_gain is not None and memory.odd_offset is not None:
-            yield from tell(board, Set.ODD_GAIN, gain_word(memory.odd_gain))
-            yield from tell(board, Set.ODD_OFFSET, memory.odd_offset & 0xFFFF)
     if memory.gain is not None and memory.offset is not None:
         yield from tell(board, Set.GAIN, gain_word(memory.gain))
         yield from tell(board, Set.OFFSET, memory.offset & 0xFFFF)

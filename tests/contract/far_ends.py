@@ -14,7 +14,7 @@ from drivers.contract import Device, Link, Medium, UsbLink
 from drivers.errors import LinkLost
 from drivers.links.faulty import Faults, FaultyLink, FaultyPipes
 from firmware_sim.contract import Deliver, Event, Firmware, UsbFirmware
-from firmware_sim.devices.nirscan import NirscanNano
+from firmware_sim.devices.nirscan import OWN_FAULTS, NirscanNano, NirscanOnHidraw
 from firmware_sim.devices.obp import ObpOnLine, ObpOnUsb
 from firmware_sim.devices.ooi import OoiSpectrometer
 from firmware_sim.devices.wasatch import WasatchSpectrometer
@@ -40,6 +40,11 @@ class Slopes:
 
 def nirscan(plan: str) -> NirscanNano:
     return NirscanNano(Tray(Slopes()), seed=1, faults=FaultPlan.parse(plan, seed=1))
+
+
+def nirscan_hid(plan: str) -> NirscanOnHidraw:
+    faults = FaultPlan.parse(plan, seed=1, own=OWN_FAULTS)
+    return NirscanOnHidraw(Tray(Slopes()), seed=1, faults=faults)
 
 
 def ooi(plan: str, memory_state: str = "good") -> OoiSpectrometer:
@@ -82,6 +87,7 @@ class FarEnd:
 
 FAR_ENDS = (
     FarEnd(kind="nirscan", medium="serial", make=nirscan),
+    FarEnd(kind="nirscan", medium="hid", make=nirscan_hid),
     FarEnd(kind="ooi", medium="usb", make=ooi, blank=lambda: ooi("", "blank")),
     FarEnd(kind="obp", medium="serial", make=obp_line, blank=lambda: obp_line("", "blank")),
     FarEnd(kind="obp", medium="usb", make=obp_usb, blank=lambda: obp_usb("", "blank")),
@@ -100,6 +106,8 @@ def plug(firmware: Firmware | UsbFirmware, clock: ManualClock) -> Link | UsbLink
     """Plug the instrument in."""
     if hasattr(firmware, "descriptors"):
         return UsbWire(cast(UsbFirmware, firmware), clock)
+    if isinstance(firmware, NirscanOnHidraw):
+        return Node(firmware, clock)
     return Wire(firmware, clock)
 
 
@@ -170,3 +178,12 @@ class Wire:
         lost = self._lost_at_s is not None and self._lost_at_s <= self.clock.now_s() and not self._due
         if self._closed or lost:
             raise LinkLost(f"{self.name}: hung up")
+
+
+@dataclass
+class Node(Wire):
+    """The same for whole reports of HID, with the number that the kernel wants in front of each one written."""
+
+    def write(self, data: bytes, within_s: float) -> None:
+        for at in range(0, len(data), 64):
+            super().write(b"\0" + data[at : at + 64].ljust(64, b"\0"), within_s)
