@@ -1,4 +1,4 @@
-"""Messages of the NIRscan Nano family, and the frame that carries them over the UART.
+"""Messages of the NIRscan Nano family, and what carries them: frames on the UART, reports on USB HID.
 
 Message    FF SS LL LL | data ...
     F  flags: bits 0-1 destination, 0 = the board; 2-3 zero; 4-5 response, 0 ok 1 error 2 busy; 6 reply wanted; 7 read
@@ -8,6 +8,9 @@ Request data begins with the command, low byte first. What reply data begins wit
 
 UART frame 41 42 43 44 | CC CC CC CC | message | 44 43 42 41
     C  sum of the message's bytes, little-endian. Reply data begins with the command, and the length counts it.
+
+HID reports of 64 bytes: the message from the first byte of the first one on, continued in the next ones without a head,
+and padded to whole reports with whatever the buffer held. Reply data is what was asked for, without the command.
 """
 
 from __future__ import annotations
@@ -30,6 +33,10 @@ RESERVED = 0x0F  # destination and reserved bits; replies to us carry zeros
 START, END = b"ABCD", b"DCBA"
 CHECKSUM = struct.Struct("<I")
 MESSAGE_AT = len(START) + CHECKSUM.size
+
+REPORT_BYTES = 64
+MOST_REPORTS = -(-(HEAD.size + MAX_DATA_BYTES) // REPORT_BYTES)
+REPLY_MASK, REPLY_FLAGS = 0x4F, 0x40  # what every reply's flags have in common: it was wanted, and it is for us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,3 +156,43 @@ class UartWire:
         if reply.sequence != request.sequence or command != COMMAND.pack(request.command):
             return None
         return reply.data[COMMAND.size :]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HidFramer:
+    """Finds messages in whole reports; the payload is the message with its padding.
+
+    A report that begins no reply is not skipped but found as an empty message, which `decode_reply` refuses: reports
+    carry no checksum and no number, so what is left of another reply means that this one may not be what was asked for.
+    """
+
+    limit_bytes: int = MOST_REPORTS * REPORT_BYTES
+
+    def find(self, buffer: bytes) -> Found:
+        """Return the message, an empty one for a report that begins none, or NEED_MORE. Never skips."""
+        if len(buffer) < REPORT_BYTES:
+            return NEED_MORE
+        flags, _, size = HEAD.unpack_from(buffer)
+        if flags & REPLY_MASK != REPLY_FLAGS or size > MAX_DATA_BYTES:
+            return Frame(payload=b"", size_bytes=REPORT_BYTES)
+        end = HEAD.size + size
+        end += -end % REPORT_BYTES
+        return Frame(payload=buffer[:end], size_bytes=end) if len(buffer) >= end else NEED_MORE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HidWire:
+    """Messages in HID reports; the link hands over whole reports."""
+
+    framer: HidFramer = HidFramer()
+
+    def wrap(self, message: bytes) -> bytes:
+        """Return the reports, one behind the other."""
+        return message + bytes(-len(message) % REPORT_BYTES)
+
+    def answer(self, reply: Reply, request: Request) -> bytes | None:
+        """Return the data. Nothing but the sequence says what it answers."""
+        if reply.sequence != request.sequence:
+            return None
+        raise_unless_ok(reply, request)
+        return reply.data

@@ -1,7 +1,8 @@
-"""TI DLP NIRscan Nano family (InnoSpectra NIR-S-G1, NIR-M-R2), on its UART at 115200 8N1. Firmware 2.x.
+"""TI DLP NIRscan Nano family (InnoSpectra NIR-S-G1, NIR-M-R2), USB HID or UART at 115200 8N1. Firmware 2.x.
 
-The message FF SS LL LL | data ... and its UART frame are drawn in `_nirscan_message`, the scan in `_nirscan_scan`.
-All integers are little-endian. Commands, with what is sent (->) and answered (<-):
+The message FF SS LL LL | data ... and what carries it are drawn in `_nirscan_message`, the scan in `_nirscan_scan`.
+Integers are little-endian. On USB every unit is number 12345678; the true one is asked for. Commands, sent -> and
+answered <-:
 
     0x0233 <- serial, 8 text        0x023C <- model, 16 text       0x0216 <- 7 x u32: four 0x00MMmmpp, three numbers
     0x0403 <- u32 status: 1 well, 2 scan in progress               0x0404 <- u32 fault bits, 16 codes; 0x0405 clears
@@ -23,7 +24,7 @@ import itertools
 import math
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -43,7 +44,16 @@ from drivers.contract import (
     UsbIds,
     Wait,
 )
-from drivers.devices._nirscan_message import READ, WRITE, Request, UartWire, Wire, decode_reply, encode_request
+from drivers.devices._nirscan_message import (
+    READ,
+    WRITE,
+    HidWire,
+    Request,
+    UartWire,
+    Wire,
+    decode_reply,
+    encode_request,
+)
 from drivers.devices._nirscan_scan import (
     GAINS,
     Scan,
@@ -67,6 +77,7 @@ from drivers.tpl import MAGIC
 
 # Facts
 KIND = "nirscan"
+USB = UsbIds(ids=((0x0451, 0x4200),))
 CONFIGURATION_BYTES = 124  # the buffer that the maker's host sends
 
 REPLY_WITHIN_S = 1.0
@@ -328,14 +339,14 @@ class NirscanDevice:
 
     kind: str = KIND
     title: str = "TI NIRscan Nano, InnoSpectra NIR-M-R2"
-    links: tuple[Medium, ...] = ("serial",)
-    usb: UsbIds | None = None
+    links: tuple[Medium, ...] = ("serial", "hid")
+    usb: UsbIds | None = USB
     default_settings: Settings = field(default_factory=ScanSettings)
     wire: Wire = field(default_factory=UartWire)
 
     def over(self, medium: Medium) -> NirscanDevice:
         """Return the family on this medium."""
-        return self
+        return replace(self, wire=HidWire() if medium == "hid" else UartWire())
 
     def open(self) -> Conversation[Unit]:
         """Lamp automatic, no hibernation, old faults cleared, then who it is."""

@@ -1,4 +1,4 @@
-"""`edged-sim nirscan`: one simulated NIRscan Nano behind a pseudo terminal."""
+"""`edged-sim nirscan`: one simulated NIRscan Nano, on its UART or on USB HID."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ from pathlib import Path
 import click
 
 from firmware_sim.commands._attach import Attachment, attachable, serve
-from firmware_sim.devices.nirscan import NirscanNano, Unit
+from firmware_sim.devices.nirscan import OWN_FAULTS, NirscanNano, NirscanOnHid, NirscanOnHidraw, Unit
 from firmware_sim.sample import Products, Replay, Source, Tray
 from firmware_sim.spectra_file import SpectraFileError, read_spectra
 
 
-@click.command(short_help="a TI NIRscan Nano / InnoSpectra NIR-M-R2 on a pseudo terminal")
+@click.command(short_help="a TI NIRscan Nano / InnoSpectra NIR-M-R2 on a terminal or USB HID")
 @click.option(
     "--sample", "names", help="Samples in turn, NAME[,NAME...]; a product, white or dark. Default: all products."
 )
 @click.option("--replay", type=click.Path(path_type=Path), help="CSV file of absorbance spectra to show instead.")
-@attachable("pty", serial_number="SIM0001", length="1 to 7 characters.")
+@attachable("pty", "usbredir", serial_number="SIM0001", length="1 to 7 characters.")
 @click.option(
     "--white", type=click.IntRange(min=0), default=1, show_default=True, help="First scans that see the tile."
 )
 @click.option(
     "--strict-gap", is_flag=True, help="Drop a request that pauses for more than 1 ms, as real firmware does."
 )
+@click.option("--hid", is_flag=True, help="USB HID: with --pty the terminal stands in for a hidraw node.")
 def nirscan(
     *,
     names: str | None,
     replay: Path | None,
     white: int,
     strict_gap: bool,
+    hid: bool,
     at: Attachment,
 ) -> None:
-    """Simulate a TI NIRscan Nano / InnoSpectra NIR-M-R2 (UART) behind a pseudo terminal.
+    """Simulate a TI NIRscan Nano / InnoSpectra NIR-M-R2, on its UART behind a pseudo terminal or on USB HID.
 
     Runs until SIGTERM, Ctrl-C or `quit`, then removes the link. Events go to standard output, one JSON object a line;
     standard input takes: white, sample NAME, faults PLAN, hangup [SECONDS], quit.
@@ -41,24 +43,28 @@ def nirscan(
 
     Faults count replies or scans from 1: drop corrupt truncate delay duplicate sequence busy hangup (replies), stale
     error early_done short_light saturate (scans), garbage=BYTES, estimate=MS. NAME=0.1 is a chance, NAME@3-5 a range,
-    numbers after colons say more: delay=0.2:0.5, hangup@7:1200:2, error@4:32.
+    numbers after colons say more: delay=0.2:0.5, hangup@7:1200:2, error@4:32. On USB HID there is also
+    continuation@REPLY:REPORT, a report of a long reply that is lost.
+
+    With --usbredir it is a USB HID instrument in a virtual machine, which sees a real /dev/hidraw.
 
     \b
     Examples:
       edged-sim nirscan --pty /tmp/nirscan --sample 100AC,100AA --seed 7
       edged-sim nirscan --pty /tmp/nirscan --replay RawNIRData.csv --speed 0
+      edged-sim nirscan --hid --pty /tmp/hidraw
     """
     if names is not None and replay is not None:
         raise click.UsageError("--sample and --replay exclude each other")
-    device = NirscanNano(
-        Tray(_source(names, replay), white=white, seed=at.seed),
-        unit=Unit(serial_number=at.serial_number),
-        seed=at.seed,
-        speed=at.speed,
-        faults=at.faults(),
-        strict_gap=strict_gap,
-    )
-    serve(device, at)
+    tray = Tray(_source(names, replay), white=white, seed=at.seed)
+    unit = Unit(serial_number=at.serial_number)
+    if at.medium == "pty" and not hid:
+        faults = at.faults()
+        device = NirscanNano(tray, unit=unit, seed=at.seed, speed=at.speed, faults=faults, strict_gap=strict_gap)
+        serve(device, at)
+        return
+    on_hid = NirscanOnHidraw if at.medium == "pty" else NirscanOnHid
+    serve(on_hid(tray, unit=unit, seed=at.seed, speed=at.speed, faults=at.faults(OWN_FAULTS)), at, own=OWN_FAULTS)
 
 
 def _source(names: str | None, replay: Path | None) -> Source:

@@ -12,7 +12,6 @@ from firmware_sim.faults import Fault
 from firmware_sim.sample import Tray, tile
 
 FILE_SCAN, FILE_REFERENCE = 0, 2
-CHUNK_BYTES = 510  # 512 data bytes a message, the two of the command among them
 SERIAL_NUMBER_BYTES = 7
 FACTORY_REFERENCE_SCANS = 10_000  # its noise is that of a scan nobody will reach
 When = tuple[int, int, int, int, int, int, int]
@@ -139,11 +138,11 @@ class ScanBay:
         self._file_at = 0
         return None if self._file is None else len(self._file)
 
-    def next_chunk(self) -> bytes | None:
-        """Return the next piece of the file, b"" behind its end; None when no transfer was begun."""
+    def next_chunk(self, size: int) -> bytes | None:
+        """Return the next `size` bytes of the file at most, b"" behind its end; None when no transfer was begun."""
         if self._file is None:
             return None
-        chunk = self._file[self._file_at : self._file_at + CHUNK_BYTES]
+        chunk = self._file[self._file_at : self._file_at + size]
         self._file_at += len(chunk)
         return chunk
 

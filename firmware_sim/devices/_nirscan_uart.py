@@ -61,3 +61,10 @@ def frame(message: bytes) -> bytes:
 def reply(flags: int, sequence: int, body: bytes) -> bytes:
     """Return the frame of a reply; `body` begins with the command bytes, or is empty for busy and error."""
     return frame(bytes((flags, sequence)) + len(body).to_bytes(2, "little") + body)
+
+
+def renumbered(reply_frame: bytes) -> bytes:
+    """Return the reply as if it answered the next request."""
+    message = bytearray(reply_frame[8:-4])
+    message[1] = (message[1] + 1) & 0xFF
+    return frame(bytes(message))
