@@ -57,13 +57,6 @@ class ReplyLine:
         """Say whether the plan wants the next reply to be "busy"."""
         return self._strikes("busy", self._replies + 1) is not None
 
-    def strikes_scan(self, name: str, count: int) -> Fault | None:
-        """Return the fault that hits scan number `count`, and note it."""
-        fault = self._plan.strikes(name, count)
-        if fault:
-            self._note(name, scan=count)
-        return fault
-
     def send(self, data: bytes, ready_s: float) -> list[Output]:
         """Return the pieces of one reply that is ready at `ready_s`."""
         self._replies += 1
