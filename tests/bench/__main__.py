@@ -24,6 +24,7 @@ BENCHES = {  # name, and the function's -> file in this folder
     "analyze": "verdict",
     "driver": "driver",
     "obp": "obp",
+    "ooi": "ooi",
 }
 
 
