@@ -28,7 +28,7 @@ from drivers.contract import (
     Wait,
 )
 from drivers.errors import AskAgain, DriverError, Interrupted, NoAnswer, WireError
-from drivers.framing import Inbox
+from drivers.framing import Frame, Inbox
 from drivers.trace import LogTrace, Trace
 
 T = TypeVar("T")
@@ -202,13 +202,17 @@ class Session:
         inbox, framer = self._inbox(step.endpoint), step.framer
         inbox.forgive()
         try:
-            frame = inbox.next(framer) if len(inbox) else None
-            while frame is None:
+            if left_s > 0 and not len(inbox):  # as a rule one transfer brings one frame: the inbox has no part in it
+                data = self._read(framer.limit_bytes, left_s, stop, step.endpoint)
+                found = framer.find(data) if data else None
+                if isinstance(found, Frame) and found.size_bytes == len(data):
+                    return found.payload
+                inbox.feed(data)
+            while (frame := inbox.next(framer)) is None:
+                left_s = deadline_s - self._clock.now_s()
                 if left_s <= 0:
                     raise self._silence(step, inbox)
                 inbox.feed(self._read(inbox.room(framer), left_s, stop, step.endpoint))
-                frame = inbox.next(framer)
-                left_s = deadline_s - self._clock.now_s() if frame is None else 0.0
         finally:
             self._trace.flush()
         if inbox.skipped:

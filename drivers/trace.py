@@ -40,8 +40,9 @@ class LogTrace:
 
     def sent(self, data: bytes) -> None:
         """Log the frame."""
-        self.flush()
-        self._line(">", data)
+        if self._log.isEnabledFor(logging.DEBUG):
+            self.flush()
+            self._line(">", data)
 
     def received(self, data: bytes) -> None:
         """Keep the piece until the frame is over."""

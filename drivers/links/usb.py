@@ -166,7 +166,8 @@ class UsbPipeLink:
             usb.util.dispose_resources(self._device)
 
     def _transfer(self, endpoint: int) -> Transfer:
-        self._opened()
+        if not self._open:
+            raise self._lost("closed")
         try:
             return self._transfers[endpoint]
         except KeyError as error:
