@@ -23,6 +23,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -161,7 +162,13 @@ def tell(command: bytes) -> Conversation[None]:
 def ask(command: bytes, size_bytes: int) -> Conversation[bytes]:
     """Send a command and return its answer of this length."""
     yield Send(data=command, endpoint=OUT)
-    return (yield Receive(framer=Exactly(size_bytes=size_bytes), within_s=REPLY_WITHIN_S, endpoint=REPLY_IN)) or b""
+    return (yield answer_of(size_bytes)) or b""
+
+
+@cache
+def answer_of(size_bytes: int) -> Receive:
+    """Return the step for an answer; there are five lengths, and one is needed at each scan."""
+    return Receive(framer=Exactly(size_bytes=size_bytes), within_s=REPLY_WITHIN_S, endpoint=REPLY_IN)
 
 
 def ask_or_none(question: Callable[[], Conversation[T]]) -> Conversation[T | None]:

@@ -271,7 +271,7 @@ def test_limits_are_whole_ticks_and_fit_the_wire(model: Model):
     assert all(0 <= pixel < model.transfer_pixels for pixel in (*model.dark_pixels, *(model.active or ())))
 
 
-def test_the_udev_rule_names_every_product(repository: Path):
-    (rule,) = re.findall(r'"2457", ATTR\{idProduct\}=="([^"]+)"', (repository / "systemd/70-edged.rules").read_text())
+def test_the_udev_rules_name_every_product(repository: Path):
+    rules = re.findall(r'"2457", ATTR\{idProduct\}=="([^"]+)"', (repository / "systemd/70-edged.rules").read_text())
 
-    assert {int(product_id, 16) for product_id in rule.split("|")} >= set(MODELS)
+    assert {int(product_id, 16) for rule in rules for product_id in rule.split("|")} >= set(MODELS)
