@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,23 @@ import pytest
 
 from drivers.clock import ManualClock
 from drivers.contract import ExposureSettings, Medium, RawScan
-from drivers.errors import DeviceBusy, DeviceRefused, DriverError, NoAnswer, Reopen, WireError, WrongInstrument
+from drivers.errors import (
+    DeviceBusy,
+    DeviceRefused,
+    DriverError,
+    LinkLost,
+    NoAnswer,
+    Reopen,
+    WireError,
+    WrongInstrument,
+)
 from drivers.session import Session
 from firmware_sim.devices._obp_firmware import BAUDS, ObpFirmware
-from firmware_sim.devices.obp import ObpOnLine
+from firmware_sim.devices.obp import ObpOnLine, ObpOnUsb
+from firmware_sim.faults import FaultPlan
+from firmware_sim.usb_faults import FaultyUsb
 from tests.contract.obp_ends import OBP, SerialWire, instrument, scans_of, session_on
+from tests.contract.usb_wire import UsbWire
 
 SETTINGS = ExposureSettings(integration_ms=20.0, repeats=2)
 PIXEL = 400  # in the half that a glint leaves as it is
@@ -42,6 +55,26 @@ def is_right(firmware: ObpFirmware, scan: RawScan) -> bool:
 @pytest.mark.parametrize("fault", ["drop", "corrupt", "truncate", "delay", "duplicate", "sequence", "busy"])
 def test_one_reply_that_goes_wrong_is_cured(fault: str, reply: int):
     assert len(day(f"{fault}@{reply}", baud=115_200)) == 2
+
+
+@pytest.mark.parametrize("transfer", [*range(1, 40, 4), 33, 34, 35, 36, 37, 38])
+@pytest.mark.parametrize("fault", ["drop", "truncate", "delay", "duplicate", "stall", "slow"])
+@pytest.mark.parametrize("model", ["sts-nir", "qe-pro"])
+def test_one_usb_transfer_that_goes_wrong_is_cured_and_a_pulled_cable_is_a_lost_link(
+    model: str, fault: str, transfer: int
+):
+    for plan, cured in ((f"{fault}@{transfer}", True), (f"hangup@{transfer}", False)):
+        firmware, clock, device = instrument(model), ManualClock(), OBP.over("usb")
+        assert isinstance(firmware, ObpOnUsb)
+        wire = UsbWire(FaultyUsb(firmware, FaultPlan.parse(plan, seed=transfer)), clock)
+        session, scans = Session(wire, clock=clock), list[RawScan]()
+        with contextlib.suppress(LinkLost):
+            unit = session.perform(device.open())
+            session.perform(device.configure(unit, SETTINGS))
+            scans += [session.perform(device.scan(unit, SETTINGS)) for _ in range(2)]
+
+        assert len(scans) == 2 or not cured
+        assert all(is_right(firmware, scan) for scan in scans)
 
 
 @pytest.mark.parametrize("plan", ["garbage=1", "garbage=4096", "error@2:7", "error@3:3", "saturate@3"])
