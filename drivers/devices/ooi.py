@@ -391,7 +391,9 @@ class OoiDevice:
         raw = readings_of(blob, model)
         one = exposure.repeats == 1
         mean = raw[0] if one else raw.sum(axis=0, dtype=np.int32) / exposure.repeats  # 1000 x 65535 fits
-        highest = raw[0] if one else raw.max(axis=0)
+        saturated = (raw[0] if one else raw.max(axis=0)) >= memory.saturation
+        if model.active is not None:  # filler may have any value
+            saturated[: model.active[0]] = saturated[model.active[1] + 1 :] = False
         return RawScan(
             identity=unit.identity,
             settings=settings,
@@ -402,7 +404,7 @@ class OoiDevice:
             raw=raw,
             count_scale=memory.scale,
             dark_level=0.0,
-            saturated=highest >= memory.saturation,
+            saturated=saturated,
             gain=1.0,
             environment=UNKNOWN if detector_c is None else Environment(detector_c=detector_c),
             blob=blob,

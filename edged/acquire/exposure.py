@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from drivers.contract import ExposureSettings, Limits, RawScan
 from drivers.errors import DeviceRefused
@@ -101,9 +102,10 @@ def frames_snr(scan: RawScan) -> float:
 
     What differs from pixel to pixel and not from frame to frame is no noise that more frames would lessen.
     """
-    steps = np.diff(scan.raw.astype(np.float64), axis=0)
-    noise = MAD_TO_SIGMA * float(np.median(np.abs(steps - np.median(steps)))) / math.sqrt(2 * len(scan.raw))
-    signal = float(np.median(scan.counts)) - _floor(scan)
+    frames = _seen(scan, scan.raw)
+    steps = np.diff(frames.astype(np.float64), axis=0)
+    noise = MAD_TO_SIGMA * float(np.median(np.abs(steps - np.median(steps)))) / math.sqrt(2 * len(frames))
+    signal = float(np.median(frames.mean(axis=0))) - _floor(scan)
     return max(signal, 0.0) / noise if noise > 0 else math.inf
 
 
@@ -115,12 +117,22 @@ def exposure_ms(settings: ExposureSettings) -> float:
 def peak_share(scan: RawScan, limits: Limits) -> float:
     """Return the brightest reading of any frame as a share of the detector's range above its floor."""
     floor = _floor(scan)
-    return float((scan.raw.max() - floor) / max(1.0, limits.saturation_counts - floor))
+    return float((_seen(scan, scan.raw).max() - floor) / max(1.0, limits.saturation_counts - floor))
 
 
 def _floor(scan: RawScan) -> float:
     """Return the level without light: of the dark frames, else of the darkest pixels."""
-    return float(np.median(scan.dark)) if scan.dark is not None else float(np.percentile(scan.raw, 2))
+    if scan.dark is not None:
+        return float(np.median(_seen(scan, scan.dark)))
+    return float(np.percentile(_seen(scan, scan.raw), 2))
+
+
+def _seen(scan: RawScan, frames: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return the pixels that see the spectrum: some detectors send filler at the ends, of any value."""
+    if scan.calibration.active is None:
+        return frames
+    first, last = scan.calibration.active
+    return frames[..., first : last + 1]
 
 
 def _is_settled(scan: RawScan, limits: Limits, plan: ExposurePlan) -> bool:

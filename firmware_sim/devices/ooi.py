@@ -43,7 +43,8 @@ class OoiSpectrometer:
 
     meant: the readings of the last 64 spectra, after the mask, as a client should find them; what it shows of them is
     `scale` times that. exact: a detector without noise, dark current and offset. memory: slots in place of the usual
-    ones. frames_per_sample: after so many spectra that are not stale the scene goes on to its next sample.
+    ones. frames_per_sample: after so many spectra that are not stale the scene goes on to its next sample. filler: the
+    words at the ends that are of no pixel.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class OoiSpectrometer:
         memory: Mapping[int, bytes] | None = None,
         memory_state: str = "good",
         frames_per_sample: int = 1,
+        filler: int = 0,
     ) -> None:
         self.model = _known(model)
         self.serial_number = self.model.serial_number if serial_number is None else serial_number
@@ -82,6 +84,7 @@ class OoiSpectrometer:
         self._speed = speed
         self._plan = faults or FaultPlan(seed=seed)
         self._frames_per_sample = frames_per_sample
+        self._filler = filler
         self._fresh = 0
         self._asked = 0
         self._frame = 0
@@ -322,7 +325,7 @@ class OoiSpectrometer:
             detector_c=self._detector_c(now_s),
             frame=self._frame,
         )
-        return np.where(self._read, readings, 0).astype(np.int32)
+        return np.where(self._read, readings, self._filler).astype(np.int32)
 
     def _send(self, readings: NDArray[np.int32]) -> None:
         data = (readings.astype("<u2") ^ np.uint16(self.model.mask)).tobytes()

@@ -12,6 +12,7 @@ from drivers.clock import ManualClock
 from drivers.contract import ExposureSettings, RawScan
 from drivers.errors import WrongInstrument
 from drivers.session import Session
+from edged.acquire.exposure import ExposurePlan, expose
 from firmware_sim.devices._ooi_models import MODELS
 from firmware_sim.devices.ooi import OoiSpectrometer
 from firmware_sim.scene import Ramp
@@ -31,7 +32,9 @@ class Bench:
         self.unit = self.session.perform(DEVICE.open())
 
     def scan(self, **settings: Any) -> RawScan:
-        asked = ExposureSettings(**settings)
+        return self.scan_as(ExposureSettings(**settings))
+
+    def scan_as(self, asked: ExposureSettings) -> RawScan:
         self.session.perform(DEVICE.configure(self.unit, asked))
         return self.session.perform(DEVICE.scan(self.unit, asked))
 
@@ -128,6 +131,36 @@ def test_a_saturated_spectrum_is_flagged_where_the_detector_ends():
 
     assert scan.saturated.tolist() == [reading == 60_000 for reading in bench.firmware.meant[-1].tolist()]
     assert scan.saturated.sum() > 1000
+
+
+@pytest.mark.parametrize("model", ["usb4000", "qe65000", "maya2000pro"])
+def test_filler_of_any_value_is_never_taken_for_too_much_light(model: str):
+    bench = Bench(model=model, filler=65_535)
+    limits = bench.unit.limits
+    assert limits is not None
+
+    found = expose(bench.scan_as, ExposureSettings(integration_ms=10.0), limits, ExposurePlan())
+
+    assert not found.scan.saturated.any()
+    assert (found.scan.raw == 65_535).any()
+    assert found.probes > 0
+
+
+@pytest.mark.parametrize("model", ["nirquest512", "usb2000plus"])
+def test_the_exposure_that_is_found_fills_the_window_of_the_converter_and_reaches_its_snr(model: str):
+    bench = Bench(model=model, seed=2)
+    limits = bench.unit.limits
+    assert limits is not None
+    plan = ExposurePlan(snr=400.0)
+
+    found = expose(bench.scan_as, ExposureSettings(integration_ms=5.0), limits, plan)
+    peak = found.scan.raw.max() / bench.firmware.model.saturation
+    meant = np.array(list(bench.firmware.meant)[-found.settings.repeats :])
+    median = int(np.argsort(meant.mean(axis=0))[meant.shape[1] // 2])
+
+    assert 0.35 < peak < 0.90
+    assert found.settings.repeats > 1
+    assert meant[:, median].std() < np.median(meant) / 400.0 * np.sqrt(found.settings.repeats) * 2
 
 
 def test_the_lamp_line_is_down_at_opening_and_closing():
