@@ -232,7 +232,7 @@ def _hurried(talk: Talk) -> Conversation[Talk]:
     fast = replace(talk, line=replace(talk.line, baud=BAUDS[0]))
     try:
         yield from talk.command(SET_BAUD, struct.pack("<I", BAUDS[0]))
-    except DeviceRefused:
+    except AskAgain:
         return talk
     except Resynchronise:
         pass
