@@ -32,30 +32,10 @@ from firmware_sim.contract import Setup, Stall
 from firmware_sim.devices._wasatch_memory import MODELS, image_of
 from firmware_sim.devices.wasatch import WasatchSpectrometer
 from firmware_sim.scene import Ramp
+from tests.drivers.wasatch_bytes import PAGES
 
 ARM, FX2 = BOARDS[0x4000], BOARDS[0x1000]
 ZEROS = "00 00 00 00 00 00 00 00"
-PAGES = {
-    0: """57 50 2d 37 38 35 2d 43 00 00 00 00 00 00 00 00
-          57 50 2d 30 31 32 33 34 00 00 00 00 00 00 00 00
-          00 00 00 00 01 00 01 00 00 19 00 64 00 0a 00 00
-          33 33 f3 3f 00 00 33 33 f3 3f 00 00 00 00 00 12""",
-    1: """cd 4c 47 44 d4 2b 25 3e 28 29 30 b7 a3 7d a1 b1
-          ec e9 5e 45 02 8b 0f c3 18 42 a6 be 14 00 ec ff
-          00 00 84 42 0a d7 23 bc a2 e7 3b b5 10 27 7a 0d
-          31 31 2f 32 30 2f 32 30 32 36 00 00 45 44 47 00""",
-    2: """53 31 36 30 31 31 2d 31 30 30 36 00 00 00 00 00
-          00 04 05 40 00 00 00 00 00 00 04 00 00 ff 03 00"""
-    + 32 * " 00",
-    3: """00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
-          66 88 63 3e 00 00 00 00 00 00 00 00 00 00 e1 43
-          00 00 a0 41 7b 34 44 44 01 00 00 00 60 ea 00 00
-          00 00 e0 40 0a 00 00 00 00 00 00 00 00 00 00 00""",
-    4: 64 * " 00",
-    5: "4d 00" + 14 * " ff ff" + 33 * " 00" + " 01",
-    6: "05 00 00 80 3f 17 b7 d1 38" + 55 * " 00",
-    7: 64 * " 00",
-}
 SAID = {  # what the driver says: name -> (conversation, the eight bytes of setup, the stage outward)
     "integration 100 ms": (lambda: tell_integration(ARM, 100), "40 b2 64 00 00 00 08 00", ZEROS),
     "integration 100 s": (lambda: tell_integration(ARM, 100_000), "40 b2 a0 86 01 00 08 00", ZEROS),
