@@ -22,6 +22,7 @@ MAX_PROBES = 8  # from 1 us to a minute by factors of `FARTHEST` needs 7
 FARTHEST = 16.0  # a scan in the dark says little about how much longer it takes
 RETREAT = 0.25  # after a saturated scan, of which nobody knows how far it is above the range
 MAD_TO_SIGMA = 1.482602  # of a normal distribution
+MOST_REPEATS = 1_000  # as the configuration allows, and every detector array that is supported
 EMPTY_SHARE = 0.002  # of the range; less signal than this is taken for none
 
 
@@ -85,7 +86,7 @@ def _averaged(one: Exposed, measure: Measure, start: ExposureSettings, plan: Exp
         best = _with_repeats(2, best, measure)
         left -= 2
         wanted = math.ceil(2 * (plan.snr / max(frames_snr(best.scan), 1e-3)) ** 2)
-    wanted = min(wanted, left)
+    wanted = min(wanted, left, MOST_REPEATS)
     best = _with_repeats(wanted, best, measure) if wanted > best.settings.repeats else best
     if best.scan.saturated.any():  # the light grew meanwhile
         raise _too_bright(best.scan, best.settings)

@@ -15,7 +15,7 @@ from drivers.session import Session
 from edged.acquire.exposure import ExposurePlan, expose
 from firmware_sim.devices._ooi_models import MODELS
 from firmware_sim.devices.ooi import OoiSpectrometer
-from firmware_sim.scene import Ramp
+from firmware_sim.scene import Ramp, Scene
 from tests.contract.usb_wire import UsbWire
 
 DEVICE = registry.load("ooi")
@@ -25,9 +25,9 @@ PIXEL_NM = 1e-9  # rounding of a polynomial of degree 3 in double precision, nea
 class Bench:
     """A unit on a wire, and a session that has opened it."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, scene: Scene | None = None, **options: Any) -> None:
         self.clock = ManualClock()
-        self.firmware = OoiSpectrometer(Ramp(), **options)
+        self.firmware = OoiSpectrometer(scene or Ramp(), **options)
         self.session = Session(UsbWire(self.firmware, self.clock), clock=self.clock)
         self.unit = self.session.perform(DEVICE.open())
 
@@ -161,6 +161,16 @@ def test_the_exposure_that_is_found_fills_the_window_of_the_converter_and_reache
     assert 0.35 < peak < 0.90
     assert found.settings.repeats > 1
     assert meant[:, median].std() < np.median(meant) / 400.0 * np.sqrt(found.settings.repeats) * 2
+
+
+def test_no_signal_to_noise_asks_for_more_frames_than_a_scan_may_have():
+    bench = Bench(Ramp(step=130_000.0), model="nirquest256", speed=0.0)
+    limits = bench.unit.limits
+    assert limits is not None
+
+    found = expose(bench.scan_as, ExposureSettings(integration_ms=1.0), limits, ExposurePlan(snr=1e6))
+
+    assert (found.settings.repeats, found.settings.integration_ms) == (1_000, 1.0)
 
 
 def test_the_lamp_line_is_down_at_opening_and_closing():
