@@ -310,7 +310,9 @@ class OoiSpectrometer:
             readings.flags.writeable = False
             self.meant.append(readings)
         self._send(self.meant[-1])
-        self._tell("spectrum", number=self._asked, integration_ms=integration_s * 1e3, stale=bool(stale or old))
+        self._tell(
+            "spectrum", number=self._asked, integration_ms=round(integration_s * 1e3, 6), stale=bool(stale or old)
+        )
         if not stale:
             self._fresh += 1
             if self._fresh % self._frames_per_sample == 0:

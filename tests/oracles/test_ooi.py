@@ -66,7 +66,7 @@ class Both:
 
     def exposures_ms(self) -> list[float]:
         """The integration times of all spectra so far."""
-        return [round(float(str(e["integration_ms"])), 6) for e in self.events if e["event"] == "spectrum"]
+        return [float(str(e["integration_ms"])) for e in self.events if e["event"] == "spectrum"]
 
     def ours(self) -> tuple[OoiUnit, RawScan]:
         """Open with our driver, measure once, close."""
