@@ -25,6 +25,7 @@ BENCHES = {  # name, and the function's -> file in this folder
     "driver": "driver",
     "obp": "obp",
     "ooi": "ooi",
+    "wasatch": "wasatch",
 }
 
 
