@@ -75,6 +75,9 @@ def introduce(
     stray_light = yield from _coefficients(talk, STRAY_LIGHT, "stray light", notes)
     hot_pixels = yield from _hot_pixels(talk, model, notes)
     integration_us = yield from _integration_limits(talk, model)
+    tells_integration = (yield from _optional(talk, GET_INTEGRATION, U32)) is not None
+    if not tells_integration and not model.metadata_bytes:
+        notes.append("it does not tell its integration time: after a restart of its own a scan may have another")
     told = yield from _optional(talk, GET_SATURATION, U32)
     saturation = int(told) if told is not None and 0 < told <= model.full_scale else model.saturation
     return ObpUnit(
@@ -103,7 +106,7 @@ def introduce(
         axis=axis,
         integration_us=integration_us,
         saturation=saturation,
-        tells_integration=(yield from _optional(talk, GET_INTEGRATION, U32)) is not None,
+        tells_integration=tells_integration,
     )
 
 

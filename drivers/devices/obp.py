@@ -21,6 +21,7 @@ belongs to whoever wired a lamp to it. Source: STS sheet 030-00000-003-05, QE Pr
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -55,7 +56,7 @@ from drivers.devices._obp_talk import (
     learn_sums,
     numbers,
 )
-from drivers.errors import BadSettings, DriverError, Interrupted, Reopen, Resynchronise, WireError
+from drivers.errors import BadSettings, DeviceRefused, DriverError, Interrupted, Reopen, Resynchronise, WireError
 
 # Facts
 KIND = "obp"
@@ -80,11 +81,11 @@ USB = UsbIds(ids=tuple((OCEAN, model.product_id) for model in MODELS))
 METADATA = struct.Struct("<IQIHB13x")
 NORMAL = (  # what a former user may have left otherwise; not every model knows all of it
     (SET_TRIGGER, U8.pack(0)),
-    (SET_DELAY, U32.pack(0)),
-    (SET_BINNING, U8.pack(0)),
     (SET_AVERAGES, U16.pack(1)),
     (SET_BOXCAR, U8.pack(0)),
 )
+TIDY = ((SET_DELAY, U32.pack(0)), (SET_BINNING, U8.pack(0)))  # the same, but if it is refused a frame shows it
+FRESH = ((SET_BUFFER, U32.pack(1)), (CLEAR_BUFFER, b""))  # of a model that counts its frames: an old one shows it
 
 
 class SpectrumFrame(NamedTuple):  # one a spectrum: a frozen dataclass takes three times as long to make
@@ -160,9 +161,9 @@ def apply_settings(unit: ObpUnit, settings: ExposureSettings, integration_us: in
     for message_type, data in NORMAL:
         yield from if_there(told(talk, message_type, data))
     yield from talk.command(SET_INTEGRATION, U32.pack(integration_us))
-    if unit.model.metadata_bytes:
-        yield from if_there(told(talk, SET_BUFFER, U32.pack(1)))
-        yield from if_there(told(talk, CLEAR_BUFFER, b""))
+    for message_type, data in (*TIDY, *(FRESH if unit.model.metadata_bytes else ())):
+        with contextlib.suppress(DeviceRefused):
+            yield from talk.command(message_type, data)
     if settings.detector_c is not None:
         yield from talk.command(SET_COLD, F32.pack(settings.detector_c))
         yield from talk.command(SET_COOLER, U8.pack(1))

@@ -49,7 +49,7 @@ def opened(session: Session, medium: str = "serial") -> Unit:
     return unit
 
 
-@pytest.mark.parametrize("baud", ["9600", "115200", "19200"])
+@pytest.mark.parametrize("baud", ["9600", "115200"])
 def test_the_rate_is_found_and_a_spectrum_takes_as_long_as_its_bytes_at_115200(
     baud: str, tmp_path: Path, simulate: Simulate
 ):
