@@ -92,14 +92,16 @@ def _ours(model: str, frames: int, stack: ExitStack) -> tuple[_Timed, Callable[[
 
 
 def _theirs(model: str, frames: int, stack: ExitStack) -> tuple[_Timed, Callable[[], object]]:
-    from wasatch.WasatchBus import WasatchBus
+    from wasatch.DeviceID import DeviceID  # not WasatchBus, whose import opens a socket for good
     from wasatch.WasatchDevice import WasatchDevice
 
     firmware = _Timed(Ramp(), model=model, speed=0.0, exact=True)
-    stack.enter_context(wasatch_sees(SimulatedUsb(firmware)))
-    (device_id,) = WasatchBus().device_ids
-    device = WasatchDevice(device_id)
-    device.connect()
+    bus = SimulatedUsb(firmware)
+    stack.enter_context(wasatch_sees(bus))
+    port = bus.ports[0]
+    label = f"USB:0x24aa:0x{firmware.model.product_id:04x}:{port.bus}:{port.address}"
+    device = WasatchDevice(DeviceID(label=label))
+    assert device.connect().data
     stack.callback(device.disconnect)
     device.hardware.set_integration_time_ms(EXPOSURE_MS)
     spectra = device.hardware.get_spectrum
