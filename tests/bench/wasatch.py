@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import numpy as np
+import usb.core
 
 from drivers import registry
 from drivers.contract import ExposureSettings
@@ -98,9 +99,7 @@ def _theirs(model: str, frames: int, stack: ExitStack) -> tuple[_Timed, Callable
     firmware = _Timed(Ramp(), model=model, speed=0.0, exact=True)
     bus = SimulatedUsb(firmware)
     stack.enter_context(wasatch_sees(bus))
-    port = bus.ports[0]
-    label = f"USB:0x24aa:0x{firmware.model.product_id:04x}:{port.bus}:{port.address}"
-    device = WasatchDevice(DeviceID(label=label))
+    device = WasatchDevice(DeviceID(usb.core.find(backend=bus)))
     assert device.connect().data
     stack.callback(device.disconnect)
     device.hardware.set_integration_time_ms(EXPOSURE_MS)
