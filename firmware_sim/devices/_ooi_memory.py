@@ -6,14 +6,13 @@ import struct
 from collections.abc import Mapping
 
 from firmware_sim.contract import OperatorError
-from firmware_sim.devices._ooi_models import SimModel
+from firmware_sim.devices._ooi_models import STORED_C, SimModel
 
 SLOT_BYTES = 15
 BLANK = b"\xff" * SLOT_BYTES
 STATES = ("good", "blank", "commas", "rubbish", "no-saturation")
 LAST_SLOT = 30
 NONLINEARITY = (0.998, 2.1e-6, -3.4e-11, 2.0e-16, 0.0, 0.0, 0.0, 0.0)
-STORED_C = -10.0
 
 
 def default_slots(model: SimModel, serial_number: str) -> dict[int, bytes]:

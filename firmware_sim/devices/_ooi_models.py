@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_sim.array import ArrayFacts
+
 VENDOR_ID = 0x2457
+AMBIENT_C, STORED_C = 25.0, -10.0  # of the room; set point in the memory
 ENDPOINTS = (0x01, 0x81, 0x82, 0x86)
 
 
@@ -107,3 +113,28 @@ MODELS: dict[str, SimModel] = {
         serial_number="FLNIR0042", bench="FNIR 25",
     ),
 }  # fmt: skip
+
+
+def detector_of(model: SimModel, *, exact: bool) -> ArrayFacts:
+    """Return the detector; an exact one has neither offset nor dark current."""
+    scale = model.saturation / 65_535
+    return ArrayFacts(
+        pixels=model.pixels,
+        full_scale=model.saturation,
+        offset_counts=0.0 if exact else 1_500.0 * scale,
+        dark_per_s=0.0 if exact else model.dark_per_s,
+        dark_at_c=STORED_C if model.has_cooler else AMBIENT_C,
+    )
+
+
+def wavelengths_nm(model: SimModel) -> NDArray[np.float64]:
+    """Return where each pixel looks."""
+    index = np.arange(model.pixels, dtype=np.float64) + model.first_index
+    return np.asarray(np.polynomial.polynomial.polyval(index, model.wavelength), dtype=np.float64)
+
+
+def lit_mask(model: SimModel) -> NDArray[np.bool_]:
+    """Return which pixels see light."""
+    first, last = model.lit or (0, model.pixels - 1)
+    index = np.arange(model.pixels)
+    return (index >= first) & (index <= last)

@@ -18,10 +18,20 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_sim.array import ArrayDetector, ArrayFacts
+from firmware_sim.array import ArrayDetector
 from firmware_sim.contract import Event, OperatorError, Setup, Stall, UsbDescriptors
-from firmware_sim.devices._ooi_memory import BLANK, LAST_SLOT, SLOT_BYTES, STORED_C, default_slots, in_state
-from firmware_sim.devices._ooi_models import ENDPOINTS, MODELS, VENDOR_ID, SimModel
+from firmware_sim.devices._ooi_memory import BLANK, LAST_SLOT, SLOT_BYTES, default_slots, in_state
+from firmware_sim.devices._ooi_models import (
+    AMBIENT_C,
+    ENDPOINTS,
+    MODELS,
+    STORED_C,
+    VENDOR_ID,
+    SimModel,
+    detector_of,
+    lit_mask,
+    wavelengths_nm,
+)
 from firmware_sim.faults import Fault, FaultPlan, FaultPlanError
 from firmware_sim.scene import REFERENCE_MW, Scene
 
@@ -29,7 +39,6 @@ OUT, REPLY_IN, SPECTRUM_IN, SPECTRUM_IN_2 = ENDPOINTS
 SYNC = b"\x69"
 SPECTRUM_FAULTS = {"no_sync": 0, "bad_sync": 0, "short_spectrum": 1, "stall_spectrum": 0}  # name -> numbers it takes
 KEPT_FRAMES = 64
-AMBIENT_C = 25.0
 COOLING_S = 4.0  # time constant of the cooler
 FREE_RUNNING, SOFTWARE, SINGLE_SHOT = 0, 1, 4  # the other trigger modes wait for a signal from outside
 LENGTHS = {  # command -> its bytes; all others are unknown
@@ -92,9 +101,9 @@ class OoiSpectrometer:
         self._queues: dict[int, deque[tuple[float, bytes]]] = {}
         self._halted: set[int] = set()
         self._registers: dict[int, int] = {}
-        self._detector = ArrayDetector(_facts(self.model, exact), seed=seed, ideal=exact)
-        self._nm = _wavelengths(self.model)
-        self._lit = _mask_of(self.model)
+        self._detector = ArrayDetector(detector_of(self.model, exact=exact), seed=seed, ideal=exact)
+        self._nm = wavelengths_nm(self.model)
+        self._lit = lit_mask(self.model)
         self._read = self._lit | np.isin(np.arange(self.model.pixels), self.model.dark)
         self._handlers = self._table()
         self._ticks = self._exposed_ticks = 0
@@ -399,25 +408,3 @@ def _known(name: str) -> SimModel:
     if name not in MODELS:
         raise OperatorError(f"no Ocean model {name!r}; there are {', '.join(MODELS)}")
     return MODELS[name]
-
-
-def _facts(model: SimModel, exact: bool) -> ArrayFacts:
-    scale = model.saturation / 65_535
-    return ArrayFacts(
-        pixels=model.pixels,
-        full_scale=model.saturation,
-        offset_counts=0.0 if exact else 1_500.0 * scale,
-        dark_per_s=0.0 if exact else model.dark_per_s,
-        dark_at_c=STORED_C if model.has_cooler else AMBIENT_C,
-    )
-
-
-def _wavelengths(model: SimModel) -> NDArray[np.float64]:
-    index = np.arange(model.pixels, dtype=np.float64) + model.first_index
-    return np.asarray(np.polynomial.polynomial.polyval(index, model.wavelength), dtype=np.float64)
-
-
-def _mask_of(model: SimModel) -> NDArray[np.bool_]:
-    first, last = model.lit or (0, model.pixels - 1)
-    index = np.arange(model.pixels)
-    return (index >= first) & (index <= last)
