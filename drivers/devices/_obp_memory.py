@@ -12,6 +12,7 @@ from drivers.attempt import attempt
 from drivers.contract import Calibration, Conversation, Identity, Limits, Unit
 from drivers.devices._obp_models import BUFFERED_32, BY_PRODUCT_ID, LONGEST_PAYLOAD_BYTES, RAW_NOW, STS, Model, name_of
 from drivers.devices._obp_talk import (
+    EXPOSURE_LEFT_S,
     GET_SERIAL_NUMBER,
     REPLY_WITHIN_S,
     SERIAL_NUMBER_BYTES,
@@ -33,6 +34,7 @@ MAX_HOT_PIXELS = 128  # more than one in ten pixels hot is no list of exceptions
 PROBE_US = 10_000  # within the limits of every model, and soon over
 RANGE_NM = (100.0, 5_000.0)  # wider than any grating spectrometer
 LONGEST_US = 1_600_000_000
+LONGEST_LEFT_S = 30.0  # half of what a station allows for opening; a longer one is met again at the next
 MODELS_BY_PAYLOAD = {model.payload_bytes: model for model in BY_PRODUCT_ID.values() if not model.laser} | {
     STS.payload_bytes: STS  # a Spark on a serial line looks the same, and has the same limits
 }
@@ -110,6 +112,12 @@ def introduce(
     )
 
 
+def exposure_left_s(talk: Talk) -> Conversation[float]:
+    """Return how long a spectrum may take that was under way before the integration time is changed."""
+    told_us = yield from _optional(talk, GET_INTEGRATION, U32)
+    return EXPOSURE_LEFT_S if told_us is None else min(told_us / 1e6, LONGEST_LEFT_S)
+
+
 def read_clean(text: bytes) -> str:
     """Return printable ASCII up to the first NUL."""
     return "".join(
@@ -134,9 +142,10 @@ def _find_model(talk: Talk) -> Conversation[Model]:
         if model.laser:  # its laser would have had to be switched off before anything else
             raise WrongInstrument(f"a {model.name} has a laser, and is driven over USB only")
         return model
+    left_s = yield from exposure_left_s(talk)
     yield from attempt(lambda: talk.command(SET_INTEGRATION, U32.pack(PROBE_US)))
     for message_type in (RAW_NOW, BUFFERED_32):
-        spectrum = yield from attempt(lambda kind=message_type: _probe(talk, kind))  # type: ignore[misc]
+        spectrum = yield from attempt(lambda kind=message_type: _probe(talk, kind, left_s))  # type: ignore[misc]
         if spectrum is None:
             continue
         if model := MODELS_BY_PAYLOAD.get(len(spectrum)):
@@ -146,10 +155,9 @@ def _find_model(talk: Talk) -> Conversation[Model]:
     raise WrongInstrument("it answers, but gives no spectra in a form that this driver knows")
 
 
-def _probe(talk: Talk, message_type: int) -> Conversation[bytes | None]:
-    return if_there(
-        talk.query(message_type, payload_bytes=LONGEST_PAYLOAD_BYTES, within_s=REPLY_WITHIN_S + PROBE_US / 1e6)
-    )
+def _probe(talk: Talk, message_type: int, left_s: float) -> Conversation[bytes | None]:
+    within_s = REPLY_WITHIN_S + PROBE_US / 1e6 + left_s
+    return if_there(talk.query(message_type, payload_bytes=LONGEST_PAYLOAD_BYTES, within_s=within_s))
 
 
 def _axis(talk: Talk, model: Model) -> Conversation[NDArray[np.float64]]:

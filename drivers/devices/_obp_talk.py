@@ -41,6 +41,7 @@ GET_SERIAL_NUMBER, SET_BAUD = 0x100, 0x810
 SERIAL_NUMBER_BYTES = 64  # four times the longest that fits an immediate answer
 
 REPLY_WITHIN_S = 1.0
+EXPOSURE_LEFT_S = 10.0  # of one that a former process began, where the instrument does not tell how long it is
 SEARCH_WITHIN_S = 0.25  # an answer to the serial number, the time on the wire apart
 BITS_A_BYTE = 10  # 8N1
 ADAPTER_BYTES, ADAPTER_LATE_S = 64, 0.1  # a busy adapter or hub hands over so much at once, and so late

@@ -42,10 +42,21 @@ from drivers.contract import (
     Wait,
 )
 from drivers.devices._obp_laser import LASER_MW, raise_unless_on, switch_off, switch_on
-from drivers.devices._obp_memory import F32, GET_INTEGRATION, SET_INTEGRATION, U8, U16, U32, ObpUnit, introduce
+from drivers.devices._obp_memory import (
+    F32,
+    GET_INTEGRATION,
+    SET_INTEGRATION,
+    U8,
+    U16,
+    U32,
+    ObpUnit,
+    exposure_left_s,
+    introduce,
+)
 from drivers.devices._obp_message import HEAD
 from drivers.devices._obp_models import MODELS, OCEAN, Model
 from drivers.devices._obp_talk import (
+    EXPOSURE_LEFT_S,
     SLOWEST_BAUD,
     Line,
     Talk,
@@ -73,7 +84,6 @@ COLD_C = (-40.0, 30.0)  # what a Peltier element reaches below a warm room, and 
 COOL_WITHIN_S = 30.0  # then the scan says that it has not settled
 COOL_POLL_S = 0.5
 STEP_US = 10  # the coarsest step in which a model of this family sets its integration time
-EXPOSURE_LEFT_S = 10.0  # of a process that died, before its instrument answers anybody else
 STALE_FRAMES = 1  # after a change of settings the frame under way is still of the former ones
 TEMPERATURE_C = (-100.0, 150.0)  # outside, a sensor is broken
 
@@ -205,8 +215,13 @@ def take_frames(unit: ObpUnit, integration_us: int, count: int) -> Conversation[
     return frames
 
 
-def take_until(unit: ObpUnit, integration_us: int, frames: list[SpectrumFrame], wanted: int) -> Conversation[None]:
-    """Add frames until there are so many. Raises WireError for one that came before, where they are counted."""
+def take_until(
+    unit: ObpUnit, integration_us: int, frames: list[SpectrumFrame], wanted: int, *, left_s: float = 0.0
+) -> Conversation[None]:
+    """Add frames until there are so many; the first may take `left_s` more.
+
+    Raises WireError for one that came before, where they are counted.
+    """
     model, newest = unit.model, unit.newest
 
     def keep(message: bytes) -> bool:
@@ -218,15 +233,15 @@ def take_until(unit: ObpUnit, integration_us: int, frames: list[SpectrumFrame], 
         frames.append(frame)
         return len(frames) < wanted
 
-    within_s = integration_us / 1e6 + FRAME_WITHIN_S
+    within_s = integration_us / 1e6 + FRAME_WITHIN_S + left_s
     yield from unit.talk.frames(model.spectrum, payload_bytes=model.payload_bytes, within_s=within_s, keep=keep)
 
 
-def discard(unit: ObpUnit, integration_us: int) -> Conversation[None]:
+def discard(unit: ObpUnit, integration_us: int, left_s: float) -> Conversation[None]:
     """Throw away what was under way when the settings changed; a QE Pro tells by its metadata that it was."""
     for _ in range(STALE_FRAMES):
         try:
-            yield from attempt(lambda: take_until(unit, integration_us, [], 1))
+            yield from attempt(lambda: take_until(unit, integration_us, [], 1, left_s=left_s))
         except WireError:
             if not unit.model.metadata_bytes:
                 raise
@@ -301,10 +316,11 @@ class ObpDevice:
     def configure(self, unit: ObpUnit, settings: Settings) -> Conversation[None]:
         """Make the settings current and throw the first frame away. Raises BadSettings before anything is sent."""
         exposure, integration_us = exposure_from(unit, settings)
+        left_s = yield from exposure_left_s(unit.talk)
         yield from attempt(lambda: apply_settings(unit, exposure, integration_us))
         if exposure.detector_c is not None:
             yield from await_cold(unit.talk)
-        yield from discard(unit, integration_us)
+        yield from discard(unit, integration_us, left_s)
 
     def scan(self, unit: ObpUnit, settings: Settings) -> Conversation[RawScan]:
         """Take the frames: without laser first, then with it where that is asked for."""

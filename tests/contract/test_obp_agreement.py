@@ -107,6 +107,20 @@ def test_what_a_former_user_left_switched_on_does_not_spoil_a_scan():
         np.testing.assert_array_equal(scan.raw, np.array(list(firmware.meant)[-3:]))
 
 
+@pytest.mark.parametrize(("model", "medium"), [("sts-nir", "serial"), ("qe-pro", "usb"), ("fx", "tcp")])
+def test_a_short_exposure_may_follow_a_long_one_at_once(model: str, medium: Medium):
+    firmware, device = instrument(model, medium), OBP.over(medium)
+    session = session_on(firmware)
+    for ms in (8_000.0, 20.0):  # in one session, and in another one that follows
+        unit = session.perform(device.open())
+        for integration_ms in (ms, 20.0):
+            settings = ExposureSettings(integration_ms=integration_ms)
+            session.perform(device.configure(unit, settings))
+            scan = session.perform(device.scan(unit, settings))
+            np.testing.assert_array_equal(scan.raw[-1], firmware.meant[-1])
+        session.perform(device.configure(unit, ExposureSettings(integration_ms=5_000.0)))
+
+
 def test_a_cooled_detector_is_waited_for_and_a_scan_says_when_it_did_not_get_there():
     settings = ExposureSettings(integration_ms=10.0, detector_c=-15.0)
     (scan,) = scans_of(instrument("qe-pro", "usb"), "usb", settings)
