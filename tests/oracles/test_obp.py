@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import select
+import socket
 import subprocess
 import sys
+import threading
 import time
 import tty
 from collections.abc import Iterator
@@ -92,6 +94,58 @@ def test_pyseabreeze_sets_and_reads_the_cooler_of_a_qe_pro():
 
     assert (firmware.bench.settings.cold_c, firmware.bench.settings.cooler_on) == (-12.5, True)
     assert warm_c == pytest.approx(25.0, abs=1.0)
+
+
+@contextmanager
+def listening(firmware: ObpOnLine) -> Iterator[int]:
+    """The instrument's own socket, for one client; yields its port."""
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            firmware.line_opened(time.monotonic())
+            while data := connection.recv(4096):
+                for output in firmware.receive(data, time.monotonic()):
+                    assert isinstance(output, Deliver)
+                    connection.sendall(output.data)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(CLIENT_WITHIN_S)
+        server = threading.Thread(target=serve)
+        server.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.join(CLIENT_WITHIN_S)
+
+
+@pytest.mark.parametrize(("name", "model"), [("FX", "fx"), ("HDX", "hdx")])
+def test_pyseabreeze_reads_over_a_socket_what_was_meant_and_so_do_we_to_the_last_bit(name: str, model: str):
+    from seabreeze.pyseabreeze.devices import SeaBreezeDevice
+    from seabreeze.pyseabreeze.transport import IPv4Transport, IPv4TransportHandle
+
+    firmware = exact(model, "tcp")
+    with listening(firmware) as port:
+        IPv4Transport.register_model(name, ipv4_address="127.0.0.1", ipv4_port=port)
+        handle = IPv4TransportHandle("127.0.0.1", port)
+        handle.socket.close()  # it opens another one
+        device = SeaBreezeDevice(handle)
+        device.open()
+        spectrometer = device.f.spectrometer
+        spectrometer.set_integration_time_micros(EXPOSURE_US)
+        spectra = [spectrometer.get_intensities() for _ in range(3)]
+        wavelengths = spectrometer.get_wavelengths()
+        handle.socket.close()
+        device.close()
+        del IPv4Transport.devices_ip_port["127.0.0.1", port]
+    meant = list(firmware.meant)
+    firmware.boot(0.0)
+    scan = ours(firmware, "tcp")
+
+    assert device.serial_number == scan.identity.serial_number
+    np.testing.assert_array_equal(spectra, meant[-3:])
+    np.testing.assert_array_equal(scan.counts, spectra[-1])
+    np.testing.assert_array_equal(scan.axis, wavelengths)
 
 
 def served(kind: str, firmware: ObpOnLine, microseconds: int) -> dict[str, Any]:
