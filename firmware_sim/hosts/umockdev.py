@@ -136,7 +136,8 @@ class _Bus:
                     node.vanish()
                 os.close(self._changed)
                 os.close(self._change)
-                shutil.rmtree(self._bed.get_root_dir(), ignore_errors=True)
+                self._shown.clear()
+                del self._bed  # its folders go with the last reference
 
     def _turn(self, wake: int) -> None:
         next_s = min(port.turn() for port in self._ports)
@@ -273,9 +274,11 @@ class _Node:
         self._bed.detach_ioctl(self._node)
         self._bed.remove_device(self._sys)
         Path(self._bed.get_root_dir() + self._node).unlink(missing_ok=True)
+        self._bed = None
 
     def on_ioctl(self, client: Any) -> None:
         """Answer an ioctl, now or by a timer."""
+        self._forget_the_gone()
         request, argument = client.get_request() & 0xFFFFFFFF, client.get_arg()
         try:
             if request in (REAP, REAP_NO_DELAY):
@@ -288,12 +291,12 @@ class _Node:
             client.complete(-1, errno.ENODEV)
         self._advance()
 
-    def on_vanished(self, client: Any) -> None:
-        """Forget a program that has closed the device."""
-        self._flying = [urb for urb in self._flying if urb.client is not client]
-        self._done = deque(urb for urb in self._done if urb.client is not client)
-        self._reaping = [held for held in self._reaping if held[0] is not client]
-        if self._owner is client:
+    def _forget_the_gone(self) -> None:
+        """Forget programs that have closed the device or ended."""
+        self._flying = [urb for urb in self._flying if urb.client.get_connected()]
+        self._done = deque(urb for urb in self._done if urb.client.get_connected())
+        self._reaping = [held for held in self._reaping if held[0].get_connected()]
+        if self._owner is not None and not self._owner.get_connected():
             self._owner = None
 
     def _serve(self, request: int, argument: Any, client: Any) -> tuple[int, int]:
@@ -361,6 +364,7 @@ class _Node:
 
     def _advance(self) -> bool:
         """Finish what can be finished, and come again in time for the rest. False ends the timer that called."""
+        self._forget_the_gone()
         blocked: set[int] = set()  # transfers on one pipe end in the order they were submitted
         for urb in list(self._flying):
             pipe = urb.endpoint if urb.kind != CONTROL else 0
@@ -467,8 +471,5 @@ def _handler_class(umockdev: Any) -> Any:
         def do_handle_ioctl(self, client: Any) -> bool:
             self._node.on_ioctl(client)
             return True
-
-        def do_client_vanished(self, client: Any) -> None:
-            self._node.on_vanished(client)
 
     return Handler
