@@ -11,6 +11,7 @@ COMMANDS = {  # name -> what it says of itself; the object is in firmware_sim.co
     "obp": "an Ocean STS, Spark, QE Pro, Ventana, FX or HDX on RS-232, TCP or USB",
     "ooi": "an Ocean NIRQuest, Flame, USB2000+, USB4000, HR, QE65000, Maya or Apex on USB",
     "wasatch": "a Wasatch Photonics WP Raman spectrometer with its laser, FX2 or ARM, on USB",
+    "csvserial": "a board that prints CSV over a serial port",
     "fit-twin": "fit a product twin to real spectra",
 }
 

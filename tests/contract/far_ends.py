@@ -14,6 +14,7 @@ from drivers.contract import Device, Link, Medium, UsbLink
 from drivers.errors import LinkLost
 from drivers.links.faulty import Faults, FaultyLink, FaultyPipes
 from firmware_sim.contract import Deliver, Event, Firmware, UsbFirmware
+from firmware_sim.devices.csvserial import CsvBoard
 from firmware_sim.devices.nirscan import OWN_FAULTS, NirscanNano, NirscanOnHidraw
 from firmware_sim.devices.obp import ObpOnLine, ObpOnUsb
 from firmware_sim.devices.ooi import OoiSpectrometer
@@ -64,6 +65,10 @@ def wasatch(plan: str, memory_state: str = "good", model: str = "xs-imx") -> Was
     return WasatchSpectrometer(Ramp(), model=model, seed=1, faults=faults, memory_state=memory_state)
 
 
+def csvserial(plan: str, *quirks: str) -> CsvBoard:
+    return CsvBoard(Ramp(), seed=1, faults=FaultPlan.parse(plan, seed=1), quirks=quirks)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FarEnd:
     """One family on one medium. `blank` makes a unit whose memory is not programmed, None where there is none.
@@ -86,6 +91,7 @@ class FarEnd:
 
 
 FAR_ENDS = (
+    FarEnd(kind="csvserial", medium="serial", make=csvserial, blank=lambda: csvserial("", "no-axis")),
     FarEnd(kind="nirscan", medium="serial", make=nirscan),
     FarEnd(kind="nirscan", medium="hid", make=nirscan_hid),
     FarEnd(kind="ooi", medium="usb", make=ooi, blank=lambda: ooi("", "blank")),
