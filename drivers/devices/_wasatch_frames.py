@@ -92,21 +92,23 @@ def take_frames(unit: WasatchUnit, count: int) -> Conversation[list[bytes]]:
             frames.append(frame)
         else:
             if course.doubtful:
-                yield from raise_unless_quiet(unit)
+                yield from raise_unless_quiet(unit, course.integration_ms / 1000 + QUIET_MARGIN_S)
+                course.doubtful -= 1
             return frames
     raise DeviceRefused(
         f"the sensor gave {MAX_FLAT + 1} flat spectra and does not wake up", hint="unplug the instrument for 10 s"
     )
 
 
-def raise_unless_quiet(unit: WasatchUnit) -> Conversation[None]:
-    """After a fault: make sure that the spectra are those that were asked for. Raises WireError when one is over."""
-    wait_s = unit.course.integration_ms / 1000 + QUIET_MARGIN_S
+def raise_unless_quiet(unit: WasatchUnit, within_s: float = QUIET_S) -> Conversation[None]:
+    """Make sure that the spectra are those that were asked for. Raises WireError when one more comes within this time.
+
+    After a fault it has to be as long as an exposure.
+    """
     endpoint, framer = unit.pipes[-1]
     try:
-        yield Receive(framer=framer, within_s=wait_s, endpoint=endpoint)
+        yield Receive(framer=framer, within_s=within_s, endpoint=endpoint)
     except Resynchronise:
-        unit.course.doubtful -= 1
         return
     raise WireError("one spectrum more came than was asked for: none of this scan can be trusted", hint="measure again")
 

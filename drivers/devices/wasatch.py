@@ -38,7 +38,7 @@ from drivers.contract import (
     UsbIds,
     Wait,
 )
-from drivers.devices._wasatch_frames import stacked, take_frames, throw_away
+from drivers.devices._wasatch_frames import raise_unless_quiet, stacked, take_frames, throw_away
 from drivers.devices._wasatch_laser import (
     WARNING_DELAY_S,
     LaserPlan,
@@ -278,6 +278,7 @@ class WasatchDevice:
             dark = yield from take_frames(unit, exposure.repeats)
             course.stale = STALE_FRAMES
             frames = yield from self._lit(unit, laser, exposure.repeats)
+            yield from raise_unless_quiet(unit)  # which are dark and which are lit is known by their count alone
         raw = stacked(frames)
         dropped, course.dropped = course.dropped, 0
         return RawScan(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ from drivers.errors import AskAgain, DriverError, InterlockOpen, Interrupted, La
 from drivers.session import Session
 from firmware_sim.devices.obp import ObpOnUsb
 from firmware_sim.devices.wasatch import OWN_FAULTS, WasatchSpectrometer
+from firmware_sim.faults import FaultPlan
 from firmware_sim.scene import Raman
+from firmware_sim.usb_faults import FaultyUsb
 from tests.contract.usb_wire import UsbWire
 
 Light = list[tuple[float, float, float]]  # from, to (infinite while it lasts), mW
@@ -48,6 +50,7 @@ class Laser:
     open_interlock: Callable[[], Any]
     power_mw: tuple[float, ...] = (20.0, 40.0, 99.0)
     refuses_within_s: float = 0.5
+    own_faults: Mapping[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return self.name
@@ -73,6 +76,13 @@ def obp_light(firmware: ObpOnUsb) -> Light:
     return [(at_s, end_s, mw) for (at_s, on, mw), end_s in zip(changes, ends, strict=False) if on]
 
 
+TRANSFERS_SPOILT = tuple(  # not "corrupt": the bus checks every packet, and a switch that lies is another fault
+    f"faults {fault}"
+    for fault in (
+        "drop=0.05", "drop@9-", "truncate=0.1", "delay=0.1:0.4", "slow=0.3:0.2", "duplicate@3-5", "stall=0.05",
+        "stall@20-", "hangup@15", "hangup@60", "hangup=9000:0.5", "garbage=64",
+    )
+)  # fmt: skip
 WASATCH_SPOILT = tuple(
     f"faults {fault}"
     for fault in (
@@ -88,7 +98,8 @@ LASERS = [
         make=lambda model=model: wasatch(model),  # type: ignore[misc]
         light=wasatch_light,
         watchdog_s=lambda firmware: float(firmware.laser.watchdog_s),
-        spoil=("interlock open", "interlock closed", "watchdog", *WASATCH_SPOILT),
+        spoil=("interlock open", "interlock closed", "watchdog", *WASATCH_SPOILT, *TRANSFERS_SPOILT),
+        own_faults=OWN_FAULTS,
         open_interlock=lambda model=model: wasatch_open_interlock(model),  # type: ignore[misc]
     )
     for model in ("wp785xs", "xs-imx")
@@ -99,7 +110,7 @@ LASERS = [
         make=lambda: ObpOnUsb("ventana", Raman(), seed=1),
         light=obp_light,
         watchdog_s=None,
-        spoil=("faults none", "faults error@2-:7", "faults error@4-:11", "faults busy@4-8", "faults drop=0.05"),
+        spoil=("faults none", "faults error@2-:7", "faults error@4-:11", "faults busy@4-8", *TRANSFERS_SPOILT),
         open_interlock=lambda: ObpOnUsb("ventana", Raman(), seed=1, quirks=["interlock"]),
         refuses_within_s=5.0,
     ),
@@ -165,7 +176,8 @@ class Life:
 
     def __post_init__(self) -> None:
         self.firmware: Any = self.laser.make()
-        self.wire = UsbWire(self.firmware, self.clock)
+        self.usb = FaultyUsb(self.firmware, FaultPlan(seed=1), own=self.laser.own_faults)
+        self.wire = UsbWire(self.usb, self.clock)
         self.session: Eventful | None = None
         self.unit: Any = None
         self.asked = DARK
@@ -174,7 +186,7 @@ class Life:
         match command:
             case "operate", line:
                 self.firmware.wake(self.clock.now_s())
-                self.firmware.operate(line)
+                self.usb.operate(line)
             case "wait", seconds:
                 self.clock.advance(seconds)
             case "open", happens, at_step:
@@ -190,7 +202,7 @@ class Life:
     def open(self, happens: str | None = None, at_step: int = 0) -> None:
         self.unit = None
         if self.wire._gone:
-            self.wire = UsbWire(self.firmware, self.clock)
+            self.wire = UsbWire(self.usb, self.clock)
         self.session = Eventful(self.wire, clock=self.clock)
 
         def keep() -> Any:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from drivers.clock import ManualClock
 from drivers.contract import Control
-from drivers.errors import LinkLost, Stalled, WireError
-from firmware_sim.contract import Event, Setup, Stall, Unplugged, UsbFirmware
+from drivers.errors import LinkLost, NoAnswer, Stalled, WireError
+from firmware_sim.contract import Event, Late, Setup, Stall, Unplugged, UsbFirmware
 from firmware_sim.hosts.chapter9 import standard_answer
 
 
@@ -75,6 +75,11 @@ class UsbWire:
                 answer = self.firmware.control(setup, transfer.data, self.clock.now_s())
         except Stall as stall:
             raise Stalled(f"{self.name}: request {transfer.request:#04x} was refused") from stall
+        except Late as late:
+            self.clock.advance(min(late.seconds, transfer.within_s))
+            if late.seconds > transfer.within_s:
+                raise NoAnswer(f"{self.name}: request {transfer.request:#04x}: no answer") from late
+            answer = late.data
         except Unplugged as unplugged:
             raise self._unplug() from unplugged
         finally:
