@@ -167,6 +167,6 @@ def test_a_watchdog_that_does_not_take_its_value_forbids_the_laser():
 
     with pytest.raises(BadSettings, match="watchdog"):
         session.perform(DEVICE.configure(unit, wanted))
-    with pytest.raises(BadSettings, match="watchdog|configure"):
+    with pytest.raises(BadSettings, match=r"watchdog|configure"):
         session.perform(DEVICE.scan(unit, wanted))
     assert (0xBE, 1, 0) not in link.told
