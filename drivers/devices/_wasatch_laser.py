@@ -47,7 +47,7 @@ OFF_PAUSES_S = (0.05, 0.25, 0.5)  # three tries; a unit that was just plugged in
 WARNING_DELAY_S = 3.0  # as made; blinks before there is light
 MAX_WARNING_DELAY_S = 60
 POLL_S = 0.1  # a tenth of what the unit stands
-ENABLED_WITHIN_S = 1.0  # [inferred] the flag follows the request late, through the unit's own loop
+ENABLED_WITHIN_S = 1.0  # after the warning delay; [inferred] until then the flag may still say no
 FIRING_PATIENCE_S = 5.0  # after the warning delay
 WATCHDOG_MARGIN_S = 2.0
 MAX_WATCHDOG_S = 180  # no sample is worth a laser that shines on for longer with nobody there
@@ -183,7 +183,7 @@ def switch_on(board: Board, plan: LaserPlan) -> Conversation[None]:
             yield Wait(seconds=plan.warm_up_s)
             return
         yield from raise_if_interlock_open()
-        if (poll + 1) * POLL_S >= ENABLED_WITHIN_S and not (yield from ask_flag(Get.LASER, 1)):
+        if (poll + 1) * POLL_S >= plan.warning_delay_s + ENABLED_WITHIN_S and not (yield from ask_flag(Get.LASER, 1)):
             raise DeviceRefused(
                 "the instrument refused to enable its laser",
                 hint="look for a fault light on the instrument",

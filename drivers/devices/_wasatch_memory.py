@@ -38,6 +38,7 @@ MAX_LASER_MW = 1_000.0  # strongest laser of the maker's catalogue is 450 mW; mo
 COOLER_C = (-60, 60)  # no thermoelectric cooler leaves it
 GAIN = (0.0, 255.99)  # 8 bits whole, 8 bits behind the point
 TRIM_AT = {"gain": 48, "odd gain": 54}
+MAX_LINE = 2_048  # of the largest sensor that is read so, 1097 lines, with room
 MAX_ODD_RATIO = 10.0  # two halves of one chip differ by percents
 
 Cooled = tuple[float, float, float]
@@ -61,7 +62,8 @@ class LaserFacts:
 class Memory:
     """What a unit stores of itself. axis: nm of the pixels as read, read-only.
 
-    laser None: there is none, or it must not be used; `no_laser` says why. cooler: limits in C and the stored set
+    lines: first and last line of a CMOS sensor that are summed, None where none are stored. laser None: there is none,
+    or it must not be used; `no_laser` says why. cooler: limits in C and the stored set
     point, None where there is no cooler or its polynomial is no use. to_dac: DAC from C; to_c: C from ADC.
     """
 
@@ -74,6 +76,7 @@ class Memory:
     integration_ms: tuple[int, int]
     gain: float | None
     offset: int | None
+    lines: tuple[int, int] | None
     has_cooler: bool
     cooler_c: tuple[int, int] | None
     set_point_c: int | None
@@ -162,6 +165,7 @@ def read_memory(pages: Sequence[bytes], *, ingaas: bool) -> Memory:
         integration_ms=integration_of(image, edition, notes),
         gain=gain,
         offset=offset,
+        lines=lines_of(image),
         has_cooler=has_cooler,
         cooler_c=cooler_c,
         set_point_c=set_point_of(image, edition, cooler_c, ingaas=ingaas),
@@ -241,6 +245,12 @@ def trim_of(
         notes.append(f"the stored {name} {gain:g} cannot be true and is not used")
         return None, None
     return gain, image.number(0, at + 4, "h")
+
+
+def lines_of(image: Pages) -> tuple[int, int] | None:
+    """Return the first vertical region, None for one that is empty or beyond any sensor."""
+    first, last = image.number(2, 31, "H"), image.number(2, 33, "H")
+    return (first, last) if first < last <= MAX_LINE else None
 
 
 def odd_pair(

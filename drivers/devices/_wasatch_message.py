@@ -74,6 +74,8 @@ class Set2(IntEnum):
     """Second tier, outward; the index is the argument."""
 
     WATCHDOG = 0x18
+    FIRST_LINE = 0x21
+    LAST_LINE = 0x23
 
 
 class Get2(IntEnum):

@@ -10,7 +10,8 @@ Set     AD          acquire; then u16 x pixels on 82     B2 LLLL 00HH   integrat
         D2 0000     free running, FX2 only      ED 0000  ADC of the laser
 Get     C0 -> PPNNMMJJ  firmware J.M.N.P   B4 -> FPGA, 7 ASCII     BF -> LLHHHH  ms
         D7 -> AAAA      detector, big-endian ADC   D5 -> AAAA  laser, ADC   E2  laser enabled   EF  it may fire
-        FF 01 00PP -> one page of the memory       FF 0D  it fires      FF 17 / FF 18  its watchdog, s (ARM only)
+        FF 01 00PP -> one page of the memory       FF 0D  it fires
+ARM     FF 17, FF 18  watchdog of the laser, s, get and set      FF 21, FF 23  first and last line, set
 FX2 with 2048 pixels: 1024 of them by 82, the others by 86. A spectrum has no mark and no checksum.
 
 The gain is a trim of the converter and sent as the maker stored it, but on CMOS arrays (IMX), where it is in dB; there
@@ -57,6 +58,7 @@ from drivers.devices._wasatch_message import (
     Get,
     Get2,
     Set,
+    Set2,
     ask,
     ask2,
     ask_board,
@@ -68,6 +70,7 @@ from drivers.devices._wasatch_message import (
     plausible_c,
     polynomial,
     tell,
+    tell2,
     tell_integration,
 )
 from drivers.devices._wasatch_unit import (
@@ -135,7 +138,7 @@ def introduce(board: Board) -> Conversation[WasatchUnit]:
 
 
 def trim(unit: WasatchUnit) -> Conversation[None]:
-    """Send gain and offset as the maker stored them; FX2 boards do not keep them.
+    """Send gain, offset and lines as the maker stored them; FX2 boards do not keep them.
 
     Those of the odd pixels are not sent, as by the maker's program: they are left to corrections (`Calibration`).
     """
@@ -145,6 +148,9 @@ def trim(unit: WasatchUnit) -> Conversation[None]:
         yield from tell(board, Set.OFFSET, memory.offset & 0xFFFF)
     if not board.is_arm:
         yield from tell(board, Set.TRIGGER, 0)
+    elif memory.lines is not None:
+        yield from tell2(Set2.FIRST_LINE, memory.lines[0])
+        yield from tell2(Set2.LAST_LINE, memory.lines[1])
 
 
 def expose(unit: WasatchUnit, exposure: Exposure) -> Conversation[None]:

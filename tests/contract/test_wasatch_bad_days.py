@@ -286,7 +286,7 @@ def test_a_laser_that_is_refused_is_told_long_before_its_time_is_over(model: str
 
     with pytest.raises(DeviceRefused, match="refused to enable"):
         session.perform(DEVICE.scan(unit, LIT))
-    assert clock.now_s() - began_s < 2.0
+    assert clock.now_s() - began_s < 4.5  # the warning delay, in which a unit may not say so yet, is in it
 
 
 @pytest.mark.parametrize("model", LASERS)

@@ -171,6 +171,14 @@ def test_other_damage_is_left_out_with_a_note(edit: tuple[int, int, str, object]
     assert any(words in note for note in memory(edit).notes)
 
 
+def test_the_lines_of_a_sensor_are_those_of_the_first_region_unless_they_make_no_sense():
+    def lines(first: int, last: int) -> tuple[int, int] | None:
+        return memory((2, 31, "H", first), (2, 33, "H", last)).lines
+
+    assert lines(250, 750) == (250, 750)
+    assert [lines(0, 0), lines(750, 250), lines(0, 0xFFFF), lines(0xFFFF, 0xFFFF)] == [None] * 4
+
+
 @pytest.mark.parametrize(
     ("detector", "ingaas", "expected"), [("S16011", False, 10), ("S7031", False, -15), ("G9214", True, -15)]
 )

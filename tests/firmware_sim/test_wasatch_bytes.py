@@ -179,7 +179,7 @@ def test_requests_that_would_spoil_a_unit_are_told_as_forbidden(setup: str):
 
 def test_requests_that_would_spoil_a_unit_are_not_in_what_the_driver_can_send():
     assert not {0xFE, 0xA2} & {int(request) for request in Set}
-    assert {int(request) for request in laser.Set2} == {0x18}
+    assert {int(request) for request in laser.Set2} == {0x18, 0x21, 0x23}
 
 
 @pytest.mark.parametrize(

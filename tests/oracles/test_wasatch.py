@@ -167,7 +167,7 @@ def test_their_client_sets_what_ours_sets(both: Both):
     both.ours()
     ours = dict(both.firmware._registers)
 
-    same = ["integration", "gain", "offset", "trigger", "modulation", "laser"]
+    same = ["integration", "gain", "offset", "trigger", "modulation", "laser", "first_line", "last_line"]
     if both.firmware.model.name != "wp785xs":  # they leave the cooler of an ARM board alone
         same += ["set_point", "cooler"]
     assert {name: ours[name] for name in same} == {name: theirs[name] for name in same}
