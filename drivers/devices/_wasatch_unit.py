@@ -23,6 +23,7 @@ NO_WATCHDOG = "it has no watchdog, and would shine on if this program died"
 class Course:
     """What has been said to a unit so far, since it cannot be asked; lives as long as its link.
 
+    current: integration time and gain of the last `configure` that went well, None after one that did not.
     owed: a spectrum was asked for and has not come. stale: how many are to be thrown away before the next one counts,
     dropped: how many were. doubtful: for so many scans one that got lost may still turn up. asked_c, since_c_s: the
     detector's temperature, and how long has been exposed since it was asked for.
@@ -31,6 +32,7 @@ class Course:
     integration_ms: int
     before_ms: int
     gain: float | None
+    current: tuple[int, float | None] | None = None
     watchdog_s: int = 0
     has_asked: bool = False
     owed: bool = False

@@ -167,11 +167,13 @@ def expose(unit: WasatchUnit, exposure: Exposure) -> Conversation[None]:
         if told_ms != exposure.ms:
             raise WireError(f"the integration time was set to {exposure.ms} ms and reads {told_ms} ms")
 
-    yield from attempt(send)
+    course.current = None
     course.before_ms = max(course.before_ms, course.integration_ms)
+    yield from attempt(send)
     course.integration_ms, course.gain = exposure.ms, exposure.gain
     course.stale = STALE_FRAMES
     yield from throw_away(unit)
+    course.current = (exposure.ms, exposure.gain)
 
 
 def ask_detector_c(unit: WasatchUnit) -> Conversation[float | None]:
@@ -272,7 +274,7 @@ class WasatchDevice:
         """
         exposure = exposure_of(unit, settings)
         course, laser = unit.course, exposure.laser
-        if (exposure.ms, exposure.gain) != (course.integration_ms, course.gain):
+        if course.current != (exposure.ms, exposure.gain):
             raise BadSettings("these settings are not those that were configured", hint="configure, then scan")
         detector_c = yield from ask_detector_c(unit)
         dark: list[bytes] = []

@@ -347,6 +347,20 @@ class Unplugged:
         session._perform = pulling  # type: ignore[method-assign]
 
 
+@pytest.mark.parametrize("at_step", range(1, 6))
+def test_after_settings_that_were_not_made_current_no_scan_is_given(at_step: int):
+    session, unit, _ = opened(unit_with("", "xs-imx"), SETTINGS)
+    Stopped(session, at_step)
+    with pytest.raises(Interrupted):
+        session.perform(DEVICE.configure(unit, ExposureSettings(integration_ms=80.0)))
+
+    for settings in (SETTINGS, ExposureSettings(integration_ms=80.0)):
+        with pytest.raises(BadSettings, match="configure, then scan"):
+            session.perform(DEVICE.scan(unit, settings))
+    session.perform(DEVICE.configure(unit, SETTINGS))
+    assert session.perform(DEVICE.scan(unit, SETTINGS)).exposure_ms == 50.0
+
+
 def test_no_request_is_forbidden_or_has_the_wrong_stage_on_any_board():
     for model in MODELS:
         clock, firmware = ManualClock(), unit_with("lost@2,flat@3", model, Raman())
