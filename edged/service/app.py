@@ -45,6 +45,7 @@ from edged.service.look import Lookout
 from edged.service.measure import EXPECTED, Measuring, UnknownStation, refused
 from edged.service.notify import Notifier
 from edged.service.pipeline import Asked
+from edged.service.plugs import watch_plugs
 from edged.service.settings import exposure_plan, mqtt_settings, path_or_none, retention
 from edged.service.supervise import keep_running
 from edged.service.threads import ModelThread, StoreThread
@@ -133,6 +134,7 @@ class Daemon:
         others = [
             self._supervised(group, "watch", lambda: watch(self._workers(), self._notifier, self._health)),
             self._supervised(group, "look", self._lookout.run),
+            self._supervised(group, "plugs", lambda: watch_plugs(self._plugged)),
         ]
         publishing = self._supervised(group, "publisher", self._publisher.run) if self._publisher else None
         self._notifier.ready()
@@ -217,6 +219,12 @@ class Daemon:
         if self._publisher is not None and self._told.get(status.name) != told:  # a measurement changes none of them
             self._told[status.name] = told
             self._publisher.refresh()
+
+    def _plugged(self) -> None:
+        """Something was plugged in or out: whoever misses an instrument looks now."""
+        for station in self._stations.values():
+            if station.status.state in (State.ABSENT, State.PARKED):
+                station.look_again()
 
     async def _measure_at_intervals(self, name: str) -> None:
         """From the moment the station is ready first. A trigger that finds it busy or away is skipped."""
