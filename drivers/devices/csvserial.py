@@ -10,7 +10,8 @@ Lines of ASCII end with LF; a CR before it is ignored. The host may say (->), a 
                  "#integration-ms T" or "LOW HIGH"       the time it always takes, or what "t" may ask for
                  "#lamp"                                 it knows "l"
                  "#asked"                                a row comes for each "m"; without it they come by themselves
-    "m"       <- a row: "N,C,C,..." or "C,C,..."         N  number of the scan; C  integer counts, one a pixel;
+                 "#numbered"                             a row begins with its number
+    "m"       <- a row: "C,C,..." or "N,C,C,..."         C  integer counts, one a pixel; N  number, up by one each time;
                                                          separated by commas, semicolons, tabs or blanks
     "t MS"    <- "#ok t MS"        "l 0", "l 1" <- "#ok l 0", "#ok l 1"        "#error TEXT" to any of them
 
@@ -80,14 +81,19 @@ Rows = tuple[list[NDArray[np.int32]], int | None, bytes]  # frames, number of th
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Board(Unit):
-    """One board. `fixed_ms` is None where it does not tell, `full_scale` too; limits are None unless it knows "t"."""
+    """One board. `fixed_ms` is None where it does not tell, `full_scale` too; limits are None unless it knows "t".
+
+    latest: the number of the row that was taken last, the one thing that is not the same all the time it is open.
+    """
 
     axis_nm: NDArray[np.float64]
     full_scale: int | None = None
     fixed_ms: float | None = None
     has_lamp: bool = False
     is_asked: bool = False
+    is_numbered: bool = False
     is_checked: bool = False
+    latest: list[int] = field(default_factory=list)
 
 
 def with_sum(line: bytes) -> bytes:
@@ -113,16 +119,16 @@ def cells_of(body: bytes) -> list[bytes]:
 
 def row_from(body: bytes, board: Board) -> tuple[int | None, NDArray[np.int32]]:
     """Return number and counts of a row. Raises WireError."""
-    cells, pixels = cells_of(body), len(board.axis_nm)
-    if len(cells) not in (pixels, pixels + 1):
-        raise WireError(f"a row of {len(cells)} numbers for {pixels} pixels", received=body)
+    cells, expected = cells_of(body), len(board.axis_nm) + board.is_numbered
+    if len(cells) != expected:
+        raise WireError(f"a row of {len(cells)} numbers, expected {expected}", received=body)
     if not all(map(COUNT.fullmatch, cells)):
         raise WireError("a row with something that is no integer", received=body)
     numbers = np.array([int(cell.partition(b".")[0]) for cell in cells], dtype=np.int32)
-    counts = numbers[-pixels:]
+    number, counts = (int(numbers[0]), numbers[1:]) if board.is_numbered else (None, numbers)
     if board.full_scale is not None and counts.max() > board.full_scale:
         raise WireError(f"{counts.max()} counts, full scale is {board.full_scale}", received=body)
-    return (int(numbers[0]) if len(cells) > pixels and numbers[0] >= 0 else None), counts
+    return number, counts
 
 
 def board_from(fields: dict[str, bytes], *, checked: bool) -> Board:
@@ -154,6 +160,7 @@ def board_from(fields: dict[str, bytes], *, checked: bool) -> Board:
         fixed_ms=times[0] if len(times) == 1 else None,
         has_lamp="lamp" in fields,
         is_asked="asked" in fields,
+        is_numbered="numbered" in fields,
         is_checked=checked,
     )
 
@@ -281,23 +288,26 @@ def raise_if_refused(body: bytes, command: bytes) -> None:
         raise DeviceRefused(f"the board refused {command.decode('ascii')}: {words}", codes={"error": 1})
 
 
+def take_new_row(board: Board, within_s: float) -> Conversation[tuple[int | None, NDArray[np.int32], bytes]]:
+    """Take rows until one comes that is not the last one again."""
+    for _ in range(MAX_ROWS_AGAIN):
+        number, counts, line = yield from attempt(lambda: take_row(board, within_s))
+        if number is None or [number] != board.latest:
+            board.latest[:] = [] if number is None else [number]
+            return number, counts, line
+    raise WireError(f"row {board.latest[0]} comes again and again")
+
+
 def take_rows(board: Board, settings: ExposureSettings) -> Conversation[Rows]:
-    """Take the frames, each another one: counts, the number of the last, and their lines."""
+    """Take the frames, each another one."""
     within_s = exposure_ms(board, settings, UNTOLD_MS) / 1000 + LINE_WITHIN_S
     frames: list[NDArray[np.int32]] = []
-    seen: set[int] = set()
     blob, number = b"", None
     if not board.is_asked:
         with contextlib.suppress(WireError):  # the rest of the row that was under way
             yield from take_row(board, within_s)
-    while len(frames) < settings.repeats:
-        for _ in range(MAX_ROWS_AGAIN):
-            number, counts, line = yield from attempt(lambda: take_row(board, within_s))
-            if number is None or number not in seen:
-                break
-        else:
-            raise WireError(f"row {number} comes again and again")
-        seen |= {number} if number is not None else set()
+    for _ in range(settings.repeats):
+        number, counts, line = yield from take_new_row(board, within_s)
         frames.append(counts)
         blob += line + b"\n"
     return frames, number, blob
@@ -354,7 +364,7 @@ class CsvSerialDevice:
             return
         yield from attempt(lambda: tell(unit, b"t %b" % _decimal(exposure.integration_ms)))
         within_s = unit.limits.integration_ms[1] / 1000 + LINE_WITHIN_S
-        yield from attempt(lambda: take_row(unit, within_s))
+        yield from take_new_row(unit, within_s)
 
     def scan(self, unit: Board, settings: Settings) -> Conversation[RawScan]:
         """Light on for one scan, and off also when it fails; an interrupted scan leaves that to `close`."""

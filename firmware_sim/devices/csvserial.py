@@ -185,6 +185,8 @@ class CsvBoard:
         lines.append(f"#integration-ms {FIXED_MS:g}" if "fixed" in quirks else f"#integration-ms {low:g} {high:g}")
         if "no-lamp" not in quirks:
             lines.append("#lamp")
+        if "unnumbered" not in quirks:
+            lines.append("#numbered")
         return b"".join(self._printed(line) for line in (*lines, "#asked", "#end"))
 
     def _row(self) -> bytes:
