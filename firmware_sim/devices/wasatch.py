@@ -16,7 +16,6 @@ after power on, 0.4; counted by plugging in).
 
 from __future__ import annotations
 
-import math
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,54 +23,40 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_sim.array import ArrayDetector, ArrayFacts
 from firmware_sim.contract import Event, OperatorError, Setup, Stall, UsbDescriptors
 from firmware_sim.devices._wasatch_laser import SimLaser
 from firmware_sim.devices._wasatch_memory import FULL_MW, MODELS, PAGE_BYTES, PAGES, SimModel, field, image_of, in_state
+from firmware_sim.devices._wasatch_requests import (
+    INWARD,
+    OUTWARD,
+    READS,
+    SECOND_TIER,
+    UNKNOWN,
+    WRITES,
+    WRITES2,
+    has_register,
+    has_stage,
+    is_forbidden,
+    register_of,
+)
+from firmware_sim.devices._wasatch_sensor import FULL_SCALE, SimSensor
 from firmware_sim.faults import Fault, FaultPlan, FaultPlanError
 from firmware_sim.scene import Scene
 
 VENDOR_ID = 0x24AA
 SPECTRUM_IN, SPECTRUM_IN_2 = 0x82, 0x86
-OUTWARD, INWARD = 0x40, 0xC0
 SPLIT_PIXELS = 2048
-FULL_SCALE = 65_535
 KEPT_FRAMES = 64
-INSIDE_C = 34.5568  # in the housing; the detector has it until it is cooled
-COOLING_S = 4.0  # time constant of the cooler
 AMBIENT_C = 31
 WARNING_DELAY_S = 3
 THERMISTOR_ADC = 1_203
 DIM_SHARE = 0.3
 LATE_S, SLOW_BOOT_S = 5.0, 0.4
 IDLE, STABILISING = 0, 5
-UNKNOWN = b"\xff" * 64  # what an ARM board answers where it has no register
-FX2_WITH_DATA = {0xC7, 0xDB, 0xC6, 0xB9, 0xD2, 0xEB}
 OWN_FAULTS = {
     "dim": 0, "flat": 0, "lost": 0, "late": 1, "short_frame": 1, "stall_frame": 0, "interlock_opens": 0,
     "watchdog_expires": 0, "enable_refused": 0, "off_ignored": 0, "readback_stuck": 0, "short_read": 1, "slow_boot": 1,
 }  # name -> numbers it takes  # fmt: skip
-
-
-WRITES = {
-    0xAD: "acquire", 0xB2: "integration", 0xB6: "offset", 0x9C: "odd_offset", 0xB7: "gain", 0x9D: "odd_gain",
-    0xBE: "laser", 0xBD: "modulation", 0xC7: "period", 0xDB: "width", 0xC6: "delay", 0xB9: "duration", 0xDD: "linked",
-    0xD6: "cooler", 0xD8: "set_point", 0xED: "adc", 0xD2: "trigger", 0xEB: "high_gain", 0xB5: "fpga_reset",
-    0x8A: "warning_delay", 0xE7: "laser_set_point", 0x84: "laser_cooler", 0x82: "attenuator", 0x8E: "detector_timeout",
-    0x90: "i2c",
-}  # request outward -> register  # fmt: skip
-WRITES2 = {
-    0x15: "laser_number", 0x16: "raman_mode", 0x18: "watchdog", 0x20: "raman_delay", 0x21: "first_line",
-    0x23: "last_line", 0x25: "region", 0x62: "averaging",
-}  # fmt: skip
-READS = {
-    0xBF: ("integration", 3), 0xC4: ("offset", 2), 0x9E: ("odd_offset", 2), 0xC5: ("gain", 2), 0x9F: ("odd_gain", 2),
-    0xE3: ("modulation", 1), 0xCB: ("period", 5), 0xDC: ("width", 5), 0xCA: ("delay", 5), 0xC3: ("duration", 5),
-    0xDE: ("linked", 1), 0xDA: ("cooler", 1), 0xD9: ("set_point", 2), 0xEE: ("adc", 1), 0xD3: ("trigger", 1),
-    0xEC: ("high_gain", 1), 0xE8: ("laser_set_point", 2), 0x85: ("laser_cooler", 1), 0x83: ("attenuator", 1),
-}  # request inward -> register, bytes  # fmt: skip
-INGAAS_ONLY = {"odd_offset", "odd_gain", "high_gain"}
-ARM_ONLY = {"warning_delay", "attenuator", "laser_cooler", "detector_timeout", *WRITES2.values()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,13 +126,7 @@ class WasatchSpectrometer:
         self._counts: Counter[str] = Counter()
         self._events: list[Event] = []
         self._shown: NDArray[np.int32] | None = None
-        facts = ArrayFacts(
-            pixels=self.model.pixels,
-            offset_counts=0.0 if exact else 1_000.0,
-            dark_per_s=0.0 if exact else self.model.dark_per_s,
-        )
-        self._detector = ArrayDetector(facts, seed=seed, ideal=exact)
-        self._nm = _wavelengths(self.model, serial_number)
+        self._sensor = SimSensor(self.model, self.memory, seed=seed, exact=exact, speed=speed, takes=self._takes)
         self._now_s = self._busy_until_s = self._deaf_until_s = 0.0
         self._exposed = (0.1, 1.0)  # integration time in s and gain of the exposure before
         self._booted = False
@@ -176,7 +155,7 @@ class WasatchSpectrometer:
         self._settle(now_s)
         if now_s < self._deaf_until_s or setup.request_type not in (OUTWARD, INWARD):
             raise Stall
-        if _is_forbidden(setup):
+        if is_forbidden(setup):
             self._tell("forbidden", request=f"0x{setup.request:02x}", value=setup.value)
             raise Stall
         if setup.request_type == OUTWARD:
@@ -251,18 +230,14 @@ class WasatchSpectrometer:
     # requests
 
     def _serve(self, setup: Setup, data: bytes) -> None:
-        second = setup.request == 0xFF
-        register = (WRITES2 if second else WRITES).get(setup.value if second else setup.request)
-        if register is None or not self._knows(register):
+        register = register_of(setup)
+        if register is None or not has_register(self.model.product_id, register):
             raise Stall
-        if self.model.is_arm:
-            has_stage = len(data) >= 8
-        else:
-            has_stage = len(data) >= 1 if setup.request in FX2_WITH_DATA else not data
-        if not has_stage:
+        if not has_stage(self.model.product_id, setup, data):
             self._tell("data_stage", request=f"0x{setup.request:02x}", length=len(data))
             raise Stall
-        value = setup.index if second else setup.value | setup.index << 16 | (data[0] if data else 0) << 32
+        argument = setup.value | setup.index << 16 | (data[0] if data else 0) << 32
+        value = setup.index if setup.request == SECOND_TIER else argument
         self._registers[register] = value
         hook = self._hooks.get(register)
         if hook is not None:
@@ -270,7 +245,7 @@ class WasatchSpectrometer:
 
     def _answer(self, setup: Setup) -> bytes:
         self._counts["reads"] += 1
-        answer = self._read2(setup) if setup.request == 0xFF else self._read(setup.request)
+        answer = self._read2(setup) if setup.request == SECOND_TIER else self._read(setup.request)
         if answer is None:
             if not self.model.is_arm:
                 raise Stall
@@ -283,7 +258,11 @@ class WasatchSpectrometer:
     def _read(self, request: int) -> bytes | None:
         if request in READS:
             register, size = READS[request]
-            return self._registers[register].to_bytes(size, "little") if self._knows(register) else None
+            return (
+                self._registers[register].to_bytes(size, "little")
+                if has_register(self.model.product_id, register)
+                else None
+            )
         match request:
             case 0xC0:
                 return bytes(reversed(self.model.firmware))
@@ -294,7 +273,7 @@ class WasatchSpectrometer:
             case 0xD5:
                 return (THERMISTOR_ADC if self._registers["adc"] == 0 else 0).to_bytes(2, "little")
             case 0xD7:
-                return self._detector_adc().to_bytes(2, "big")
+                return self._sensor.adc(self._now_s).to_bytes(2, "big")
             case 0xDF:
                 return (self._registers["integration"] * 1_000).to_bytes(4, "little")
             case 0xE2:
@@ -330,14 +309,6 @@ class WasatchSpectrometer:
             case 0x78:
                 return bytes(5)
         return None
-
-    def _knows(self, register: str) -> bool:
-        """Say whether a board of this kind has it."""
-        if register in INGAAS_ONLY:
-            return self.model.product_id == 0x2000
-        if register in ARM_ONLY:
-            return self.model.is_arm
-        return register != "trigger" or not self.model.is_arm
 
     @property
     def _tells_interlock(self) -> bool:
@@ -380,7 +351,7 @@ class WasatchSpectrometer:
         self._counts["asked"] += 1
         if self._strikes("lost", "asked"):
             return
-        now = (self._registers["integration"] / 1_000, self._gain())
+        now = (self._registers["integration"] / 1_000, self._sensor.factor(self._registers["gain"]))
         integration_s, gain = self._exposed if self.model.is_arm else now
         self._exposed = now
         begin_s = max(self._now_s, self._busy_until_s)
@@ -433,19 +404,16 @@ class WasatchSpectrometer:
 
     def _readings(self, exposure: Exposure) -> NDArray[np.int32]:
         laser_mw = self.laser.mean_mw(exposure.begin_s, exposure.end_s)
-        light = self.scene.light(self._nm, laser_mw=laser_mw, laser_nm=self._laser_nm)
+        light = self.scene.light(self._sensor.nm, laser_mw=laser_mw, laser_nm=self._sensor.laser_nm)
         if self._struck("dim", exposure) or (self.model.is_arm and self._counts["frames"] == 1):
             light = light * DIM_SHARE
-        readings = self._detector.expose(
+        readings = self._sensor.expose(
             light,
             integration_s=exposure.integration_s,
-            detector_c=self._detector_c(),
-            frame=exposure.number,
             gain=exposure.gain,
+            frame=exposure.number,
+            now_s=exposure.end_s,
         )
-        if self.model.product_id == 0x2000:  # two amplifiers that differ: a client makes the odd pixels match
-            ratio, offset = self._odd
-            readings[1::2] = np.clip(np.rint((readings[1::2] - offset) / ratio), 0, FULL_SCALE)
         if self._struck("saturate", exposure):
             readings[:] = FULL_SCALE
         if self._struck("flat", exposure):
@@ -464,15 +432,8 @@ class WasatchSpectrometer:
         self._hooks = self._hook_table()
         self._registers: dict[str, int] = dict.fromkeys((*WRITES.values(), *WRITES2.values()), 0)
         self._registers |= {"integration": 100, "gain": 0x01E6, "period": 1_000}
-        self._exposed = (0.1, self._gain())
+        self._exposed = (0.1, self._sensor.factor(self._registers["gain"]))
         self._stuck = False
-        self._from_c = self._target_c = INSIDE_C
-        self._since_s = now_s
-        self._laser_nm = _excitation(self.memory)
-        even, odd = field(self.memory, 0, 48, "f")[0], field(self.memory, 0, 54, "f")[0]
-        even_offset, odd_offset = field(self.memory, 0, 52, "h")[0], field(self.memory, 0, 58, "h")[0]
-        ratio = odd / even if even > 0 and odd > 0 else 1.0
-        self._odd = (ratio, odd_offset - ratio * even_offset)
         self._forget()
 
     def _forget(self) -> None:
@@ -485,31 +446,8 @@ class WasatchSpectrometer:
         if data:
             self._queues[endpoint].append((at_s, data))
 
-    def _gain(self) -> float:
-        """Return the gain against that of the maker."""
-        word = self._registers["gain"]
-        told = (word >> 8 & 0xFF) + (word & 0xFF) / 256
-        made = field(self.memory, 0, 48, "f")[0]
-        if not math.isfinite(made) or made <= 0:
-            return 1.0
-        return float(10 ** ((told - made) / 20)) if self.model.detector.startswith("IMX") else told / made
-
     def _cool(self, value: int) -> None:
-        target_c = (
-            _root(field(self.memory, 1, 16, "3f"), self._registers["set_point"]) if self._registers["cooler"] else None
-        )
-        self._from_c, self._since_s = self._detector_c(), self._now_s
-        self._target_c = INSIDE_C if target_c is None else target_c
-
-    def _detector_c(self) -> float:
-        if not self._speed:
-            return self._target_c
-        gone = math.exp(-(self._now_s - self._since_s) * self._speed / COOLING_S)
-        return self._target_c + (self._from_c - self._target_c) * gone
-
-    def _detector_adc(self) -> int:
-        adc = _root(field(self.memory, 1, 32, "3f"), self._detector_c())
-        return 0 if adc is None else min(max(round(adc), 0), 0xFFFF)
+        self._sensor.cool(self._registers["set_point"] if self._registers["cooler"] else None, self._now_s)
 
     def _takes(self, seconds: float) -> float:
         return seconds / self._speed if self._speed else 0.0
@@ -534,32 +472,3 @@ def _known(name: str) -> SimModel:
     if name not in MODELS:
         raise OperatorError(f"no Wasatch model {name!r}; there are {', '.join(MODELS)}")
     return MODELS[name]
-
-
-def _is_forbidden(setup: Setup) -> bool:
-    second = setup.request == 0xFF and setup.value == 0x02
-    return setup.request == 0xFE or (setup.request_type == OUTWARD and (setup.request == 0xA2 or second))
-
-
-def _wavelengths(model: SimModel, serial_number: str) -> NDArray[np.float64]:
-    """Return nm of the pixels as they are read, of the optics and not of what the memory says of them."""
-    image = image_of(model, serial_number)
-    index = np.arange(model.pixels, dtype=np.float64)
-    nm = np.polynomial.polynomial.polyval(index, field(image, 1, 0, "4f"))
-    turned = int(field(image, 0, 39, "H")[0]) & 0x0001
-    return np.asarray(nm[::-1] if turned else nm, dtype=np.float64)
-
-
-def _excitation(memory: bytes) -> float:
-    return float(field(memory, 3, 36, "f")[0])
-
-
-def _root(coefficients: tuple[float, ...], value: float) -> float | None:
-    """Return where a parabola has this value, of two places the one nearer to zero; None where it has none."""
-    constant, slope, curve = coefficients
-    if not all(math.isfinite(part) for part in coefficients) or slope == 0:
-        return None
-    if curve == 0:
-        return (value - constant) / slope
-    inner = slope * slope - 4 * curve * (constant - value)
-    return None if inner < 0 else 2 * (value - constant) / (slope + math.copysign(math.sqrt(inner), slope))
