@@ -12,16 +12,12 @@ from serial.tools.list_ports import comports
 
 from drivers.contract import Device, UsbIds
 from drivers.links.hidraw import NODES, hid_places
-from drivers.links.holders import holders_of, owner_of
+from drivers.links.holders import RULE_HINT, holders_of, owner_of
 from drivers.links.usb import FIRMWARE_LOST
 
 BY_ID = Path("/dev/serial/by-id")
 USB_DEVICES = Path("/sys/bus/usb/devices")
 USB_NODES = Path("/dev/bus/usb")
-INSTALL_RULE = (
-    "install the udev rule, then unplug and replug: sudo cp systemd/70-edged.rules /etc/udev/rules.d/ && "
-    "sudo udevadm control --reload"
-)
 TEXT_LIMIT = 64  # USB strings are at most 126 characters; more than this is no name
 
 Access = Literal["ok", "denied", "busy"]
@@ -111,7 +107,7 @@ def _unit(entry: Path, ids: tuple[int, int], family: Device[Any], nodes: Path, h
     else:
         access, note = _access(path)
         if access == "denied":
-            note = f"it belongs to {owner_of(path)}; {INSTALL_RULE}"
+            note = f"it belongs to {owner_of(path)}; {RULE_HINT}"
     return UsbUnit(
         port=f"{medium}:{entry.name}",
         kind=family.kind,

@@ -12,12 +12,11 @@ from pathlib import Path
 from drivers.contract import UsbIds
 from drivers.errors import DriverError, LinkDenied, LinkLost, LinkMissing
 from drivers.links.handle import HandleLink
-from drivers.links.holders import owner_of
+from drivers.links.holders import RULE_HINT, owner_of
 
 REPORT_BYTES = 64
 NO_REPORT_NUMBER = b"\0"  # goes before each report that is written
 NODES = Path("/sys/class/hidraw")
-RULE_HINT = "install the udev rule: sudo cp systemd/70-edged.rules /etc/udev/rules.d/ && sudo udevadm control --reload"
 
 
 class HidrawLink(HandleLink):

@@ -8,6 +8,11 @@ import pwd
 import stat
 from pathlib import Path
 
+RULE_HINT = (
+    "install the udev rule, then unplug the instrument and plug it in again: "
+    "sudo cp systemd/70-edged.rules /etc/udev/rules.d/ && sudo udevadm control --reload"
+)
+
 PROC = Path("/proc")
 
 

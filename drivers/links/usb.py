@@ -32,6 +32,7 @@ from drivers.errors import (
     WireError,
     WrongInstrument,
 )
+from drivers.links.holders import RULE_HINT
 
 INWARD = 0x80
 PACKET_MASK = 0x7FF  # USB 2.0, 9.6.6: the bits above count further packets of a periodic endpoint
@@ -40,7 +41,6 @@ GONE = {errno.ENODEV, errno.ENOENT, errno.ESHUTDOWN, errno.EIO, errno.EPROTO}
 SILENT = {errno.ETIMEDOUT}
 BUSY_PAUSES_S = (0.05, 0.2, 0.5)  # a process that died a moment ago, or udev, may still hold the interface
 FIRMWARE_LOST = {(0x04B4, 0x8613), (0x0547, 0x2131), (0x0547, 0x2235)}  # Cypress controllers without their program
-RULE_HINT = "install the udev rule: sudo cp systemd/70-edged.rules /etc/udev/rules.d/ && sudo udevadm control --reload"
 
 Backend = Callable[[], Any]
 Transfer = Callable[["array[int]", int], int]  # buffer or data, ms; returns the bytes that went
@@ -204,7 +204,10 @@ def place_of(device: usb.core.Device) -> str:
 def _find(ids: UsbIds, place: str, backend: Backend) -> usb.core.Device:
     made = backend()
     if made is None:
-        raise LinkDenied("usb: libusb-1.0 is not installed", hint="apt install libusb-1.0-0")
+        raise LinkDenied(
+            "usb: libusb-1.0 is not installed, or is kept from starting",
+            hint="apt install libusb-1.0-0; in a systemd unit, RestrictAddressFamilies= has to name AF_NETLINK",
+        )
     try:
         plugged = list(usb.core.find(find_all=True, backend=made))
     except usb.core.USBError as error:

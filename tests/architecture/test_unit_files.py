@@ -75,6 +75,14 @@ def test_the_unit_exposes_at_most_two_of_ten(repository: Path) -> None:
     assert re.search(r"Overall exposure level for edged\.service: \d", security.stdout)
 
 
+def test_the_unit_may_use_usb_which_takes_its_nodes_and_a_netlink_socket(repository: Path) -> None:
+    lines = (repository / "systemd" / "edged.service").read_text().splitlines()
+    (families,) = (line.split("=")[1].split() for line in lines if line.startswith("RestrictAddressFamilies="))
+
+    assert "AF_NETLINK" in families  # libusb does not start where it cannot hear uevents
+    assert {"DeviceAllow=char-usb_device rw", "DeviceAllow=char-hidraw rw"} <= set(lines)
+
+
 @needs_systemd
 def test_the_unit_may_ask_whether_the_clock_is_synced_and_may_not_set_it(repository: Path) -> None:
     lines = (repository / "systemd" / "edged.service").read_text().splitlines()

@@ -11,7 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from drivers.contract import UsbIds
+from drivers.errors import LinkDenied
+from drivers.links.usb import UsbPipeLink
 from tests.drivers.talking import Said, Talking, talking
+
+IDS = UsbIds(ids=((0x1209, 0x5EC7),))
 
 
 @contextmanager
@@ -183,6 +188,14 @@ def test_an_interrupt_ends_a_session_that_waits(link: Talking) -> None:
 
     assert said["error"] == "Interrupted"
     assert 0.5 <= said["seconds"] < 0.8
+
+
+def test_a_libusb_that_does_not_start_says_what_it_needs() -> None:
+    with pytest.raises(LinkDenied) as caught:
+        UsbPipeLink.open(IDS, backend=lambda: None)
+
+    assert "apt install libusb-1.0-0" in caught.value.hint
+    assert "AF_NETLINK" in caught.value.hint
 
 
 def test_two_units_need_a_place_and_both_are_named() -> None:
