@@ -10,10 +10,12 @@ def kind(*, model: str, at: Attachment) -> None:
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +27,8 @@ from firmware_sim.spectra_file import SpectraFileError
 
 Medium = Literal["pty", "tcp", "usb", "usbredir"]
 Command = Callable[..., None]
+
+USBREDIR = "firmware_sim.hosts.usbredir"  # offered where this host is part of the installation
 
 OPTIONS: dict[Medium, Callable[[Command], Command]] = {
     "pty": click.option("--pty", type=click.Path(path_type=Path), help="Link to make to the terminal."),
@@ -63,16 +67,18 @@ def attachable(*media: Medium, serial_number: str, length: str) -> Callable[[Com
     serial_number: the usual one. length: what the help says about it.
     """
 
+    offered = [medium for medium in media if medium != "usbredir" or find_spec(USBREDIR) is not None]
+
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def run(plan: str, seed: int, speed: float, serial_number: str, as_json: bool, **more: Any) -> None:
             given: list[tuple[Medium, str]] = []
-            for medium in media:
+            for medium in offered:
                 value = more.pop(medium)
                 if value is not None and value is not False:
                     given.append((medium, str(value)))
             if len(given) != 1:
-                raise click.UsageError(f"say where it hangs: {' or '.join(ARGUMENTS[medium] for medium in media)}")
+                raise click.UsageError(f"say where it hangs: {' or '.join(ARGUMENTS[medium] for medium in offered)}")
             (medium, where), *_ = given
             at = Attachment(
                 medium=medium,
@@ -90,7 +96,7 @@ def attachable(*media: Medium, serial_number: str, length: str) -> Callable[[Com
 
         command_line: Command = run
         shared: tuple[Callable[[Command], Command], ...] = (
-            *(OPTIONS[medium] for medium in media),
+            *(OPTIONS[medium] for medium in offered),
             click.option(
                 "--faults", "plan", default="", help="What goes wrong, as in drop=0.01,corrupt@3,hangup@7:200:1.5."
             ),
@@ -149,10 +155,10 @@ def serve(device: Firmware | UsbFirmware, at: Attachment, *, own: Mapping[str, i
             except NoTestbed as error:
                 raise click.ClickException(str(error)) from error
         case "usbredir":
-            from firmware_sim.hosts.usbredir import serve_usbredir
             from firmware_sim.usb_faults import FaultyUsb
 
-            serve_usbredir(FaultyUsb(device, at.faults(own), own=own), at.where, tell)  # type: ignore[arg-type]
+            host = importlib.import_module(USBREDIR)
+            host.serve_usbredir(FaultyUsb(device, at.faults(own), own=own), at.where, tell)  # type: ignore[arg-type]
 
 
 def teller(as_json: bool) -> Callable[[Event], None]:
