@@ -213,7 +213,8 @@ class ExposureSettings:
     """How to expose a detector array. `repeats` frames are taken and averaged. `gain` None: what the unit stores.
 
     laser_mw: power at the sample, None leaves the laser off for good; with a number each scan takes `repeats` frames
-    without it and as many with it. detector_c: set point of the detector's cooler, None takes what the unit stores.
+    without it and as many with it. laser_unattended: accept a laser that stays on when our process is killed.
+    detector_c: set point of the detector's cooler, None takes what the unit stores.
     """
 
     name: str = "edged"
@@ -221,6 +222,7 @@ class ExposureSettings:
     repeats: int = 1
     gain: float | None = None
     laser_mw: float | None = None
+    laser_unattended: bool = False
     detector_c: float | None = None
 
 

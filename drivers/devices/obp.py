@@ -152,6 +152,11 @@ def exposure_from(unit: ObpUnit, settings: Settings) -> tuple[ExposureSettings, 
             problems.append(f"laser_mw {settings.laser_mw:g} (it has no laser)")
         elif not low_mw <= settings.laser_mw <= high_mw:
             problems.append(f"laser_mw {settings.laser_mw:g} ({low_mw:g} to {high_mw:g})")
+        elif not settings.laser_unattended:
+            problems.append(
+                f"laser_mw {settings.laser_mw:g} (this laser has no watchdog: it stays on when edged is killed;"
+                " set laser_unattended where that is safe)"
+            )
     if settings.detector_c is not None:
         if not unit.model.cooled:
             problems.append(f"detector_c {settings.detector_c:g} (its detector is not cooled)")

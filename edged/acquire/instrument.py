@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from drivers.contract import Device, Environment, ExposureSettings, Identity, Link, RawScan, Settings, Unit, UsbLink
-from drivers.errors import DriverError, LinkLost
+from drivers.errors import DriverError, LaserAlarm, LinkLost
 from drivers.links.ports import device_at, open_port
 from drivers.session import Session
 from edged.acquire.exposure import ExposurePlan, expose
+
+log = logging.getLogger(__name__)
 
 
 class DriverInstrument:
@@ -78,8 +80,12 @@ class DriverInstrument:
         if session is None:
             return
         if self._unit is not None:
-            with contextlib.suppress(DriverError):
+            try:
                 session.perform(self._device.close(), interruptible=False)
+            except LaserAlarm as alarm:
+                log.critical("port=%s %s", self._port, alarm)
+            except DriverError:  # the link may be gone; what can be done for the light was done
+                log.debug("port=%s not closed in words", self._port, exc_info=True)
         self._unit = None
         session.close()
 

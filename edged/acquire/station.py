@@ -74,12 +74,16 @@ class Caller(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationPlan:
-    """What the configuration says of a station. `serial_number` None accepts any instrument of the kind."""
+    """What the configuration says of a station. `serial_number` None accepts any instrument of the kind.
+
+    scan_within_s: how long one scan may take before the instrument is taken for lost.
+    """
 
     name: str
     kind: str
     port: str
     serial_number: str | None = None
+    scan_within_s: float = SCAN_WITHIN_S
     recovery: RecoveryPlan = field(default_factory=RecoveryPlan)
 
 
@@ -270,7 +274,7 @@ class Station:
         started_s = self._clock()
         self._become(State.MEASURING, "", "")
         try:
-            scan, moment, arrived_s = await self._call(self._scan, within_s=SCAN_WITHIN_S)
+            scan, moment, arrived_s = await self._call(self._scan, within_s=self.plan.scan_within_s)
         except AskAgain as error:
             self._become(State.READY, "", "")
             _refuse(waiting, MeasurementLost(f"{self.plan.name}: {error.message}", hint=error.hint))

@@ -98,6 +98,9 @@ class ScanOverrides(Section):
     laser_mw: Annotated[float, Field(gt=0, le=1_000)] | None = Field(
         default=None, description="power at the sample, and the most that automatic exposure uses; unset keeps it off"
     )
+    laser_unattended: bool | None = Field(
+        default=None, description="true accepts a laser that nothing but a living daemon can switch off"
+    )
     detector_c: Annotated[float, Field(ge=-100, le=50)] | None = Field(
         default=None, description="set point of the detector's cooler"
     )

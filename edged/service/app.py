@@ -18,8 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from drivers.contract import ExposureSettings
 from drivers.registry import load as load_device
 from edged import __version__
+from edged.acquire.exposure import exposure_ms
 from edged.acquire.instrument import DriverInstrument
 from edged.acquire.lifecycle import State, is_countable
 from edged.acquire.station import Station, StationPlan, StationStatus
@@ -176,13 +178,16 @@ class Daemon:
     def _station(self, name: str, config: StationConfig) -> Station:
         device = load_device(config.kind)
         overrides = config.settings.model_dump(exclude_none=True)
+        settings = replace(device.default_settings, **overrides)
         instrument = DriverInstrument(
             device,
             config.port,
-            replace(device.default_settings, **overrides),
+            settings,
             exposure=exposure_plan(config.exposure),
         )
         plan = StationPlan(name=name, kind=config.kind, port=config.port, serial_number=config.serial_number)
+        if isinstance(settings, ExposureSettings):  # exposed once to settle and once for the scan, with the laser twice
+            plan = replace(plan, scan_within_s=plan.scan_within_s + 4.0 * exposure_ms(settings) / 1e3)
         return Station(
             plan,
             instrument,

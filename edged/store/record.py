@@ -84,7 +84,7 @@ class ReadingInfo(Model):
     """How it was measured, and the digests of what is stored beside the record."""
 
     scan_index: int | None = Field(description="the instrument's own count; null where it does not count")
-    settings: dict[str, float | int | str | None]
+    settings: dict[str, bool | float | int | str | None]
     environment: dict[str, float | int | None]
     corrections: tuple[str, ...] = Field(
         default=(), description="what was done to the counts, in order: name/version and with what"

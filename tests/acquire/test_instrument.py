@@ -73,7 +73,10 @@ def test_the_next_sample_begins_where_the_last_one_ended() -> None:
 def test_a_laser_never_gives_more_than_the_configuration_allows_and_is_off_in_the_end() -> None:
     firmware = ObpOnUsb("ventana", Raman("polystyrene"), seed=1, speed=0.0)
     instrument = plugged(
-        firmware, "obp", ExposureSettings(integration_ms=4_000.0, laser_mw=30.0), ExposurePlan(budget_s=40.0)
+        firmware,
+        "obp",
+        ExposureSettings(integration_ms=4_000.0, laser_mw=30.0, laser_unattended=True),
+        ExposurePlan(budget_s=40.0),
     )
     instrument.open()
     instrument.prepare()

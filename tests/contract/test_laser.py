@@ -3,7 +3,8 @@
 What is guaranteed: light comes out only while a measurement that asked for it is under way, and never more of it than
 was asked for. When the last word was an error that only a human or a new opening can cure (a killed process, a lost
 link, a laser alarm) there may be light until the unit's own watchdog has run out, which was set before the laser was
-used; a unit without one is dark from the next opening on, as its first act. An open interlock is a refusal in words.
+used; a unit without one is refused unless the user accepts that it is dark from the next opening on only, which begins
+with switching off. An open interlock is a refusal in words.
 """
 
 from __future__ import annotations
@@ -118,7 +119,7 @@ LASERS = [
 MOST_S = 180.0  # no watchdog may be set to more
 EVERY = pytest.mark.parametrize("laser", LASERS, ids=str)
 DARK = ExposureSettings(integration_ms=30.0)
-LIT = ExposureSettings(integration_ms=30.0, repeats=2, laser_mw=40.0)
+LIT = ExposureSettings(integration_ms=30.0, repeats=2, laser_mw=40.0, laser_unattended=True)
 
 
 class Killed(BaseException):
@@ -270,7 +271,9 @@ def commands(laser: Laser) -> st.SearchStrategy[list[tuple[Any, ...]]]:
     accident = st.one_of(st.none(), st.sampled_from(ACCIDENTS))
     step = st.integers(1, 160)
     lit = st.builds(
-        lambda power_mw, ms, repeats: ExposureSettings(integration_ms=ms, repeats=repeats, laser_mw=power_mw),
+        lambda power_mw, ms, repeats: ExposureSettings(
+            integration_ms=ms, repeats=repeats, laser_mw=power_mw, laser_unattended=True
+        ),
         st.sampled_from(laser.power_mw),
         st.sampled_from((30.0, 200.0)),
         st.integers(1, 2),

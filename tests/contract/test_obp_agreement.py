@@ -149,6 +149,7 @@ def test_a_cooled_detector_is_waited_for_and_a_scan_says_when_it_did_not_get_the
         ("sts-nir", ExposureSettings(detector_c=-5.0), "detector_c -5"),
         ("qe-pro", ExposureSettings(detector_c=-60.0), "detector_c -60 (-40 to 30)"),
         ("ventana", ExposureSettings(laser_mw=101.0), "laser_mw 101 (1 to 100)"),
+        ("ventana", ExposureSettings(laser_mw=50.0), "no watchdog"),
     ],
 )
 def test_settings_that_a_unit_cannot_do_are_refused_before_anything_is_sent(

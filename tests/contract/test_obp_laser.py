@@ -18,7 +18,7 @@ from tests.contract.obp_ends import OBP, instrument, scans_of, session_on
 from tests.contract.usb_wire import UsbWire
 
 VENTANA = OBP.over("usb")
-SETTINGS = ExposureSettings(integration_ms=200.0, repeats=2, laser_mw=40.0)
+SETTINGS = ExposureSettings(integration_ms=200.0, repeats=2, laser_mw=40.0, laser_unattended=True)
 DARK = ExposureSettings(integration_ms=200.0)
 
 

@@ -79,7 +79,7 @@ def ooi_spectrum(data: bytes) -> None:
     with contextlib.suppress(WireError):
         status_of(body[:16], model)
     check_frame(body, model)
-    readings_of([body], model)
+    readings_of(body, model)
 
 
 def ooi_model(data: bytes) -> Model:
