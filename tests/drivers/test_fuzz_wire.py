@@ -17,7 +17,7 @@ from tests.drivers.fuzzing import PARSERS, check, made_seeds
 from tests.spectra.fuzzing import ROOM_BYTES, SLOW_S, mutated
 
 SEEDS = made_seeds()
-FUZZ_S = float(os.environ.get("EDGED_FUZZ_S", "20"))
+FUZZ_S = float(os.environ.get("EDGED_FUZZ_S", "10"))
 
 
 @pytest.mark.parametrize("parser", PARSERS)

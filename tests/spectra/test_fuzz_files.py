@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.spectra.fuzzing import PARSERS, ROOM_BYTES, SLOW_S, check, made_seeds, mutated, read_table
 
 SEEDS = made_seeds()
-FUZZ_S = float(os.environ.get("EDGED_FUZZ_S", "20"))
+FUZZ_S = float(os.environ.get("EDGED_FUZZ_S", "10"))
 
 
 @pytest.mark.parametrize("parser", PARSERS)
