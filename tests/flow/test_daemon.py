@@ -214,6 +214,7 @@ def test_a_thread_that_hangs_silences_the_watchdog_and_a_thread_that_lives_again
         manager_socket(tmp_path) as (path, fetch),
         Plant(tmp_path, stations=station(tmp_path / "none")).start(NOTIFY_SOCKET=path, WATCHDOG_USEC="300000") as plant,
     ):
+        eventually(lambda: plant.ask({"do": "status"})["result"]["bundle"]["name"], "no thread is busy with the model")
         with hanging(plant, name):
             eventually(lambda: True if f"threads={name} do not answer" in plant.log else None, "it is noticed")
             shown = plant.ask({"do": "status"})["result"]["warnings"][0]
