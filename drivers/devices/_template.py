@@ -1,18 +1,20 @@
-"""Acme N1 handheld NIR, firmware 1.x, USB serial at 9600. Invented: copy this file and replace all of it.
+"""Acme N1 handheld NIR, firmware 1.x, USB serial at 115200 8N1. Invented: copy this file and replace all of it.
 
-Every exchange is one line of text, ended by LF:
+Every exchange is one line of text, ended by LF. What the instrument says ends with a blank and CCCC, the CRC-16/XMODEM
+of all before that blank, in hex:
 
-    "I"          -> "N1 SSSSSS"           S  serial number, 6 digits
-    "G TTTT"     -> "OK"                  T  integration time, 1 to 9999 ms
-    "M"          -> "NNNN TTTT P0 P1 ..." N  scan number; T  detector, 0.1 C, signed; P  pixels, 0 to 65535
-    "L 0", "L 1" -> "OK"                  lamp off, on
-    anything else, or too early: "ERR C"  C  1 unknown, 2 busy, 3 lamp
+    "I"          -> "N1 SSSSSS CCCC"           S  serial number, 6 digits; ffffff while its memory is blank
+    "G TTTT"     -> "OK G TTTT CCCC"           T  integration time, 1 to 9999 ms
+    "L 0", "L 1" -> "OK L 0 CCCC"              lamp off, on
+    "M"          -> "N T P0 P1 ... P127 CCCC"  N  scan number; T  detector, 0.1 C, signed; P  pixels, 0 to 65535
+    anything else, or too early: "ERR E CCCC"  E  1 unknown, 2 busy, 3 lamp
 
 Source: name the document and section that each fact is from. What is only a guess is marked [inferred].
 """
 
 from __future__ import annotations
 
+import binascii
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,13 +44,21 @@ PIXELS = 128
 FIRST_NM, LAST_NM = 900.0, 1700.0
 SATURATION_COUNTS = 65_535
 REPLY_WITHIN_S = 1.0
-SCAN_WITHIN_S = 12.0  # the longest integration, its repetition by the firmware, and the transfer at 9600 baud
+SCAN_WITHIN_S = 12.0  # the longest integration, the transfer, and a second
 FAULTS = {1: "unknown", 2: "busy", 3: "lamp"}
 
 LIMITS = Limits(integration_ms=(1.0, 9999.0), saturation_counts=SATURATION_COUNTS)
 
 # Layouts: plain functions over bytes. Length first, then integrity, then fields.
 LINE = Lines(limit_bytes=1024)  # a scan is at most 128 x 6 + 12 characters
+
+
+def checked(line: bytes) -> bytes:
+    """Return the line without its checksum. Raises WireError."""
+    body, _, digits = line.rpartition(b" ")
+    if digits != b"%04X" % binascii.crc_hqx(body, 0):
+        raise WireError("a line with a wrong checksum", received=line)
+    return body
 
 
 def numbers_in(line: bytes, count: int) -> list[int]:
@@ -78,7 +88,7 @@ def integration_of(settings: Settings) -> float:
 def ask(command: bytes, within_s: float = REPLY_WITHIN_S) -> Conversation[bytes]:
     """Send one line and return the answer. Raises DeviceBusy or DeviceRefused."""
     yield Send(data=command + b"\n")
-    line = (yield Receive(framer=LINE, within_s=within_s)) or b""
+    line = checked((yield Receive(framer=LINE, within_s=within_s)) or b"")
     if not line.startswith(b"ERR"):
         return line
     (code,) = numbers_in(line[3:], 1)
@@ -88,17 +98,23 @@ def ask(command: bytes, within_s: float = REPLY_WITHIN_S) -> Conversation[bytes]
     raise DeviceRefused(f"the instrument refused {command.decode('ascii')}: {name}", codes={name: code})
 
 
+def tell(command: bytes) -> Conversation[None]:
+    """Send one line and check that it is what the instrument understood. Raises WireError if not."""
+    if (line := (yield from ask(command))) != b"OK " + command:
+        raise WireError(f"{command.decode('ascii')} was answered with something else", received=line)
+
+
 def identify() -> Conversation[Identity]:
     """Ask who it is. Raises WrongInstrument for another model."""
     line = yield from ask(b"I")
     model, _, serial_number = line.partition(b" ")
     if model != b"N1" or not serial_number.isdigit():
-        raise WrongInstrument(f"answers as {line[:32]!r}, not as an Acme N1")
+        raise WrongInstrument(f"answers as {line[:32]!r}, not as an Acme N1", hint="is its memory blank?")
     return Identity(kind=KIND, model="N1", serial_number=serial_number.decode("ascii"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TemplateDevice:
+class AcmeN1Device:
     """Holds no state: two instruments may share it."""
 
     kind: str = KIND
@@ -107,31 +123,31 @@ class TemplateDevice:
     usb: UsbIds | None = None
     default_settings: Settings = field(default_factory=lambda: ExposureSettings(integration_ms=10.0))
 
-    def over(self, medium: Medium) -> TemplateDevice:
+    def over(self, medium: Medium) -> AcmeN1Device:
         """Return the family on this medium; there is one only."""
         return self
 
     def open(self) -> Conversation[Unit]:
         """Light off first, then who it is."""
         yield Drain()
-        yield from attempt(lambda: ask(b"L 0"))
+        yield from attempt(lambda: tell(b"L 0"))
         return Unit(identity=(yield from attempt(identify)), limits=LIMITS)
 
     def configure(self, unit: Unit, settings: Settings) -> Conversation[None]:
         """Check before anything is sent."""
         command = f"G {integration_of(settings):.0f}".encode()
-        yield from attempt(lambda: ask(command))
+        yield from attempt(lambda: tell(command))
 
     def scan(self, unit: Unit, settings: Settings) -> Conversation[RawScan]:
         """Light on for one scan, and off also when it fails; an interrupted scan leaves that to `close`."""
-        yield from attempt(lambda: ask(b"L 1"))
+        yield from attempt(lambda: tell(b"L 1"))
         try:
             line = yield from attempt(lambda: ask(b"M", SCAN_WITHIN_S))
         except DriverError:
             yield Drain()
-            yield from ask(b"L 0")
+            yield from tell(b"L 0")
             raise
-        yield from attempt(lambda: ask(b"L 0"))
+        yield from attempt(lambda: tell(b"L 0"))
         scan_index, tenths, *pixels = numbers_in(line, 2 + PIXELS)
         if not all(0 <= value <= SATURATION_COUNTS for value in pixels):
             raise WireError(f"a pixel outside 0 to {SATURATION_COUNTS}", received=line)
@@ -160,7 +176,7 @@ class TemplateDevice:
     def close(self) -> Conversation[None]:
         """Light off."""
         yield Drain()
-        yield from attempt(lambda: ask(b"L 0"))
+        yield from attempt(lambda: tell(b"L 0"))
 
 
-DEVICE = TemplateDevice()
+DEVICE = AcmeN1Device()

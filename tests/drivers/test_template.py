@@ -12,7 +12,20 @@ from drivers.errors import BadSettings, DeviceRefused, WireError, WrongInstrumen
 from drivers.links.replay import ReplayLink
 from drivers.session import Session
 
-OPEN = ((">", b"L 0\n"), ("<", b"OK\n"), (">", b"I\n"), ("<", b"N1 000123\n"))
+
+def said(body: bytes) -> bytes:
+    """A line of the instrument: CRC-16/XMODEM, bit by bit."""
+    crc = 0
+    for byte in body:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ (0x1021 if crc & 0x8000 else 0)) & 0xFFFF
+    return body + b" %04X\n" % crc
+
+
+LAMP_OFF = ((">", b"L 0\n"), ("<", said(b"OK L 0")))
+LAMP_ON = ((">", b"L 1\n"), ("<", said(b"OK L 1")))
+OPEN = (*LAMP_OFF, (">", b"I\n"), ("<", said(b"N1 000123")))
 UNIT = Unit(identity=Identity(kind="_template", model="N1", serial_number="000123"))
 PIXELS = b" ".join(b"%d" % (500 * k) for k in range(128))
 
@@ -23,15 +36,9 @@ def session_on(link: ReplayLink) -> Session:
 
 def test_the_template_opens_scans_and_closes():
     device: Device[Any] = DEVICE
-    scan = (
-        (">", b"L 1\n"),
-        ("<", b"OK\n"),
-        (">", b"M\n"),
-        ("<", b"7 -105 " + PIXELS + b"\n"),
-        (">", b"L 0\n"),
-        ("<", b"OK\n"),
-    )
-    with ReplayLink((*OPEN, (">", b"G 10\n"), ("<", b"OK\n"), *scan, *OPEN[:2])) as link:
+    setting = ((">", b"G 10\n"), ("<", said(b"OK G 10")))
+    measuring = ((">", b"M\n"), ("<", said(b"7 -105 " + PIXELS)))
+    with ReplayLink((*OPEN, *setting, *LAMP_ON, *measuring, *LAMP_OFF, *LAMP_OFF)) as link:
         session = session_on(link)
         unit = session.perform(device.open())
         session.perform(device.configure(unit, device.default_settings))
@@ -44,20 +51,31 @@ def test_the_template_opens_scans_and_closes():
 
 
 def test_the_light_goes_off_when_a_scan_fails():
-    start = ((">", b"L 1\n"), ("<", b"OK\n"))
-    refused = ((">", b"M\n"), ("<", b"ERR 3\n")) * 3
-    with (
-        ReplayLink((*start, *refused, *OPEN[:2])) as link,
-        pytest.raises(DeviceRefused, match="lamp"),
-    ):
+    refused = ((">", b"M\n"), ("<", said(b"ERR 3"))) * 3
+    with ReplayLink((*LAMP_ON, *refused, *LAMP_OFF)) as link, pytest.raises(DeviceRefused, match="lamp"):
         session_on(link).perform(DEVICE.scan(UNIT, ExposureSettings()))
 
 
-@pytest.mark.parametrize(("answer", "error"), [(b"N2 000123\n", WrongInstrument), (b"ERR x\n", WireError)])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (said(b"N2 000123"), WrongInstrument),
+        (said(b"N1 ffffff"), WrongInstrument),
+        (said(b"ERR x"), WireError),
+        (b"N1 000123 0000\n", WireError),
+        (b"\n", WireError),
+    ],
+)
 def test_another_instrument_or_nonsense_is_refused(answer: bytes, error: type[Exception]):
     times = 1 if error is WrongInstrument else 2
-    with ReplayLink((*OPEN[:2], *((">", b"I\n"), ("<", answer)) * times)) as link, pytest.raises(error):
+    with ReplayLink((*LAMP_OFF, *((">", b"I\n"), ("<", answer)) * times)) as link, pytest.raises(error):
         session_on(link).perform(DEVICE.open())
+
+
+def test_an_echo_of_something_else_is_no_acknowledgement():
+    steps = ((">", b"G 10\n"), ("<", said(b"OK G 18"))) * 2
+    with ReplayLink(steps) as link, pytest.raises(WireError, match="something else"):
+        session_on(link).perform(DEVICE.configure(UNIT, DEVICE.default_settings))
 
 
 @pytest.mark.parametrize(
