@@ -46,7 +46,7 @@ def nirscan(
     numbers after colons say more: delay=0.2:0.5, hangup@7:1200:2, error@4:32. On USB HID there is also
     continuation@REPLY:REPORT, a report of a long reply that is lost.
 
-    With --usbredir it is a USB HID instrument in a virtual machine, which sees a real /dev/hidraw.
+    With --usbredir it is a USB HID instrument of a virtual machine, whose kernel makes a /dev/hidraw for it.
 
     \b
     Examples:
@@ -63,6 +63,8 @@ def nirscan(
         device = NirscanNano(tray, unit=unit, seed=at.seed, speed=at.speed, faults=faults, strict_gap=strict_gap)
         serve(device, at)
         return
+    if strict_gap:
+        raise click.UsageError("--strict-gap is of the UART; USB HID has no pauses within a report")
     on_hid = NirscanOnHidraw if at.medium == "pty" else NirscanOnHid
     serve(on_hid(tray, unit=unit, seed=at.seed, speed=at.speed, faults=at.faults(OWN_FAULTS)), at, own=OWN_FAULTS)
 

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from drivers.devices import _obp_message as obp
-from drivers.devices._nirscan_message import UartFramer, decode_reply
+from drivers.devices import csvserial
+from drivers.devices._nirscan_message import HidFramer, UartFramer, decode_reply
 from drivers.devices._nirscan_scan import decode_scan
 from drivers.devices._ooi_memory import read_memory as read_ooi_memory
 from drivers.devices._ooi_message import check_frame, readings_of, status_of
@@ -96,8 +97,19 @@ def wasatch_memory(data: bytes) -> None:
         read_wasatch_memory(pages, ingaas=ingaas)
 
 
+def csvserial_lines(data: bytes) -> None:
+    """The lines of a header, and rows."""
+    bodies = [csvserial.body_of(line, checked=False) for line in data.split(b"\n")]
+    told = (body[1:].partition(b" ") for body in bodies if body.startswith(b"#"))
+    board = csvserial.board_from({key.decode("latin-1"): value for key, _, value in told}, checked=False)
+    for body in bodies:
+        if body and not body.startswith(b"#"):
+            csvserial.row_from(body, board)
+
+
 PARSERS: dict[str, Callable[[bytes], object]] = {
     "nirscan_uart": frames(UartFramer()),
+    "nirscan_hid": frames(HidFramer()),
     "nirscan_message": decode_reply,
     "nirscan_scan": decode_scan,
     "tpl": read_image,
@@ -106,6 +118,7 @@ PARSERS: dict[str, Callable[[bytes], object]] = {
     "ooi_memory": ooi_memory,
     "ooi_spectrum": ooi_spectrum,
     "wasatch_memory": wasatch_memory,
+    "csvserial": csvserial_lines,
     "lines": frames(Lines()),
 }
 
@@ -124,6 +137,7 @@ def made_seeds() -> dict[str, list[bytes]]:
     message = obp.encode(0x101100, bytes(2048), flags=1)
     return {
         "nirscan_uart": [reply, reply * 5],
+        "nirscan_hid": [(b"\xc0\1\x1c\0" + bytes(28)).ljust(64, b"\7"), b"\xc0\2\0\2" + scan_blob()[:572]],
         "nirscan_message": [reply[8:-4]],
         "nirscan_scan": [scan_blob()],
         "tpl": [scan_blob()],
@@ -132,6 +146,10 @@ def made_seeds() -> dict[str, list[bytes]]:
         "ooi_memory": memories,
         "ooi_spectrum": spectra,
         "wasatch_memory": [image_of(model, "WP-01234") for model in WASATCH_SIMULATED.values()],
+        "csvserial": [
+            b"#edged-csv 1\n#serial 42\n#nm 34e1,350,360,370,380,390,400,410\n#full-scale 9\n#end\n1,2,3,4,5,6,7,8,\r\n",
+            b"#serial 42\n#nm-of 8 314.05 2.68 -1.08e-3\n#integration-ms 1 500\n#numbered\n9;1;2;3;4;5;6;7;8*A7CC",
+        ],
         "lines": [b"N1 000123\n" * 9],
     }
 

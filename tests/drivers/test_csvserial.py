@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +19,7 @@ from drivers.errors import BadSettings, DeviceRefused, NoAnswer, WireError, Wron
 from drivers.framing import NEED_MORE, Frame
 from drivers.links.replay import ReplayLink
 from drivers.session import Session
+from edged.cli.main import main as edged
 from tests.architecture.sources import REPOSITORY
 
 DOCUMENT = REPOSITORY / "docs" / "csv-over-serial.md"
@@ -216,6 +219,15 @@ def test_the_least_in_the_document_is_enough():
         board = session.perform(DEVICE.open())
 
     assert (board.identity.serial_number, len(board.axis_nm), board.is_asked) == ("0042", 8, False)
+
+
+def test_the_station_in_the_document_is_one(tmp_path: Path):
+    config = tmp_path / "edged.toml"
+    config.write_text('site = "lab"\ndevice = "board"\n' + documented("toml")[0].replace("...", "1"))
+
+    told = CliRunner().invoke(edged, ["check", "--config", str(config)])
+
+    assert told.exit_code == 0, told.output
 
 
 class Printing:
