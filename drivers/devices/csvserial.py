@@ -65,6 +65,7 @@ MAX_LINES_BEFORE = 20  # rows and talk of a board before its header, or its answ
 MAX_ROWS_AGAIN = 8  # of a number that was seen already
 TEXT_BYTES = 32
 RANGE_NM = (150.0, 6_000.0)  # beyond, no array sees anything: another unit, or no axis
+MAX_NUMBER = 1e9  # of a header; bounds the arithmetic
 REPEATS = (1, 1000)
 DOCUMENT = "see docs/csv-over-serial.md"
 
@@ -204,9 +205,10 @@ def _axis_nm(fields: dict[str, bytes]) -> NDArray[np.float64]:
 
 def _numbers(fields: dict[str, bytes], key: str) -> list[float]:
     cells = cells_of(fields[key]) if fields.get(key) else []
-    if not all(map(NUMBER.fullmatch, cells)):
-        raise WrongInstrument(f"#{key} holds something that is no number", hint=DOCUMENT)
-    return [float(cell) for cell in cells]
+    numbers = [float(cell) for cell in cells if NUMBER.fullmatch(cell)]
+    if len(numbers) != len(cells) or any(abs(number) > MAX_NUMBER for number in numbers):
+        raise WrongInstrument(f"#{key} holds something that is no number, or a monstrous one", hint=DOCUMENT)
+    return numbers
 
 
 def _decimal(value: float) -> bytes:

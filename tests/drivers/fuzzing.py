@@ -147,7 +147,7 @@ def made_seeds() -> dict[str, list[bytes]]:
         "ooi_spectrum": spectra,
         "wasatch_memory": [image_of(model, "WP-01234") for model in WASATCH_SIMULATED.values()],
         "csvserial": [
-            b"#edged-csv 1\n#serial 42\n#nm 34e1,350,360,370,380,390,400,410\n#full-scale 9\n#end\n1,2,3,4,5,6,7,8,\r\n",
+            b"#edged-csv 1\n#serial 42\n#nm 34e1,350,360,370,380,390,400,410\n#full-scale 9\n#end\n1,2,3,4,5,6,7,8,\n",
             b"#serial 42\n#nm-of 8 314.05 2.68 -1.08e-3\n#integration-ms 1 500\n#numbered\n9;1;2;3;4;5;6;7;8*A7CC",
         ],
         "lines": [b"N1 000123\n" * 9],
