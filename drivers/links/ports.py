@@ -41,7 +41,7 @@ def device_at(device: Device[Any], port: str) -> Device[Any]:
     medium = medium_of(port)
     if medium not in device.links:
         raise BadPort(
-            f"{port}: a {device.kind} is not reached by {medium}", hint=f"it is reached by {', '.join(device.links)}"
+            f"{port}: {device.kind} is not reached by {medium}", hint=f"it is reached by {', '.join(device.links)}"
         )
     return device.over(medium)
 

@@ -124,33 +124,65 @@ def _udev() -> Finding:
 
 
 def _ports(configuration: Configuration) -> Iterator[Finding]:
-    from drivers.links.holders import holders_of, owner_of
+    from drivers.links.ports import BadPort, medium_of
 
     if not configuration.station:
         yield Finding(
             about="ports", level="warn", text="no station is configured", cure="edged devices, then [station.NAME]"
         )
     for name, station in configuration.station.items():
-        port = Path(station.port)
-        if not port.exists():
-            yield Finding(
-                about=f"port of {name}", level="warn", text=f"{port}: not there", cure="plug it in, or: edged devices"
-            )
-        elif not port.is_char_device():
-            yield Finding(
-                about=f"port of {name}", level="fail", text=f"{port}: not a serial port", cure="edged devices"
-            )
-        elif not os.access(port, os.R_OK | os.W_OK):
-            yield Finding(
-                about=f"port of {name}",
-                level="fail",
-                text=f"{port}: permission denied, it belongs to {owner_of(station.port)}",
-                cure=f"add this user to group {PORT_GROUP}, or install the udev rules",
-            )
+        about = f"port of {name}"
+        try:
+            medium = medium_of(station.port)
+        except BadPort as error:
+            yield Finding(about=about, level="fail", text=error.message, cure=error.hint)
+            continue
+        if medium == "tcp":
+            yield Finding(about=about, level="ok", text=f"{station.port}: the daemon connects when it measures")
+        elif medium == "serial" or station.port.startswith("/"):
+            yield _node(about, Path(station.port))
         else:
-            holders = [h for h in holders_of(station.port) if not h.startswith("edged")]
-            text = f"{port}: usable" + (f"; open in {', '.join(holders)}" if holders else "")
-            yield Finding(about=f"port of {name}", level="ok", text=text)
+            yield _unit(about, station.kind, station.port)
+
+
+def _unit(about: str, kind: str, port: str) -> Finding:
+    """An instrument on the bus, by its place or as the only one."""
+    from drivers.discover import usb_units
+    from drivers.registry import load
+
+    units = usb_units([load(kind)])
+    found = [unit for unit in units if unit.port == port or ":" not in port]
+    if not found:
+        return Finding(about=about, level="warn", text=f"{port}: not there", cure="plug it in, or: edged devices")
+    if len(found) > 1:
+        names = ", ".join(unit.port for unit in found)
+        return Finding(
+            about=about, level="fail", text=f"{port}: {len(found)} are plugged in", cure=f"name one: {names}"
+        )
+    unit = found[0]
+    if unit.access == "denied":
+        return Finding(about=about, level="fail", text=f"{unit.port}: may not be opened", cure=unit.note)
+    text = f"{unit.port}: usable, {unit.description}" + (f"; {unit.note}" if unit.note else "")
+    return Finding(about=about, level="ok", text=text)
+
+
+def _node(about: str, port: Path) -> Finding:
+    from drivers.links.holders import holders_of, owner_of
+
+    if not port.exists():
+        return Finding(about=about, level="warn", text=f"{port}: not there", cure="plug it in, or: edged devices")
+    if not port.is_char_device():
+        return Finding(about=about, level="fail", text=f"{port}: not a serial port", cure="edged devices")
+    if not os.access(port, os.R_OK | os.W_OK):
+        return Finding(
+            about=about,
+            level="fail",
+            text=f"{port}: permission denied, it belongs to {owner_of(str(port))}",
+            cure=f"add this user to group {PORT_GROUP}, or install the udev rules",
+        )
+    holders = [h for h in holders_of(str(port)) if not h.startswith("edged")]
+    text = f"{port}: usable" + (f"; open in {', '.join(holders)}" if holders else "")
+    return Finding(about=about, level="ok", text=text)
 
 
 def _broker(configuration: Configuration, environ: Mapping[str, str]) -> Finding:

@@ -33,6 +33,7 @@ from edged.spectra.transfer import load_transfer
 DEFAULT_PATH = Path("/etc/edged/edged.toml")
 MAX_FILE_BYTES = 1 << 20  # a thousand stations take a fifth of it; bounds a mistaken path to a big file
 PREFIX = "EDGED_"
+ANY_UNIT = ("usb", "hid")  # ports that mean the only unit of the family
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,7 +301,8 @@ def _across_stations(merged: _Merged) -> list[Problem]:
             problems += _unlike_the_family(merged, name, station)
         for key in ("port", "serial_number"):
             value = station.get(key)
-            owner = owners.setdefault((key, value), name) if isinstance(value, str) else name
+            claim = f"the only {kind}" if value in ANY_UNIT else value  # of another family it is another instrument
+            owner = owners.setdefault((key, claim), name) if isinstance(claim, str) else name
             if owner != name:
                 problems.append(
                     _at(
@@ -350,7 +352,7 @@ def _unlike_the_family(merged: _Merged, name: str, station: Mapping[str, object]
         _at(
             merged,
             ("station", name, "settings", key),
-            message=f"a {kind} has no such setting",
+            message=f"{kind} has no such setting",
             found=_shown(key),
             allowed=", ".join(sorted(known & set(ScanOverrides.model_fields))),
         )

@@ -154,6 +154,35 @@ def test_one_port_for_two_stations_is_refused_where_the_second_claims_it(tmp_pat
     assert "already belongs to station bench" in found.message
 
 
+def test_the_only_unit_of_a_family_belongs_to_one_station_and_another_family_s_to_another(tmp_path: Path) -> None:
+    usb = "".join(
+        f'[station.{name}]\nkind = "{kind}"\nport = "usb"\n' for name, kind in (("a", "ooi"), ("b", "wasatch"))
+    )
+
+    assert load(write(tmp_path, GOOD + usb), environ={}).configuration.station["b"].port == "usb"
+    [found] = problems(write(tmp_path, GOOD + usb + '[station.c]\nkind = "ooi"\nport = "usb"\n'))
+    assert "already belongs to station a" in found.message
+
+
+@pytest.mark.parametrize(
+    ("lines", "key", "words"),
+    [
+        ('kind = "ooi"\nport = "/dev/ttyUSB1"', "port", "ooi is not reached by serial"),
+        ('kind = "nirscan"\nport = "usb"', "port", "it is reached by serial, hid"),
+        ('kind = "obp"\nport = "tcpp:a:1"', "port", "is no port"),
+        ('kind = "nirscan"\nport = "hid"\nsettings.laser_mw = 5', "settings.laser_mw", "no such setting"),
+        ('kind = "ooi"\nport = "usb"\nsettings.points = 100', "settings.points", "integration_ms"),
+        ('kind = "ooi"\nport = "usb"\ntransfer = "/no/such/file"', "transfer", "/no/such/file"),
+        ('kind = "ooi"\nport = "usb"\nexposure.low = 0.9', "exposure", "low 0.9 is not below high"),
+    ],
+)
+def test_what_only_the_family_knows_is_checked_too(tmp_path: Path, lines: str, key: str, words: str) -> None:
+    [found] = problems(write(tmp_path, GOOD + f"[station.other]\n{lines}\n"))
+
+    assert found.key == f"station.other.{key}"
+    assert words in str(found)
+
+
 def test_later_sources_win_drop_ins_then_environment_then_flags(tmp_path: Path) -> None:
     path = write(tmp_path, GOOD)
     write(path.with_name("edged.toml.d"), '[mqtt]\nhost = "first"\nport = 1\n', "10-a.toml")
