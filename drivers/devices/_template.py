@@ -35,7 +35,7 @@ from drivers.contract import (
     Unit,
     UsbIds,
 )
-from drivers.errors import BadSettings, DeviceBusy, DeviceRefused, DriverError, WireError, WrongInstrument
+from drivers.errors import BadSettings, DeviceBusy, DeviceRefused, DriverError, Interrupted, WireError, WrongInstrument
 from drivers.framing import Lines
 
 # Facts: all that tells this model from another, on one screen, each limit with its reason.
@@ -139,11 +139,11 @@ class AcmeN1Device:
         yield from attempt(lambda: tell(command))
 
     def scan(self, unit: Unit, settings: Settings) -> Conversation[RawScan]:
-        """Light on for one scan, and off also when it fails; an interrupted scan leaves that to `close`."""
+        """Light on for one scan, and off also when it fails or is interrupted."""
         yield from attempt(lambda: tell(b"L 1"))
         try:
             line = yield from attempt(lambda: ask(b"M", SCAN_WITHIN_S))
-        except DriverError:
+        except (DriverError, Interrupted):
             yield Drain()
             yield from tell(b"L 0")
             raise

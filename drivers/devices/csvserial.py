@@ -47,7 +47,16 @@ from drivers.contract import (
     Unit,
     UsbIds,
 )
-from drivers.errors import BadSettings, DeviceRefused, DriverError, NoAnswer, Resynchronise, WireError, WrongInstrument
+from drivers.errors import (
+    BadSettings,
+    DeviceRefused,
+    DriverError,
+    Interrupted,
+    NoAnswer,
+    Resynchronise,
+    WireError,
+    WrongInstrument,
+)
 from drivers.framing import Lines
 
 # Facts
@@ -322,7 +331,7 @@ def take_lit_rows(board: Board, settings: ExposureSettings) -> Conversation[Rows
     try:
         yield from attempt(lambda: tell(board, b"l 1"))
         rows = yield from take_rows(board, settings)
-    except DriverError:
+    except (DriverError, Interrupted):
         yield Drain(within_s=0.3)
         with contextlib.suppress(Resynchronise, DeviceRefused):
             yield from attempt(lambda: tell(board, b"l 0"))
@@ -369,7 +378,7 @@ class CsvSerialDevice:
         yield from take_new_row(unit, within_s)
 
     def scan(self, unit: Board, settings: Settings) -> Conversation[RawScan]:
-        """Light on for one scan, and off also when it fails; an interrupted scan leaves that to `close`."""
+        """Light on for one scan, and off also when it fails or is interrupted."""
         exposure = checked_settings(unit, settings)
         yield Drain(quiet_s=0.02, within_s=0.3)  # a row that came twice or late is not of this scan
         frames, number, blob = yield from take_lit_rows(unit, exposure)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from drivers.clock import ManualClock
 from drivers.contract import ExposureSettings, ScanSettings, Settings
 from drivers.devices.csvserial import DEVICE, LINE, Board, board_from, body_of, row_from, with_sum
-from drivers.errors import BadSettings, DeviceRefused, NoAnswer, WireError, WrongInstrument
+from drivers.errors import BadSettings, DeviceRefused, Interrupted, NoAnswer, WireError, WrongInstrument
 from drivers.framing import NEED_MORE, Frame
 from drivers.links.replay import ReplayLink
 from drivers.session import Session
@@ -334,6 +334,25 @@ def test_a_lamp_is_off_again_when_rows_fail():
     lamp_on, lamp_off = talk("> l 1", "< #ok l 1"), talk("> l 0", "< #ok l 0")
     with ReplayLink([*lamp_on, *wrong, *lamp_off]) as link, pytest.raises(WireError, match="3 numbers, expected 8"):
         session_on(link).perform(DEVICE.scan(board, ExposureSettings()))
+
+
+class Stopping(ReplayLink):
+    """The station is told to stop as soon as the instrument was asked to measure."""
+
+    session: Session
+
+    def write(self, data: bytes, within_s: float) -> None:
+        super().write(data, within_s)
+        if data == b"m\n":
+            self.session.interrupt()
+
+
+def test_a_lamp_is_off_again_when_a_scan_is_interrupted():
+    board = board_from(FIELDS | {"lamp": b"", "asked": b""}, checked=False)
+    with Stopping(talk("> l 1", "< #ok l 1", "> m", "> l 0", "< #ok l 0")) as link:
+        link.session = session_on(link)
+        with pytest.raises(Interrupted):
+            link.session.perform(DEVICE.scan(board, ExposureSettings()))
 
 
 def test_what_a_board_refuses_is_told_in_its_words():

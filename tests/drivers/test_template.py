@@ -8,7 +8,7 @@ import pytest
 
 from drivers.contract import Device, ExposureSettings, Identity, ScanSettings, Unit
 from drivers.devices._template import DEVICE
-from drivers.errors import BadSettings, DeviceRefused, WireError, WrongInstrument
+from drivers.errors import BadSettings, DeviceRefused, Interrupted, WireError, WrongInstrument
 from drivers.links.replay import ReplayLink
 from drivers.session import Session
 
@@ -54,6 +54,24 @@ def test_the_light_goes_off_when_a_scan_fails():
     refused = ((">", b"M\n"), ("<", said(b"ERR 3"))) * 3
     with ReplayLink((*LAMP_ON, *refused, *LAMP_OFF)) as link, pytest.raises(DeviceRefused, match="lamp"):
         session_on(link).perform(DEVICE.scan(UNIT, ExposureSettings()))
+
+
+class Stopping(ReplayLink):
+    """The station is told to stop as soon as the instrument was asked to measure."""
+
+    session: Session
+
+    def write(self, data: bytes, within_s: float) -> None:
+        super().write(data, within_s)
+        if data == b"M\n":
+            self.session.interrupt()
+
+
+def test_the_light_goes_off_when_a_scan_is_interrupted():
+    with Stopping((*LAMP_ON, (">", b"M\n"), *LAMP_OFF)) as link:
+        link.session = session_on(link)
+        with pytest.raises(Interrupted):
+            link.session.perform(DEVICE.scan(UNIT, ExposureSettings()))
 
 
 @pytest.mark.parametrize(
