@@ -104,7 +104,7 @@ def known_material(name: str | None) -> Material:
 
 def gate_reasons(gate: Gate, state: SelfTestState | None, now: Moment, *, max_age_s: float) -> tuple[Reason, ...]:
     """Return what the state of the self test means for a measurement: nothing, a flag, or a reason to reject it."""
-    why = None if gate == "off" else _objection(state, now, max_age_s)
+    why = None if gate == "off" else objection(state, now, max_age_s)
     if why is None:
         return ()
     return (Reason(code="selftest_required" if gate == "required" else "selftest_advised", message=why),)
@@ -112,12 +112,13 @@ def gate_reasons(gate: Gate, state: SelfTestState | None, now: Moment, *, max_ag
 
 def usable_correction(state: SelfTestState | None, now: Moment, *, max_age_s: float) -> AxisCorrection | None:
     """Return the session's axis correction while the self test that it is from holds."""
-    if state is None or _objection(state, now, max_age_s) is not None:
+    if state is None or objection(state, now, max_age_s) is not None:
         return None
     return state.correction
 
 
-def _objection(state: SelfTestState | None, now: Moment, max_age_s: float) -> str | None:
+def objection(state: SelfTestState | None, now: Moment, max_age_s: float) -> str | None:
+    """Return why the instrument is not to be believed now, in words, or None."""
     if state is None:
         return "this instrument has not passed a self test"
     if state.verdict == "fail":

@@ -138,6 +138,15 @@ class SelfTest(Section):
     max_age_h: Annotated[float, Field(gt=0, le=8_760)] = Field(
         default=24.0, description="a self test older than this has to be repeated"
     )
+    interval_h: Annotated[float, Field(ge=0.01, le=8_760)] | None = Field(
+        default=None, description="hours between self tests that run by themselves, where the material is always there"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SelfTest:
+        if self.interval_h is not None and self.material is None:
+            raise ValueError("interval_h is set, so material must say what lies before the instrument then")
+        return self
 
 
 class QualityLimits(Section):

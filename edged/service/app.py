@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -128,11 +128,16 @@ class Daemon:
 
     async def _live(self, group: asyncio.TaskGroup) -> None:
         stations = [self._supervised(group, f"station {name}", station.run) for name, station in self._stations.items()]
-        triggers = [
-            self._supervised(group, f"interval {name}", functools.partial(self._measure_at_intervals, name))
-            for name, config in self.configuration.station.items()
-            if config.trigger == "interval"
-        ]
+        triggers = []
+        for name, config in self.configuration.station.items():
+            if config.interval_s is not None:
+                measure = functools.partial(self._measuring.sample, name, Asked())
+                part = functools.partial(self._at_intervals, name, config.interval_s, measure)
+                triggers.append(self._supervised(group, f"interval {name}", part))
+            if config.selftest.interval_h is not None:
+                test = functools.partial(self._measuring.selftest, name, None, Asked())
+                part = functools.partial(self._at_intervals, name, config.selftest.interval_h * 3600.0, test)
+                triggers.append(self._supervised(group, f"self test {name}", part))
         others = [
             self._supervised(group, "watch", lambda: watch(self._workers(), self._notifier, self._health)),
             self._supervised(group, "look", self._lookout.run),
@@ -231,10 +236,8 @@ class Daemon:
             if station.status.state in (State.ABSENT, State.PARKED):
                 station.look_again()
 
-    async def _measure_at_intervals(self, name: str) -> None:
+    async def _at_intervals(self, name: str, interval_s: float, work: Callable[[], Awaitable[Record]]) -> None:
         """From the moment the station is ready first. A trigger that finds it busy or away is skipped."""
-        config = self.configuration.station[name]
-        assert config.interval_s is not None
         failures = 0
         while self._stations[name].is_busy:
             await asyncio.sleep(NOT_YET_S)
@@ -242,14 +245,14 @@ class Daemon:
         while True:
             if not self._stations[name].is_busy:
                 try:
-                    await self._measuring.sample(name, Asked())
+                    await work()
                     failures = 0
                 except EXPECTED as error:
                     failures += 1
                     if is_countable(failures):
                         log.warning("station=%s interval measurement failed: %s (time %d)", name, error, failures)
-            missed = max(0, int((time.monotonic() - due_s) // config.interval_s))
-            due_s += (missed + 1) * config.interval_s
+            missed = max(0, int((time.monotonic() - due_s) // interval_s))
+            due_s += (missed + 1) * interval_s
             await asyncio.sleep(max(0.0, due_s - time.monotonic()))
 
     def _health_payload(self) -> HealthPayload:

@@ -36,19 +36,22 @@ CONDITIONS = {
     "station_parked": Condition(
         severity="fault",
         text="the instrument needs a human: follow the hint",
-        hides=("reference_missing", "reference_stale"),
+        hides=("reference_missing", "reference_stale", "selftest_due"),
     ),
     "station_absent": Condition(
         severity="warning",
         text="no instrument is plugged in",
         after_s=5.0,
-        hides=("reference_missing", "reference_stale"),
+        hides=("reference_missing", "reference_stale", "selftest_due"),
     ),
     "reference_missing": Condition(
         severity="warning", text="no white reference fits; take one: edged measure STATION --reference"
     ),
     "reference_stale": Condition(
         severity="warning", text="the white reference is old; take a new one: edged measure STATION --reference"
+    ),
+    "selftest_due": Condition(
+        severity="warning", text="no self test holds; put its material there, then: edged selftest STATION"
     ),
     "broker_away": Condition(
         severity="warning", text="no connection to the broker; results are kept and sent later", after_s=10.0

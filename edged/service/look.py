@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 from edged.acquire.reading import Moment
+from edged.acquire.selftest import objection
 from edged.acquire.station import Station
 from edged.config.vocabulary import Configuration
 from edged.publish.mqtt import Publisher
@@ -112,20 +113,25 @@ class Lookout:
         )
 
     async def look_at_reference(self, name: str, now: Moment) -> None:
-        """Say in health whether a station's white reference is there and fresh."""
+        """Say in health whether a station's white reference is there and fresh, and whether its self test holds."""
         status = self._stations[name].status
         if status.identity is None:
             return
         try:
-            reference = (await self._measuring.references(name, status.identity.serial_number)).white
+            kept = await self._measuring.references(name, status.identity.serial_number)
         except StoreError:
             return  # `store_fails` says so
+        config, analyzer, reference = self._configuration.station[name], self._model.analyzer, kept.white
+        wants_white = analyzer is None or analyzer.bundle.manifest.quantity != "intensity"
+        why = objection(kept.selftest, now, config.selftest.max_age_h * 3600.0)
+        stands = why is not None and config.selftest.gate != "off"
+        self._health.set("selftest_due", stands=stands, subject=name, detail=why or "")
         age_s = reference.age_s(now) if reference else None
-        limit_s = self._configuration.station[name].reference_max_age_s
-        self._health.set("reference_missing", stands=reference is None, subject=name)
+        limit_s = config.reference_max_age_s
+        self._health.set("reference_missing", stands=wants_white and reference is None, subject=name)
         self._health.set(
             "reference_stale",
-            stands=reference is not None and (age_s is None or age_s > limit_s),
+            stands=wants_white and reference is not None and (age_s is None or age_s > limit_s),
             subject=name,
             detail="its age is unknown: the clock was not synced" if age_s is None else f"{age_s / 60:.0f} min old",
         )
