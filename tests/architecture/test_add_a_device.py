@@ -81,7 +81,7 @@ def running(command: str, copy: Path) -> Iterator[None]:
 
 def test_the_walk_makes_a_device_that_passes_every_bad_day(copy: Path, walk: str) -> None:
     def local(block: str) -> str:
-        return block.replace(".venv/bin/python", sys.executable).replace("/tmp/", f"{copy}/")
+        return block.replace("/tmp/", f"{copy}/").replace(".venv/bin/python", sys.executable)
 
     (copy / "tmp").mkdir()
     environment = {**os.environ, "TMPDIR": str(copy / "tmp")}

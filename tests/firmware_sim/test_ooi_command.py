@@ -16,7 +16,7 @@ from firmware_sim.scene import Raman, lamp_with
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "say where it hangs: --usb or --usbredir"),
+        ([], "say where it hangs: --usb"),
         (["--usb", "--model", "torus"], "'torus' is not one of"),
         (["--usb", "--sample", "sugar"], "no sample 'sugar'"),
         (["--usb", "--model", "apex", "--sample", "100AC"], "no sample '100AC'; there are polystyrene"),

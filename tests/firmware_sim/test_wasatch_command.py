@@ -11,7 +11,7 @@ from firmware_sim.main import main
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "say where it hangs: --usb or --usbredir"),
+        ([], "say where it hangs: --usb"),
         (["--usb", "--model", "torus"], "'torus' is not one of"),
         (["--usb", "--sample", "sugar"], "'sugar' is not one of"),
         (["--usb", "--memory", "wet"], "'wet' is not one of"),
