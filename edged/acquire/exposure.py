@@ -103,11 +103,15 @@ def frames_snr(scan: RawScan) -> float:
 
     What differs from pixel to pixel and not from frame to frame is no noise that more frames would lessen.
     """
-    frames = _seen(scan, scan.raw)
-    steps = np.diff(frames.astype(np.float64), axis=0)
-    noise = MAD_TO_SIGMA * float(np.median(np.abs(steps - np.median(steps)))) / math.sqrt(2 * len(frames))
-    signal = float(np.median(frames.mean(axis=0))) - _floor(scan)
+    noise = frame_noise(scan) / scan.count_scale / math.sqrt(len(scan.raw))
+    signal = float(np.median(_seen(scan, scan.raw).mean(axis=0))) - _floor(scan)
     return max(signal, 0.0) / noise if noise > 0 else math.inf
+
+
+def frame_noise(scan: RawScan) -> float:
+    """Return the standard deviation of one frame's counts, from the differences of two or more frames."""
+    steps = np.diff(_seen(scan, scan.raw).astype(np.float64), axis=0) * scan.count_scale
+    return MAD_TO_SIGMA * float(np.median(np.abs(steps - np.median(steps)))) / math.sqrt(2.0)
 
 
 def exposure_ms(settings: ExposureSettings) -> float:

@@ -68,6 +68,13 @@ def lines(record: dict[str, Any]) -> list[str]:
     before, after = found["max_deviation_before"], found["max_deviation_after"]
     if before is not None and after is not None:
         shown.append(f"  largest deviation {before:.1f} 1/cm, {after:.1f} with the session's correction")
+    numbers = (
+        ("clearest band", "width_cm1", "1/cm wide"),
+        ("noise", "frame_noise", "counts a frame"),
+        ("dark level", "dark_level", "counts"),
+    )
+    told = [f"{name} {found[key]:.1f} {unit}" for name, key, unit in numbers if found[key] is not None]
+    shown += [f"  {', '.join(told)}"] if told else []
     shown += [f"  {reason}" for reason in found["reasons"]]
     shown.append(f"  record {record['id']}, seq {record['seq']}")
     return shown

@@ -17,9 +17,10 @@ from typing import Literal
 
 import numpy as np
 
-from drivers.contract import ScanSettings
+from drivers.contract import RawScan, ScanSettings
 from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
+from edged.acquire.exposure import frame_noise
 from edged.acquire.reading import Reading
 from edged.acquire.references import (
     Reference,
@@ -211,14 +212,20 @@ def selftest_reading(
     result = run_selftest(counts, material, laser_nm=reading.scan.calibration.excitation_nm)
     packed = pack_spectrum(counts.spectrum)
     draft = _draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
-        update={"kind": "selftest", "selftest": selftest_info(result), "timing_ms": dict(reading.timing_ms)}
+        update={
+            "kind": "selftest",
+            "selftest": selftest_info(result, reading.scan),
+            "timing_ms": dict(reading.timing_ms),
+        }
     )
     return Finished(draft=draft, attachments={SCAN: reading.scan.blob, SPECTRUM: packed})
 
 
-def selftest_info(result: SelfTestResult) -> SelfTestInfo:
-    """Return what a record keeps of a self test."""
+def selftest_info(result: SelfTestResult, scan: RawScan) -> SelfTestInfo:
+    """Return what a record keeps of a self test, and what the same scan tells of the detector."""
     correction = result.correction
+    clearest = max(result.before.counted, key=lambda match: match.snr, default=None)
+    noise = frame_noise(scan) if len(scan.raw) > 1 else None
     return SelfTestInfo(
         material=result.material,
         verdict=result.verdict,
@@ -236,6 +243,9 @@ def selftest_info(result: SelfTestResult) -> SelfTestInfo:
         ),
         max_deviation_before=result.before.max_deviation,
         max_deviation_after=result.after.max_deviation if result.after is not None else None,
+        width_cm1=None if clearest is None else round(clearest.fwhm, 2),
+        frame_noise=None if noise is None else round(noise, 2),
+        dark_level=None if scan.dark is None else float(np.median(scan.dark)) * scan.count_scale,
         correction=None if correction is None else AxisCorrectionInfo(**dataclasses.asdict(correction)),
     )
 

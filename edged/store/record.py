@@ -69,7 +69,11 @@ class AxisCorrectionInfo(Model):
 
 
 class SelfTestInfo(Model):
-    """What a self test found. Deviations are found - table in 1/cm, before and after the correction."""
+    """What a self test found. Deviations are found - table in 1/cm, before and after the correction.
+
+    width_cm1: full width at half maximum of the clearest band. frame_noise, dark_level: counts of one frame and of the
+    median pixel without light; null where there was one frame only, or no dark one.
+    """
 
     material: str
     verdict: Literal["pass", "warn", "fail"]
@@ -77,6 +81,9 @@ class SelfTestInfo(Model):
     peaks: tuple[PeakInfo, ...] = ()
     max_deviation_before: float | None = None
     max_deviation_after: float | None = None
+    width_cm1: float | None = None
+    frame_noise: float | None = None
+    dark_level: float | None = None
     correction: AxisCorrectionInfo | None = None
 
 

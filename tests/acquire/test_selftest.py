@@ -26,7 +26,7 @@ from edged.service.pipeline import selftest_info
 from edged.spectra.quality import is_unfit
 from edged.spectra.standards.correction import AxisCorrection
 from edged.spectra.standards.materials import POLYSTYRENE
-from firmware_sim.scene import RAMAN_LINES, Raman
+from firmware_sim.scene import LINE_WIDTH_CM1, RAMAN_LINES, Raman
 from tests.contract.obp_ends import instrument, scans_of
 
 DONE = Moment(wall_s=1_000.0, monotonic_s=100.0, boot_id="a", synced=True)
@@ -74,7 +74,7 @@ def test_an_axis_that_is_off_is_corrected_to_the_published_bands(ventana: RawSca
             near = np.abs(axis - shift_cm1) < 6.0
             peak = axis[near][np.argmax(counts.spectrum.values[near])]
             assert abs(peak - shift_cm1) < 1.5, shift_cm1
-    info = selftest_info(result)
+    info = selftest_info(result, ventana)
     assert info.max_deviation_before is not None
     assert abs(info.max_deviation_before) > 4.0
     assert info.correction is not None
@@ -87,6 +87,16 @@ def test_more_than_twenty_is_no_drift_but_a_fault(ventana: RawScan, off_cm1: flo
 
     assert result.verdict == "fail"
     assert result.correction is None
+
+
+def test_the_record_tells_width_noise_and_dark_level(ventana: RawScan) -> None:
+    info = selftest_info(checked(measured(ventana)), ventana)
+
+    assert info.width_cm1 == pytest.approx(LINE_WIDTH_CM1, rel=0.25)  # as the simulator draws its lines
+    assert ventana.dark is not None
+    assert info.dark_level == pytest.approx(np.median(ventana.dark.astype(float)))
+    spread = np.std(ventana.raw.astype(float), axis=0, ddof=1)
+    assert info.frame_noise == pytest.approx(np.median(spread), rel=0.5)
 
 
 def test_another_material_fails_and_leaves_no_correction() -> None:
