@@ -1,90 +1,135 @@
-"""Whether an instrument may be believed today: a known material is measured, its bands are compared with the tables.
+"""One self test: a standard was measured; its spectrum is compared with what is published or certified of it.
 
-What a self test found is kept as a record. Its state gates measurements, and the correction of the axis that it
-supports is applied to them until the next one. Any thread.
+What is found becomes a record, which `edged.acquire.gate` reads back. Any thread.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
-from edged.acquire.counts import Counts
+import numpy as np
+
+from drivers.contract import RawScan, ScanSettings
+from edged.acquire.check import Check, SelfTestLimits, judged, told
+from edged.acquire.condition import UNIT, dark_rows, frames_of, noise_rows, width_rows, without_source
+from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
-from edged.acquire.reading import Moment
-from edged.infer.verdict import Reason
-from edged.spectra.spectrum import Spectrum, SpectrumError
-from edged.spectra.standards.axis_check import AxisCheck, AxisLimits, check_axis, check_lamp
-from edged.spectra.standards.correction import AxisCorrection
-from edged.spectra.standards.materials import Material, material_named
-from edged.spectra.standards.outcome import CheckReason, CheckVerdict
+from edged.acquire.references import dark_counts, require_dark
+from edged.spectra.spectrum import AxisUnit, Spectrum, SpectrumError
+from edged.spectra.standards.axis_check import LAMP_LIKENESS, AxisCheck, check_axis, check_lamp
+from edged.spectra.standards.certificates import Certificate, WavelengthStandard
+from edged.spectra.standards.correction import MAX_SHIFT_CM1, AxisCorrection
+from edged.spectra.standards.intensity import Response, check_intensity
+from edged.spectra.standards.known import Standard
+from edged.spectra.standards.materials import Material
+from edged.spectra.standards.outcome import CheckName, CheckVerdict, ReasonCode, Subject
+from edged.spectra.standards.resolution import ResolutionLimits, check_resolution
+from edged.spectra.standards.wavelength import check_wavelength
 
-Gate = Literal["required", "warn", "off"]
+LASER_WITHIN_NM = 5.0  # of the one that a glass is certified for, as `certificates.glass_for`
+OWN: Mapping[Subject, CheckName] = {
+    "axis": "axis",
+    "lamp": "lamp",
+    "resolution": "resolution",
+    "intensity": "intensity",
+    "wavelength": "wavelength",
+    "dark": "dark_level",
+}
+"""The row that a self test is about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What was measured. scans: one; of a scanning instrument two, so that they can be compared.
+
+    counts: of the first. absorbances: of each, where a white reference fits. stored: the response of an earlier self
+    test that a glass is compared with, None for the first.
+    """
+
+    scans: tuple[RawScan, ...]
+    counts: Counts
+    absorbances: tuple[Spectrum, ...] = ()
+    stored: Response | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A published position and where it was found, in the result's unit; corrected: with the session's correction."""
+
+    table: float
+    found: float
+    corrected: float | None = None
+    doubt: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTestResult:
-    """What one self test found. before: the axis as the instrument gives it; after: with the correction, if any.
+    """What one self test found. spectrum: what was judged.
 
-    The verdict is that of the axis that measurements will have.
+    before, after: largest deviation as the axis came, and with the correction. response: of a glass, to compare later
+    ones with. correction: for measurements until the next self test of the axis, None where there must be none.
     """
 
     material: str
-    verdict: CheckVerdict
-    before: AxisCheck
-    after: AxisCheck | None
-    correction: AxisCorrection | None
+    subject: Subject
+    checks: tuple[Check, ...]
+    spectrum: Spectrum
+    places: tuple[Place, ...] = ()
+    places_unit: AxisUnit | None = None
+    covered: tuple[float, float] | None = None
+    before: float | None = None
+    after: float | None = None
+    correction: AxisCorrection | None = None
+    response: Response | None = None
 
     @property
-    def reasons(self) -> tuple[CheckReason, ...]:
-        """Return why it is not a plain pass."""
-        return (self.after or self.before).reasons
+    def verdict(self) -> CheckVerdict:
+        """Return the worst of the checks; `warn` as well when what the self test is about had no limit."""
+        verdicts = {check.verdict for check in self.checks}
+        own = next(check for check in self.checks if check.name == OWN[self.subject])
+        if "fail" in verdicts:
+            return "fail"
+        return "warn" if "warn" in verdicts or own.verdict is None else "pass"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SelfTestState:
-    """The latest self test of one instrument, as its record has it."""
-
-    serial_number: str
-    material: str
-    verdict: CheckVerdict
-    moment: Moment
-    correction: AxisCorrection | None
-
-    def age_s(self, now: Moment) -> float | None:
-        """Seconds since it was done, or None when nobody knows."""
-        if now.boot_id == self.moment.boot_id:
-            return max(0.0, now.monotonic_s - self.moment.monotonic_s)
-        if now.synced and self.moment.synced:
-            return max(0.0, now.wall_s - self.moment.wall_s)
-        return None
+def standard_named(name: str | None, known: Mapping[str, Standard]) -> Standard:
+    """Return a standard by its name. Raises Unfit that lists what there is."""
+    if name is None:
+        raise Unfit("no material is named", hint="edged selftest STATION --material polystyrene, or selftest.material")
+    if name not in known:
+        raise Unfit(
+            f"no standard {name[:64]!r}; there are {', '.join(known)}",
+            hint="a NIR wavelength standard needs the values of its certificate: selftest.certificates",
+        )
+    return known[name]
 
 
-def run_selftest(
-    counts: Counts, material: Material, *, laser_nm: float | None, limits: AxisLimits | None = None
-) -> SelfTestResult:
-    """Check the axis of a measured standard, correct it if its peaks support that, and check it again.
+def wants_two(scan: RawScan, standard: Standard) -> bool:
+    """Whether a second scan is needed to see the noise: a scanning instrument gives no frames."""
+    return isinstance(scan.settings, ScanSettings) and standard.subject in ("wavelength", "dark")
 
-    laser_nm: excitation, which a lamp on a Raman axis needs. Raises Unfit when this instrument cannot be checked so.
-    """
-    spectrum = dataclasses.replace(counts.spectrum, quantity="intensity")
+
+def run_selftest(standard: Standard, evidence: Evidence, limits: SelfTestLimits | None = None) -> SelfTestResult:
+    """Compare what was measured with the standard. Raises Unfit when this instrument cannot be tested so."""
+    limits = limits or SelfTestLimits()
     try:
-        before = _checked(spectrum, material, laser_nm, limits)
-        correction = None if material.lamp else before.correction
-        after = None
-        if correction is not None:
-            after = _checked(corrected_axis(spectrum, correction), material, laser_nm, limits)
+        match standard.values:
+            case Material() as material if material.lamp:
+                return _lamp(standard, material, evidence, limits)
+            case Material() as material:
+                return _axis(standard, material, evidence, limits)
+            case Certificate() as certificate:
+                return _intensity(standard, certificate, evidence, limits)
+            case WavelengthStandard() as wavelengths:
+                return _wavelength(standard, wavelengths, evidence, limits)
+            case None if standard.subject == "dark":
+                return _dark(standard, evidence, limits)
+            case None:
+                return _resolution(standard, evidence, limits)
     except SpectrumError as error:
         raise Unfit(error.message, hint=error.hint) from error
-    verdict = (after or before).verdict
-    return SelfTestResult(
-        material=material.name,
-        verdict=verdict,
-        before=before,
-        after=after,
-        correction=correction if verdict != "fail" else None,
-    )
 
 
 def corrected_axis(spectrum: Spectrum, correction: AxisCorrection) -> Spectrum:
@@ -92,46 +137,221 @@ def corrected_axis(spectrum: Spectrum, correction: AxisCorrection) -> Spectrum:
     return dataclasses.replace(spectrum, axis=correction.apply(spectrum.axis))
 
 
-def known_material(name: str | None) -> Material:
-    """Return a material by its name. Raises Unfit that lists what there is."""
-    if name is None:
-        raise Unfit("no material is named", hint="edged selftest STATION --material polystyrene, or selftest.material")
-    try:
-        return material_named(name)
-    except LookupError as error:
-        raise Unfit(str(error.args[0])) from error
+def _axis(standard: Standard, material: Material, evidence: Evidence, limits: SelfTestLimits) -> SelfTestResult:
+    spectrum = _raman(evidence, standard)
+    before = check_axis(spectrum, material, limits=limits.axis)
+    correction, after = before.correction, before
+    if correction is not None:
+        after = check_axis(corrected_axis(spectrum, correction), material, limits=limits.axis)
+    if after.verdict == "fail":
+        correction = None
+    row = judged(
+        "axis",
+        after.reasons,
+        value=after.max_deviation,
+        unit="1/cm",
+        limit=limits.axis.warn_cm1,
+        message=_bands(after),
+    )
+    rows: tuple[Check, ...] = (row,)
+    if correction is not None:
+        shift = float(np.max(np.abs(correction.shift(np.array([match.found for match in before.counted])))))
+        told_ = f"{correction.form}, by {correction.peaks} bands; {before.max_deviation:.2f} without it"
+        rows += (judged("correction", (), value=shift, unit="1/cm", limit=MAX_SHIFT_CM1, message=told_),)
+    return SelfTestResult(
+        material=standard.name,
+        subject=standard.subject,
+        checks=(*rows, *width_rows(spectrum), *_conditions(evidence.scans[0], limits)),
+        spectrum=evidence.counts.spectrum,
+        places=tuple(
+            Place(
+                table=match.table,
+                found=match.found,
+                corrected=None
+                if correction is None
+                else match.found - float(correction.shift(np.array([match.found]))[0]),
+                doubt=match.doubt,
+            )
+            for match in before.matches
+        ),
+        places_unit="cm-1",
+        covered=after.covered,
+        before=before.max_deviation,
+        after=None if correction is None else after.max_deviation,
+        correction=correction,
+    )
 
 
-def gate_reasons(gate: Gate, state: SelfTestState | None, now: Moment, *, max_age_s: float) -> tuple[Reason, ...]:
-    """Return what the state of the self test means for a measurement: nothing, a flag, or a reason to reject it."""
-    why = None if gate == "off" else objection(state, now, max_age_s)
-    if why is None:
-        return ()
-    return (Reason(code="selftest_required" if gate == "required" else "selftest_advised", message=why),)
+def _bands(check: AxisCheck) -> str:
+    if check.covered is None:
+        return ""
+    first, last = check.covered
+    return f"{len(check.counted)} bands from {first:.0f} to {last:.0f} 1/cm"
 
 
-def usable_correction(state: SelfTestState | None, now: Moment, *, max_age_s: float) -> AxisCorrection | None:
-    """Return the session's axis correction while the self test that it is from holds."""
-    if state is None or objection(state, now, max_age_s) is not None:
-        return None
-    return state.correction
+def _lamp(standard: Standard, material: Material, evidence: Evidence, limits: SelfTestLimits) -> SelfTestResult:
+    """A lamp's lines do not move with the laser, whose own light is in the way: frames without it are looked at."""
+    unlit = without_source(evidence.scans[0])
+    spectrum = dataclasses.replace(counts_of(unlit).spectrum, quantity="intensity")
+    held = dataclasses.replace(limits.axis, min_likeness=LAMP_LIKENESS)
+    check = check_lamp(spectrum, material, laser_nm=unlit.calibration.excitation_nm, limits=held)
+    places = tuple(
+        Place(table=_as_on(spectrum, match.table), found=_as_on(spectrum, match.found), doubt=match.doubt)
+        for match in check.matches
+    )
+    counted = [place for place in places if place.doubt is None]
+    unit = UNIT[spectrum.axis_unit]
+    message = ""
+    if check.max_deviation is not None:
+        worst = max(counted, key=lambda place: abs(place.found - place.table))
+        message = f"{len(counted)} lines, {worst.table:.2f} is found at {worst.found:.2f} {unit}"
+    reasons = tuple(  # their own words are shifts that nobody has seen on this axis
+        dataclasses.replace(reason, message=_LAMP_WORDS.get(reason.code, reason.message)) for reason in check.reasons
+    )
+    row = judged("lamp", reasons, value=check.max_deviation, unit="1/cm", limit=limits.axis.warn_cm1, message=message)
+    return SelfTestResult(
+        material=standard.name,
+        subject=standard.subject,
+        checks=(row, *width_rows(spectrum), *noise_rows(frames_of(unlit), limits)),
+        spectrum=spectrum,
+        places=places,
+        places_unit=spectrum.axis_unit,
+        covered=None if not message else (counted[0].table, counted[-1].table),
+        before=check.max_deviation,
+    )
 
 
-def objection(state: SelfTestState | None, now: Moment, max_age_s: float) -> str | None:
-    """Return why the instrument is not to be believed now, in words, or None."""
-    if state is None:
-        return "this instrument has not passed a self test"
-    if state.verdict == "fail":
-        return f"this instrument failed its last self test with {state.material}"
-    age_s = state.age_s(now)
-    if age_s is None:
-        return "the age of the last self test is unknown: the clock was not synced"
-    if age_s > max_age_s:
-        return f"the last self test is {age_s / 3600:.0f} h old, allowed are {max_age_s / 3600:.0f} h"
-    return None
+_LAMP_WORDS: Mapping[ReasonCode, str] = {
+    "deviation": "",
+    "shift_too_large": "a fault, no drift",
+    "saturated": "lines are beyond the detector's range",
+}
 
 
-def _checked(spectrum: Spectrum, material: Material, laser_nm: float | None, limits: AxisLimits | None) -> AxisCheck:
-    if material.lamp:
-        return check_lamp(spectrum, material, laser_nm=laser_nm, limits=limits)
-    return check_axis(spectrum, material, limits=limits)
+def _as_on(spectrum: Spectrum, shift_cm1: float) -> float:
+    """A lamp on an axis in nm is compared as shifts from the axis's first point; return it to nm."""
+    return shift_cm1 if spectrum.axis_unit == "cm-1" else 1e7 / (1e7 / float(spectrum.axis[0]) - shift_cm1)
+
+
+def _resolution(standard: Standard, evidence: Evidence, limits: SelfTestLimits) -> SelfTestResult:
+    spectrum = _raman(evidence, standard)
+    widest = limits.max_width_cm1
+    check = check_resolution(spectrum, limits=ResolutionLimits(warn_width=widest, max_width=widest))
+    where = "" if check.position is None else f"{check.points:.1f} points, at {check.position:.1f} 1/cm"
+    row = judged("resolution", check.reasons, value=check.width, unit="1/cm", limit=widest, message=where)
+    return SelfTestResult(
+        material=standard.name,
+        subject=standard.subject,
+        checks=(row, *_conditions(evidence.scans[0], limits)),
+        spectrum=evidence.counts.spectrum,
+    )
+
+
+def _intensity(
+    standard: Standard, certificate: Certificate, evidence: Evidence, limits: SelfTestLimits
+) -> SelfTestResult:
+    _raman(evidence, standard)
+    laser_nm = evidence.scans[0].calibration.excitation_nm
+    if laser_nm is None or abs(laser_nm - certificate.laser_nm) > LASER_WITHIN_NM:
+        raise Unfit(
+            f"{standard.title} is certified for a laser of {certificate.laser_nm:g} nm, this one has {laser_nm or 0:g}",
+            hint="take the glass for this laser",
+        )
+    if not evidence.counts.has_dark:
+        raise Unfit(
+            "a glass is compared without the dark level, and none is known", hint="edged measure STATION --dark"
+        )
+    check = check_intensity(evidence.counts.spectrum, certificate, stored=evidence.stored, limits=limits.intensity)
+    covered = None
+    message = ""
+    if check.response is not None:
+        covered = (float(check.response.axis[0]), float(check.response.axis[-1]))
+        message = f"{covered[0]:.0f} to {covered[1]:.0f} 1/cm"
+    if evidence.stored is None and check.verdict == "pass":
+        row = told(
+            "intensity",
+            value=None,
+            unit="",
+            message=f"{message}; the first of this instrument: later ones are compared with it",
+        )
+    else:
+        held = limits.intensity.warn_share
+        row = judged("intensity", check.reasons, value=check.change, unit="", limit=held, message=message)
+    return SelfTestResult(
+        material=standard.name,
+        subject=standard.subject,
+        checks=(row, *_conditions(evidence.scans[0], limits)),
+        spectrum=evidence.counts.spectrum,
+        covered=covered,
+        response=check.response,
+    )
+
+
+def _wavelength(
+    standard: Standard, values: WavelengthStandard, evidence: Evidence, limits: SelfTestLimits
+) -> SelfTestResult:
+    if not evidence.absorbances:
+        raise Unfit(
+            f"the bands of {standard.title} are looked for in absorbance, and no white reference fits",
+            hint="edged measure STATION --reference, on an instrument for NIR",
+        )
+    spectrum = evidence.absorbances[0]
+    check = check_wavelength(spectrum, values, limits=limits.wavelength)
+    covered = (check.bands[0].table_nm, check.bands[-1].table_nm) if check.bands else None
+    message = "" if covered is None else f"{len(check.bands)} bands from {covered[0]:.0f} to {covered[1]:.0f} nm"
+    row = judged(
+        "wavelength",
+        check.reasons,
+        value=check.max_deviation,
+        unit="nm",
+        limit=limits.wavelength.warn_nm,
+        message=message,
+    )
+    scan = evidence.scans[0]
+    repeated = evidence.absorbances if len(evidence.absorbances) > 1 else frames_of(scan)
+    dark = dark_rows(scan, limits) if isinstance(scan.settings, ScanSettings) else ()
+    return SelfTestResult(
+        material=standard.name,
+        subject=standard.subject,
+        checks=(row, *noise_rows(repeated, limits), *dark),
+        spectrum=spectrum,
+        places=tuple(Place(table=band.table_nm, found=band.found_nm) for band in check.bands),
+        places_unit="nm",
+        covered=covered,
+        before=check.max_deviation,
+    )
+
+
+def _dark(standard: Standard, evidence: Evidence, limits: SelfTestLimits) -> SelfTestResult:
+    unlit = without_source(evidence.scans[0])
+    counts = dark_counts(unlit)
+    repeated = frames_of(unlit)
+    if isinstance(unlit.settings, ScanSettings):
+        repeated = tuple(counts_of(scan).spectrum for scan in evidence.scans)
+    else:
+        require_dark(counts)
+    first, *rest = dark_rows(unlit, limits)
+    if first.verdict is None:
+        first = dataclasses.replace(first, hint="to have it judged: selftest.limits.max_dark_counts")
+    return SelfTestResult(
+        material=standard.name,
+        subject=standard.subject,
+        checks=(first, *rest, *noise_rows(repeated, limits)),
+        spectrum=counts,
+    )
+
+
+def _raman(evidence: Evidence, standard: Standard) -> Spectrum:
+    spectrum = evidence.counts.spectrum
+    if spectrum.axis_unit != "cm-1":
+        raise SpectrumError(
+            f"{standard.title} is looked at by its Raman spectrum, and no laser was on",
+            hint="set settings.laser_mw, on an instrument with a laser",
+        )
+    return dataclasses.replace(spectrum, quantity="intensity")
+
+
+def _conditions(scan: RawScan, limits: SelfTestLimits) -> tuple[Check, ...]:
+    """Noise of the frames with the light, and the dark level of those without."""
+    unlit = without_source(scan)
+    return (*noise_rows(frames_of(scan), limits), *(dark_rows(unlit, limits) if unlit is not scan else ()))

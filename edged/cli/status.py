@@ -77,6 +77,11 @@ def _station(station: dict[str, Any]) -> list[str]:
         age_s, fresh = station["reference"]["age_s"], station["reference"]["is_fresh"]
         age = "of unknown age" if age_s is None else f"{duration(age_s)} old"
         lines.append(f"      white reference {age}{'' if fresh else ', stale'}")
+    for test in station["selftests"]:
+        age = "of unknown age" if test["age_s"] is None else f"{duration(test['age_s'])} old"
+        use = ", the axis is corrected by it" if test["is_corrected"] and test["holds"] else ""
+        old = "" if test["holds"] or test["verdict"] == "fail" else ", does not hold any more"
+        lines.append(f"      self test with {test['material']}: {test['verdict']}, {age}{use}{old}")
     if latest := station["latest"]:
         verdict = (latest["outcome"] or latest["kind"]).replace("_", " ")
         verdict += f" {latest['label']}" if latest["label"] else ""

@@ -28,6 +28,7 @@ from edged.config.lines import KeyPath, key_lines
 from edged.config.problems import ConfigurationError, Problem
 from edged.config.vocabulary import NAME_PATTERN, Configuration, ScanOverrides
 from edged.spectra.spectrum import SpectrumError
+from edged.spectra.standards.known import standards
 from edged.spectra.transfer import load_transfer
 
 DEFAULT_PATH = Path("/etc/edged/edged.toml")
@@ -345,6 +346,7 @@ def _unlike_the_family(merged: _Merged, name: str, station: Mapping[str, object]
                     suggestion=error.hint,
                 )
             )
+    problems += _standards_problems(merged, name, station.get("selftest"))
     known = {field.name for field in dataclasses.fields(device.default_settings)}
     asked = settings if isinstance(settings, dict) else {}
     unlike = [key for key in asked if key in ScanOverrides.model_fields and key not in known]
@@ -359,6 +361,32 @@ def _unlike_the_family(merged: _Merged, name: str, station: Mapping[str, object]
         for key in unlike
     ]
     return problems
+
+
+def _standards_problems(merged: _Merged, name: str, selftest: object) -> list[Problem]:
+    """Faults of a self test that only the standards themselves show."""
+    if not isinstance(selftest, dict):
+        return []
+    certificates, material = selftest.get("certificates"), selftest.get("material")
+    try:
+        known = standards(certificates if isinstance(certificates, str) else None)
+    except SpectrumError as error:
+        path = ("station", name, "selftest", "certificates")
+        found = _shown(certificates)
+        return [_at(merged, path, message=error.message, found=found, allowed="", suggestion=error.hint)]
+    if not isinstance(material, str) or material in known:
+        return []
+    close = difflib.get_close_matches(material, known, n=1, cutoff=0.5)
+    return [
+        _at(
+            merged,
+            ("station", name, "selftest", "material"),
+            message="no such standard",
+            found=_shown(material),
+            allowed=", ".join(known),
+            suggestion=f"did you mean {close[0]}?" if close else "",
+        )
+    ]
 
 
 def _at(merged: _Merged, path: KeyPath, *, message: str, found: str, allowed: str, suggestion: str = "") -> Problem:

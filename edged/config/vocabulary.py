@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from edged.infer.verdict import Preset, Procedure
+from edged.spectra.standards.outcome import Subject
 
 # One level of an MQTT topic and one word in a log line: no slash, no wildcard, no space.
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
@@ -128,24 +129,71 @@ class Exposure(Section):
         return self
 
 
+class SelfTestLimits(Section):
+    """What a self test has to reach. Those without a default are told and not judged until they are set."""
+
+    axis_warn_cm1: Annotated[float, Field(gt=0, le=20)] = Field(
+        default=1.5, description="deviation of a Raman band or a lamp's line"
+    )
+    axis_fail_cm1: Annotated[float, Field(gt=0, le=20)] = 3.0
+    width_cm1: Annotated[float, Field(gt=0, le=1_000)] = Field(
+        default=15.0, description="of calcite's band, as Ph. Eur. 2.2.48 asks"
+    )
+    wavelength_warn_nm: Annotated[float, Field(gt=0, le=100)] = 1.0
+    wavelength_fail_nm: Annotated[float, Field(gt=0, le=100)] = 2.0
+    response_warn: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.05, description="share by which the response to a glass may change"
+    )
+    response_fail: Annotated[float, Field(gt=0, le=1)] = 0.10
+    max_noise: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        default=None, description="between frames, in counts; in absorbance on a scanning instrument"
+    )
+    max_dark_counts: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        default=None, description="level without light"
+    )
+    max_dark_noise: Annotated[float, Field(gt=0, le=1e9)] | None = Field(
+        default=None, description="spread of the points without light, in counts"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> SelfTestLimits:
+        for warn, fail in (
+            ("axis_warn_cm1", "axis_fail_cm1"),
+            ("wavelength_warn_nm", "wavelength_fail_nm"),
+            ("response_warn", "response_fail"),
+        ):
+            if getattr(self, warn) > getattr(self, fail):
+                raise ValueError(f"{warn} {getattr(self, warn):g} is above {fail} {getattr(self, fail):g}")
+        return self
+
+
 class SelfTest(Section):
-    """Whether the instrument has to prove its axis before it may be believed."""
+    """Whether the instrument has to prove itself before it may be believed."""
 
     gate: Literal["required", "warn", "off"] = Field(
         default="off", description="required rejects measurements without a passed self test, warn flags them"
     )
     material: Text | None = Field(default=None, description="what is measured, such as polystyrene")
+    subjects: Annotated[list[Subject], Field(min_length=1, max_length=6)] | None = Field(
+        default=None, description="what has to be tested, such as axis and dark; unset takes what the material tells"
+    )
     max_age_h: Annotated[float, Field(gt=0, le=8_760)] = Field(
         default=24.0, description="a self test older than this has to be repeated"
     )
     interval_h: Annotated[float, Field(ge=0.01, le=8_760)] | None = Field(
         default=None, description="hours between self tests that run by themselves, where the material is always there"
     )
+    certificates: Path | None = Field(
+        default=None, description="TOML file of certified values: NIR wavelength standards, other glasses"
+    )
+    limits: SelfTestLimits = Field(default_factory=SelfTestLimits)
 
     @model_validator(mode="after")
     def _consistent(self) -> SelfTest:
         if self.interval_h is not None and self.material is None:
             raise ValueError("interval_h is set, so material must say what lies before the instrument then")
+        if self.gate != "off" and self.material is None and self.subjects is None:
+            raise ValueError(f"gate is `{self.gate}`, so material or subjects must say what it asks for")
         return self
 
 

@@ -48,6 +48,7 @@ from edged.service.measure import EXPECTED, Measuring, UnknownStation, refused
 from edged.service.notify import Notifier
 from edged.service.pipeline import Asked
 from edged.service.plugs import watch_plugs
+from edged.service.schedule import keep_tested
 from edged.service.settings import exposure_plan, mqtt_settings, path_or_none, retention
 from edged.service.supervise import keep_running
 from edged.service.threads import ModelThread, StoreThread
@@ -135,9 +136,10 @@ class Daemon:
                 part = functools.partial(self._at_intervals, name, config.interval_s, measure)
                 triggers.append(self._supervised(group, f"interval {name}", part))
             if config.selftest.interval_h is not None:
-                test = functools.partial(self._measuring.selftest, name, None, Asked())
-                part = functools.partial(self._at_intervals, name, config.selftest.interval_h * 3600.0, test)
-                triggers.append(self._supervised(group, f"self test {name}", part))
+                testing = functools.partial(
+                    keep_tested, self._stations[name], self._measuring, now=self._clock.now, name=name
+                )
+                triggers.append(self._supervised(group, f"self test {name}", testing))
         others = [
             self._supervised(group, "watch", lambda: watch(self._workers(), self._notifier, self._health)),
             self._supervised(group, "look", self._lookout.run),
@@ -279,7 +281,8 @@ class Daemon:
                     return _as_json(await take(request.station, asked))
                 case SelfTestRequest():
                     asked = Asked(operator=request.operator, note=request.note)
-                    return _as_json(await self._measuring.selftest(request.station, request.material, asked))
+                    material, baseline = request.material, request.baseline
+                    return _as_json(await self._measuring.selftest(request.station, material, asked, baseline=baseline))
                 case LookRequest():
                     if request.station not in self._stations:
                         raise UnknownStation(request.station, list(self._stations))
@@ -328,6 +331,7 @@ class Daemon:
                     status,
                     self.configuration.station[name],
                     self._measuring.known_reference(name, serial_number) if serial_number else None,
+                    self._measuring.known_selftests(name, serial_number) if serial_number else {},
                     self._measuring.latest.get(name),
                     self._measuring.to_disk_ms.get(name),
                     now,

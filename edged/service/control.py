@@ -77,6 +77,7 @@ class SelfTestRequest(_Request):
     do: Literal["selftest"]
     station: ShortText
     material: ShortText | None = None
+    baseline: bool = False
     operator: ShortText | None = None
     note: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
 

@@ -36,13 +36,13 @@ CONDITIONS = {
     "station_parked": Condition(
         severity="fault",
         text="the instrument needs a human: follow the hint",
-        hides=("reference_missing", "reference_stale", "selftest_due"),
+        hides=("reference_missing", "reference_stale", "selftest_due", "selftest_failed"),
     ),
     "station_absent": Condition(
         severity="warning",
         text="no instrument is plugged in",
         after_s=5.0,
-        hides=("reference_missing", "reference_stale", "selftest_due"),
+        hides=("reference_missing", "reference_stale", "selftest_due", "selftest_failed"),
     ),
     "reference_missing": Condition(
         severity="warning", text="no white reference fits; take one: edged measure STATION --reference"
@@ -52,6 +52,9 @@ CONDITIONS = {
     ),
     "selftest_due": Condition(
         severity="warning", text="no self test holds; put its material there, then: edged selftest STATION"
+    ),
+    "selftest_failed": Condition(
+        severity="warning", text="a self test failed; do what its rows advise, then repeat it: edged selftest STATION"
     ),
     "broker_away": Condition(
         severity="warning", text="no connection to the broker; results are kept and sent later", after_s=10.0

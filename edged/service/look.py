@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import NoReturn
 
 from edged.acquire.reading import Moment
-from edged.acquire.selftest import objection
 from edged.acquire.station import Station
 from edged.config.vocabulary import Configuration
 from edged.publish.mqtt import Publisher
@@ -113,7 +112,7 @@ class Lookout:
         )
 
     async def look_at_reference(self, name: str, now: Moment) -> None:
-        """Say in health whether a station's white reference is there and fresh, and whether its self test holds."""
+        """Say in health whether a station's white reference is there and fresh, and whether its self tests hold."""
         status = self._stations[name].status
         if status.identity is None:
             return
@@ -123,9 +122,7 @@ class Lookout:
             return  # `store_fails` says so
         config, analyzer, reference = self._configuration.station[name], self._model.analyzer, kept.white
         wants_white = analyzer is None or analyzer.bundle.manifest.quantity != "intensity"
-        why = objection(kept.selftest, now, config.selftest.max_age_h * 3600.0)
-        stands = why is not None and config.selftest.gate != "off"
-        self._health.set("selftest_due", stands=stands, subject=name, detail=why or "")
+        await self._look_at_selftests(name, status.identity.serial_number, now)
         age_s = reference.age_s(now) if reference else None
         limit_s = config.reference_max_age_s
         self._health.set("reference_missing", stands=wants_white and reference is None, subject=name)
@@ -135,6 +132,15 @@ class Lookout:
             subject=name,
             detail="its age is unknown: the clock was not synced" if age_s is None else f"{age_s / 60:.0f} min old",
         )
+
+    async def _look_at_selftests(self, name: str, serial_number: str, now: Moment) -> None:
+        found = await self._measuring.standing(name, serial_number, now)
+        config = self._configuration.station[name].selftest
+        expected = config.gate != "off" or config.interval_h is not None
+        due = "; ".join(one.message for one in found.due)
+        failed = "; ".join(one.message for one in found.failed)
+        self._health.set("selftest_due", stands=expected and bool(due), subject=name, detail=due)
+        self._health.set("selftest_failed", stands=bool(failed), subject=name, detail=failed)
 
     async def tidy(self, now: Moment) -> None:
         """Let retention work; by age only when the time is known, for what it drops does not come back."""

@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany, Unfit
-from edged.acquire.reading import Reading
+from edged.acquire.gate import SelfTests, Standing, standing
+from edged.acquire.reading import Moment, Reading
 from edged.acquire.references import Reference, Role, unpack_spectrum
-from edged.acquire.selftest import known_material
+from edged.acquire.selftest import standard_named, wants_two
 from edged.acquire.station import Station
 from edged.acquire.worker import WorkerFull, WorkerStopped
 from edged.config.vocabulary import StationConfig
@@ -25,14 +26,12 @@ from edged.service.pipeline import (
     Rules,
     dark_reading,
     find_reference,
-    find_selftest,
     judge_reading,
     keep,
     reference_from,
-    selftest_from,
-    selftest_reading,
     white_reading,
 )
+from edged.service.selftests import find_response, find_selftests, selftest_from, selftest_reading
 from edged.service.settings import rules
 from edged.service.threads import ModelThread, StoreThread
 from edged.spectra.spectrum import SpectrumError
@@ -173,31 +172,64 @@ class Measuring:
         """Take the dark reference of a detector array and return its record. Raises as `white`."""
         place = self._place(name)
         reading = await self._reading(place)
+        await self.references(name, reading.scan.identity.serial_number)  # what else is kept of it stays
         finished = await self._model(
             lambda: dark_reading(reading, asked=asked, device=self._device, new_id=self._new_id)
         )
         return await self._adopt(place, reading, finished, "dark")
 
-    async def selftest(self, name: str, material: str | None, asked: Asked) -> Record:
-        """Measure a standard and return its record of kind `selftest`. Raises as `white`."""
+    async def selftest(self, name: str, material: str | None, asked: Asked, *, baseline: bool = False) -> Record:
+        """Measure a standard and return its record of kind `selftest`. Raises as `white`.
+
+        baseline: of a glass, do not compare it, but later ones with it.
+        """
         place = self._place(name)
-        wanted = known_material(material or place.config.selftest.material)
-        reading = await self._reading(place)
-        references = await self.references(name, reading.scan.identity.serial_number)
+        standard = standard_named(material or place.config.selftest.material, place.rules.standards)
+        if baseline and standard.subject != "intensity":
+            raise Unfit(f"{standard.title} is compared with published values", hint="leave --baseline out")
+        readings = [await self._reading(place)]
+        if wants_two(readings[0].scan, standard):
+            readings.append(await self._reading(place))
+        serial_number = readings[0].scan.identity.serial_number
+        references = await self.references(name, serial_number)
+        stored = None
+        if standard.subject == "intensity" and not baseline:
+            stored = await self._store(
+                lambda journal: find_response(journal, station=name, serial_number=serial_number, standard=standard)
+            )
         finished = await self._model(
             lambda: selftest_reading(
-                reading,
-                references.dark,
-                wanted,
+                readings,
+                references,
+                standard,
+                stored=stored,
                 asked=asked,
                 rules=place.rules,
                 device=self._device,
                 new_id=self._new_id,
             )
         )
-        record = await self._keep(reading, finished)
-        place.references = replace(place.references, selftest=selftest_from(record))
+        record = await self._keep(readings[-1], finished)
+        state = selftest_from(record)
+        if place.references_of == serial_number:  # else another instrument came meanwhile: the journal knows this one
+            tests = {**place.references.selftests, state.subject: state}
+            place.references = replace(place.references, selftests=tests)
         return record
+
+    async def standing(self, name: str, serial_number: str, now: Moment) -> Standing:
+        """Return how that instrument there stands by its self tests. Raises StoreError."""
+        kept = await self.references(name, serial_number)
+        return standing(self._place(name).rules.gate, kept.selftests, now)
+
+    async def selftest_due_s(self, name: str, serial_number: str, now: Moment) -> float:
+        """Return in how many seconds the self test that runs by itself is due there. Raises StoreError, Unfit."""
+        place = self._place(name)
+        config = place.config.selftest
+        assert config.interval_h is not None
+        subject = standard_named(config.material, place.rules.standards).subject
+        state = (await self.references(name, serial_number)).selftests.get(subject)
+        age_s = None if state is None else state.age_s(now)
+        return 0.0 if age_s is None else config.interval_h * 3600.0 - age_s
 
     async def _adopt(self, place: _Place, reading: Reading, finished: Finished, role: Role) -> Record:
         record = await self._keep(reading, finished)
@@ -215,10 +247,10 @@ class Measuring:
         if place.references_of != serial_number:
             white = await self._stored(name, serial_number, "white")
             dark = await self._stored(name, serial_number, "dark")
-            selftest = await self._store(
-                lambda journal: find_selftest(journal, station=name, serial_number=serial_number)
+            selftests = await self._store(
+                lambda journal: find_selftests(journal, station=name, serial_number=serial_number)
             )
-            place.references = References(white=white, dark=dark, selftest=selftest)
+            place.references = References(white=white, dark=dark, selftests=selftests)
             place.references_of = serial_number
         return place.references
 
@@ -235,6 +267,11 @@ class Measuring:
         """Return the white reference if it has been looked up already; asks nobody."""
         place = self._place(name)
         return place.references.white if place.references_of == serial_number else None
+
+    def known_selftests(self, name: str, serial_number: str) -> SelfTests:
+        """Return the self tests if they have been looked up already; asks nobody."""
+        place = self._place(name)
+        return place.references.selftests if place.references_of == serial_number else {}
 
     async def until_idle(self) -> None:
         """Wait until no measurement is under way."""

@@ -15,12 +15,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-import numpy as np
-
-from drivers.contract import RawScan, ScanSettings
+from drivers.contract import ScanSettings
+from edged.acquire.check import SelfTestLimits
 from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
-from edged.acquire.exposure import frame_noise
+from edged.acquire.gate import Gate, SelfTests, gate_reasons, usable_correction
 from edged.acquire.reading import Reading
 from edged.acquire.references import (
     Reference,
@@ -32,15 +31,7 @@ from edged.acquire.references import (
     settings_text,
     unpack_spectrum,
 )
-from edged.acquire.selftest import (
-    Gate,
-    SelfTestResult,
-    SelfTestState,
-    corrected_axis,
-    gate_reasons,
-    run_selftest,
-    usable_correction,
-)
+from edged.acquire.selftest import corrected_axis
 from edged.infer.analyze import Analyzer
 from edged.infer.judge import Question
 from edged.infer.verdict import Preset, Procedure, Reason, Verdict
@@ -49,20 +40,16 @@ from edged.spectra.correct import counts_to_absorbance, counts_to_reflectance
 from edged.spectra.corrections.chain import Applied
 from edged.spectra.quality import Limits, Quality, assess, dark_reasons_for, reference_reasons
 from edged.spectra.spectrum import Spectrum, SpectrumError
-from edged.spectra.standards.correction import AxisCorrection
-from edged.spectra.standards.materials import Material
+from edged.spectra.standards.known import Standard, standards
 from edged.spectra.transfer import Transfer, apply_transfer
 from edged.store.journal import Journal
 from edged.store.record import (
-    AxisCorrectionInfo,
     BundleInfo,
     Draft,
     InstrumentInfo,
-    PeakInfo,
     ReadingInfo,
     Record,
     ReferenceInfo,
-    SelfTestInfo,
 )
 from edged.store.retention import Retention, require_room
 
@@ -90,7 +77,7 @@ class References:
 
     white: Reference | None = None
     dark: Reference | None = None
-    selftest: SelfTestState | None = None
+    selftests: SelfTests = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +86,9 @@ class Rules:
 
     limits: Limits = field(default_factory=Limits)
     reference_max_age_s: float = 14_400.0
-    selftest_gate: Gate = "off"
-    selftest_max_age_s: float = 86_400.0
+    gate: Gate = field(default_factory=Gate)
+    standards: Mapping[str, Standard] = field(default_factory=standards)
+    selftest_limits: SelfTestLimits = field(default_factory=SelfTestLimits)
     transfer: Transfer | None = None
 
 
@@ -127,7 +115,7 @@ def judge_reading(
     began_s = time.perf_counter()
     max_age_s = rules.reference_max_age_s
     counts, dark_reasons = dark_corrected(reading, references.dark, max_age_s=max_age_s)
-    gate = gate_reasons(rules.selftest_gate, references.selftest, reading.moment, max_age_s=rules.selftest_max_age_s)
+    gate = gate_reasons(rules.gate, references.selftests, reading.moment)
     wants_white = analyzer.bundle.manifest.quantity != "intensity"
     white = references.white if wants_white else None
     used = _reference_info(reading, white, counts.spectrum, max_age_s=max_age_s)
@@ -145,12 +133,12 @@ def judge_reading(
         stages: dict[str, float] = {}
     else:
         corrected = _corrected(corrected, white.scaled_to(reading.scan) if white is not None else None, analyzer)
-        corrected, counts = _alike(reading, corrected, counts, references.selftest, rules)
+        corrected, counts = _alike(reading, corrected, counts, references.selftests, rules)
         analysis = analyzer.analyze(corrected, question, measurement=quality.reasons)
         verdict, stages = analysis.verdict, analysis.timing_ms
     timing_ms = {**reading.timing_ms, **stages, "analysis": (time.perf_counter() - began_s) * 1e3}
     packed = pack_spectrum(corrected)
-    draft = _draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
+    draft = draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
         update={
             "procedure": question.procedure,
             "preset": question.preset,
@@ -196,80 +184,6 @@ def dark_reading(reading: Reading, *, asked: Asked, device: str, new_id: Callabl
     return _reference_draft(reading, counts, quality, kind="dark", asked=asked, device=device, new_id=new_id)
 
 
-def selftest_reading(
-    reading: Reading,
-    dark: Reference | None,
-    material: Material,
-    *,
-    asked: Asked,
-    rules: Rules,
-    device: str,
-    new_id: Callable[[], str],
-) -> Finished:
-    """Turn the reading of a standard into a draft of kind `selftest`. Raises Unfit when it tells nothing."""
-    counts, dark_reasons = dark_corrected(reading, dark, max_age_s=rules.reference_max_age_s)
-    quality = assess(counts.spectrum, limits=rules.limits, known=dark_reasons)
-    result = run_selftest(counts, material, laser_nm=reading.scan.calibration.excitation_nm)
-    packed = pack_spectrum(counts.spectrum)
-    draft = _draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
-        update={
-            "kind": "selftest",
-            "selftest": selftest_info(result, reading.scan),
-            "timing_ms": dict(reading.timing_ms),
-        }
-    )
-    return Finished(draft=draft, attachments={SCAN: reading.scan.blob, SPECTRUM: packed})
-
-
-def selftest_info(result: SelfTestResult, scan: RawScan) -> SelfTestInfo:
-    """Return what a record keeps of a self test, and what the same scan tells of the detector."""
-    correction = result.correction
-    clearest = max(result.before.counted, key=lambda match: match.snr, default=None)
-    noise = frame_noise(scan) if len(scan.raw) > 1 else None
-    return SelfTestInfo(
-        material=result.material,
-        verdict=result.verdict,
-        reasons=tuple(reason.message for reason in result.reasons),
-        peaks=tuple(
-            PeakInfo(
-                table=match.table,
-                found=match.found,
-                corrected=None
-                if correction is None
-                else match.found - float(correction.shift(np.array([match.found]))[0]),
-                doubt=match.doubt,
-            )
-            for match in result.before.matches
-        ),
-        max_deviation_before=result.before.max_deviation,
-        max_deviation_after=result.after.max_deviation if result.after is not None else None,
-        width_cm1=None if clearest is None else round(clearest.fwhm, 2),
-        frame_noise=None if noise is None else round(noise, 2),
-        dark_level=None if scan.dark is None else float(np.median(scan.dark)) * scan.count_scale,
-        correction=None if correction is None else AxisCorrectionInfo(**dataclasses.asdict(correction)),
-    )
-
-
-def find_selftest(journal: Journal, *, station: str, serial_number: str) -> SelfTestState | None:
-    """Return the newest self test of that instrument there, or None. Raises StoreError."""
-    record = journal.latest(kind="selftest", station=station, serial_number=serial_number)
-    return None if record is None else selftest_from(record)
-
-
-def selftest_from(record: Record) -> SelfTestState:
-    """Return the state that a record of kind `selftest` stands for."""
-    assert record.selftest is not None
-    assert record.instrument is not None
-    found = record.selftest.correction
-    return SelfTestState(
-        serial_number=record.instrument.serial_number,
-        material=record.selftest.material,
-        verdict=record.selftest.verdict,
-        moment=moment_of(record.taken_at),
-        correction=None if found is None else AxisCorrection(**found.model_dump()),
-    )
-
-
 def dark_corrected(reading: Reading, dark: Reference | None, *, max_age_s: float) -> tuple[Counts, tuple[Reason, ...]]:
     """Return the corrected counts, and what is doubtful about the dark level that was taken off them."""
     scan = reading.scan
@@ -294,7 +208,7 @@ def _reference_draft(
     new_id: Callable[[], str],
 ) -> Finished:
     packed = pack_spectrum(counts.spectrum)
-    draft = _draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
+    draft = draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
         update={"kind": kind, "timing_ms": dict(reading.timing_ms)}
     )
     return Finished(draft=draft, attachments={SCAN: reading.scan.blob, SPECTRUM: packed})
@@ -350,11 +264,11 @@ def _corrected(counts: Spectrum, white: Spectrum | None, analyzer: Analyzer) -> 
 
 
 def _alike(
-    reading: Reading, spectrum: Spectrum, counts: Counts, selftest: SelfTestState | None, rules: Rules
+    reading: Reading, spectrum: Spectrum, counts: Counts, selftests: SelfTests, rules: Rules
 ) -> tuple[Spectrum, Counts]:
     """Make the spectrum one of the instrument that the model knows: the session's axis, then the transfer."""
     done = counts.applied
-    correction = usable_correction(selftest, reading.moment, max_age_s=rules.selftest_max_age_s)
+    correction = usable_correction(selftests, reading.moment, max_age_s=rules.gate.max_age_s)
     if correction is not None and spectrum.axis_unit == "cm-1":
         spectrum = corrected_axis(spectrum, correction)
         done = (*done, Applied(name="axis", version=1, detail=f"{correction.form}, {correction.material}"))
@@ -383,9 +297,10 @@ def _reference_info(
     )
 
 
-def _draft_of(
+def draft_of(
     reading: Reading, counts: Counts, packed: bytes, *, quality: Quality, device: str, asked: Asked, id_: str
 ) -> Draft:
+    """Return what the record of any reading holds. packed: the spectrum, as it is stored beside it."""
     scan = reading.scan
     return Draft(
         id=id_,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from edged import __version__
+from edged.acquire.gate import SelfTests, SelfTestState, objection
 from edged.acquire.reading import Moment
 from edged.acquire.references import Reference
 from edged.acquire.station import Station, StationStatus
@@ -42,6 +43,7 @@ def station_document(
     status: StationStatus,
     config: StationConfig,
     reference: Reference | None,
+    selftests: SelfTests,
     latest: Record | None,
     to_disk_ms: float | None,
     now: Moment,
@@ -63,6 +65,7 @@ def station_document(
         "instrument": None,
         "environment": dataclasses.asdict(status.environment) if status.environment else None,
         "reference": None,
+        "selftests": [_selftest_document(state, config, now) for state in selftests.values()],
         "latest": None,
     }
     if identity is not None:
@@ -89,6 +92,18 @@ def station_document(
             "to_disk_ms": None if to_disk_ms is None else round(to_disk_ms, 3),
         }
     return shown
+
+
+def _selftest_document(state: SelfTestState, config: StationConfig, now: Moment) -> dict[str, Any]:
+    age_s = state.age_s(now)
+    return {
+        "subject": state.subject,
+        "material": state.material,
+        "verdict": state.verdict,
+        "age_s": None if age_s is None else round(age_s, 1),
+        "holds": objection(state.subject, state, now, config.selftest.max_age_h * 3600.0) is None,
+        "is_corrected": state.correction is not None,
+    }
 
 
 def bundle_document(analyzer: Analyzer | None, problem: str) -> dict[str, Any]:

@@ -159,13 +159,24 @@ class Journal:
 
         A white reference is found this way: kind `reference`, its spectrum an attachment.
         """
-        with self.database.errors("read"):
-            row = self.database.execute(
-                "SELECT CAST(body AS BLOB) FROM records WHERE kind = ? AND station = ? AND serial = ?"
-                " ORDER BY seq DESC LIMIT 1",
-                (kind, station, serial_number),
-            ).fetchone()
-        return None if row is None else record_from(bytes(row[0]))
+        return next(self.newest(kind=kind, station=station, serial_number=serial_number, limit=1), None)
+
+    def newest(self, *, kind: str, station: str, serial_number: str, limit: int) -> Iterator[Record]:
+        """Yield records of this kind by that instrument at that station, the newest first, at most `limit`."""
+        low = 2**62
+        while limit > 0:
+            with self.database.errors("read"):
+                rows = self.database.execute(
+                    "SELECT seq, CAST(body AS BLOB) FROM records"
+                    " WHERE kind = ? AND station = ? AND serial = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+                    (kind, station, serial_number, low, min(PAGE, limit)),
+                ).fetchall()
+            for _, body in rows:
+                yield record_from(bytes(body))
+            if len(rows) < PAGE:
+                return
+            limit -= len(rows)
+            low = rows[-1][0]
 
     def attachment(self, record_id: str, name: str) -> bytes | None:
         """Return a file stored beside a record, or None when there never was one or retention has dropped it.

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edged.infer.verdict import Model, Preset, Procedure, Verdict
 from edged.spectra.quality import Quality as Quality
+from edged.spectra.standards.outcome import CheckName, CheckVerdict, Subject
 
 SCHEMA = "edged.record/1"
 
@@ -47,8 +48,20 @@ class ReferenceInfo(Model):
     state: Literal["fresh", "stale", "mismatched"]
 
 
+class CheckInfo(Model):
+    """One check of a self test. verdict: null where there is no limit to judge by, and the value is only told."""
+
+    name: CheckName
+    verdict: CheckVerdict | None
+    value: float | None
+    unit: str
+    limit: float | None
+    message: str
+    hint: str = Field(default="", description="what to do")
+
+
 class PeakInfo(Model):
-    """One published position, and where the instrument saw it, 1/cm. doubt: why it does not count, null if it does."""
+    """One published position, and where the instrument saw it. doubt: why it does not count, null if it does."""
 
     table: float
     found: float
@@ -69,22 +82,23 @@ class AxisCorrectionInfo(Model):
 
 
 class SelfTestInfo(Model):
-    """What a self test found. Deviations are found - table in 1/cm, before and after the correction.
+    """What a self test found. Its verdict is the worst of its checks; `warn` also when its own was not judged.
 
-    width_cm1: full width at half maximum of the clearest band. frame_noise, dark_level: counts of one frame and of the
-    median pixel without light; null where there was one frame only, or no dark one.
+    covered: the first and last published position that was checked; outside, nothing is known. compared_with: the id of
+    the self test whose response (attachment `response.npz`) a glass was compared with.
     """
 
     material: str
-    verdict: Literal["pass", "warn", "fail"]
-    reasons: tuple[str, ...] = ()
+    subject: Subject = Field(description="what the material tells: the latest self test of each subject counts")
+    verdict: CheckVerdict
+    checks: tuple[CheckInfo, ...]
     peaks: tuple[PeakInfo, ...] = ()
-    max_deviation_before: float | None = None
-    max_deviation_after: float | None = None
-    width_cm1: float | None = None
-    frame_noise: float | None = None
-    dark_level: float | None = None
+    peaks_unit: Literal["cm-1", "nm"] | None = None
+    covered: tuple[float, float] | None = None
+    max_deviation_before: float | None = Field(default=None, description="of the peaks, as the axis came; 1/cm or nm")
+    max_deviation_after: float | None = Field(default=None, description="the same with the correction")
     correction: AxisCorrectionInfo | None = None
+    compared_with: str | None = None
 
 
 class ReadingInfo(Model):

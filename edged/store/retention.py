@@ -3,7 +3,8 @@
 An attachment (the raw scan, the spectrum) is some kB, its record about two. Dropping an attachment leaves its digest in
 the record, so the chain stays verifiable. Those of records that were not sent yet go only when the size demands it, and
 last: a board that never finds its broker must not fill up. Never dropped: those of the newest white reference of each
-instrument at each station.
+instrument at each station, and the responses that self tests with a glass are compared with (one an instrument, and one
+more after each repair).
 """
 
 from __future__ import annotations
@@ -100,6 +101,7 @@ def _oldest(journal: Journal, *, through: int | None, excess_bytes: int, sent: b
           AND NOT (r.kind = 'reference' AND a.seq = (
               SELECT max(n.seq) FROM records n
               WHERE n.kind = 'reference' AND n.station IS r.station AND n.serial IS r.serial))
+          AND NOT (r.kind = 'selftest' AND a.name = 'response.npz')
         ORDER BY a.seq, a.name LIMIT ?
         """,
         (sent, BATCH),

@@ -1,118 +1,134 @@
-"""The self test on a simulated Raman instrument whose axis is off, and what its state means for measurements."""
+"""The self test on a simulated Raman instrument: each standard, each row, and when there is no correction."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from drivers.contract import ExposureSettings, RawScan
+from edged.acquire.check import Check, SelfTestLimits
 from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
-from edged.acquire.reading import Moment
-from edged.acquire.selftest import (
-    Gate,
-    SelfTestResult,
-    SelfTestState,
-    corrected_axis,
-    gate_reasons,
-    known_material,
-    run_selftest,
-    usable_correction,
-)
-from edged.service.pipeline import selftest_info
-from edged.spectra.quality import is_unfit
+from edged.acquire.selftest import Evidence, SelfTestResult, corrected_axis, run_selftest, standard_named
+from edged.service.selftests import selftest_info
+from edged.spectra.standards.certificates import SRM_2241
 from edged.spectra.standards.correction import AxisCorrection
-from edged.spectra.standards.materials import POLYSTYRENE
-from firmware_sim.scene import LINE_WIDTH_CM1, RAMAN_LINES, Raman
+from edged.spectra.standards.known import BUILT_IN, StandardsUnusable, standards
+from firmware_sim.scene import LINE_WIDTH_CM1, PEAK_PER_S, RAMAN_LINES, Array, Raman
 from tests.contract.obp_ends import instrument, scans_of
 
-DONE = Moment(wall_s=1_000.0, monotonic_s=100.0, boot_id="a", synced=True)
-LATER = replace(DONE, monotonic_s=4_000.0)
 LIT = ExposureSettings(integration_ms=400.0, repeats=3, laser_mw=50.0, laser_unattended=True)
+NEON_NM = (793.7, 808.25, 813.64, 830.03, 837.76, 849.54, 859.13, 863.46, 865.44, 878.06, 878.38, 885.39)  # rounded
+
+
+class Glass(Raman):
+    """The luminescence that NIST certifies of SRM 2241, seen by an instrument that gets dim towards the red."""
+
+    dimming = 0.0  # share that is lost more at 3,000 1/cm than in the base state
+
+    def light(self, wavelength_nm: Array, *, laser_mw: float, laser_nm: float | None) -> Array:
+        if laser_mw <= 0 or laser_nm is None:
+            return np.zeros(len(wavelength_nm))
+        x = 1e7 / laser_nm - 1e7 / wavelength_nm
+        curve = np.polynomial.polynomial.polyval(
+            x, [9.71937e-2, 2.28325e-4, -5.86762e-8, 2.16023e-10, -9.77171e-14, 1.15596e-17]
+        )
+        eye = np.exp(-(((x - 900.0) / 2_500.0) ** 2)) * (1.0 - self.dimming * x / 3_000.0)
+        return np.asarray(PEAK_PER_S * laser_mw / 100.0 * curve / curve.max() * eye * (x > 100.0))
+
+
+class NeonLamp(Raman):
+    """Lines in air by NIST's database. A lamp shines whether the laser does or not."""
+
+    def light(self, wavelength_nm: Array, *, laser_mw: float, laser_nm: float | None) -> Array:
+        lines = BUILT_IN["neon"].values.lines  # type: ignore[union-attr]
+        shape = sum(
+            line.strength * np.exp(-4 * np.log(2) * ((wavelength_nm - line.position) / 0.4) ** 2) for line in lines
+        )
+        return np.asarray(PEAK_PER_S / 10.0 * shape / 5.0)
+
+
+def calcite() -> Raman:
+    return Raman("calcite", lines={**RAMAN_LINES, "calcite": ((281.0, 1), (711.0, 1), (1085.0, 5))})
+
+
+def scan_of(scene: Raman) -> RawScan:
+    (scan,) = scans_of(instrument("ventana", scene=scene), "usb", LIT)
+    return scan
 
 
 @pytest.fixture(scope="module")
 def ventana() -> RawScan:
     """Polystyrene under a laser, by the simulated instrument and its driver."""
-    (scan,) = scans_of(instrument("ventana", scene=Raman("polystyrene")), "usb", LIT)
-    return scan
+    return scan_of(Raman("polystyrene"))
 
 
-def measured(scan: RawScan, *, off_cm1: float = 0.0) -> Counts:
-    counts = counts_of(scan)
-    shifted = replace(counts.spectrum, axis=counts.spectrum.axis + off_cm1)
-    return replace(counts, spectrum=shifted)
+def moved(scan: RawScan, off_cm1: float) -> RawScan:
+    """What the instrument says of its axis is off by so much, at every pixel."""
+    assert scan.calibration.excitation_nm is not None
+    shift = 1e7 / scan.calibration.excitation_nm - 1e7 / scan.axis + off_cm1
+    return replace(scan, axis=1e7 / (1e7 / scan.calibration.excitation_nm - shift))
 
 
-def checked(counts: Counts) -> SelfTestResult:
-    return run_selftest(counts, POLYSTYRENE, laser_nm=785.0)
+def outcome_of(scan: RawScan, material: str = "polystyrene", limits: SelfTestLimits | None = None) -> SelfTestResult:
+    return run_selftest(BUILT_IN[material], Evidence(scans=(scan,), counts=counts_of(scan)), limits)
 
 
-def state(verdict: Any = "pass", correction: AxisCorrection | None = None) -> SelfTestState:
-    return SelfTestState(serial_number="1", material="polystyrene", verdict=verdict, moment=DONE, correction=correction)
+def row(result: SelfTestResult, name: str) -> Check:
+    return next(check for check in result.checks if check.name == name)
 
 
 def test_a_true_axis_passes(ventana: RawScan) -> None:
-    result = checked(measured(ventana))
+    result = outcome_of(ventana)
 
-    assert result.verdict == "pass", result.reasons
-    assert all(abs(match.difference) < 1.0 for match in result.before.counted)
+    assert result.verdict == "pass", result.checks
+    assert all(abs(place.found - place.table) < 1.0 for place in result.places if place.doubt is None)
+    assert result.covered is not None
+    assert result.covered[0] == 620.9
+    assert row(result, "axis").limit == 1.5
 
 
 @pytest.mark.parametrize("off_cm1", [-8.0, 4.5, 15.0])
 def test_an_axis_that_is_off_is_corrected_to_the_published_bands(ventana: RawScan, off_cm1: float) -> None:
-    counts = measured(ventana, off_cm1=off_cm1)
-    result = checked(counts)
+    scan = moved(ventana, off_cm1)
+    result = outcome_of(scan)
 
     assert result.correction is not None
+    counts = counts_of(scan)
     axis = corrected_axis(counts.spectrum, result.correction).axis
     for shift_cm1, strength in RAMAN_LINES["polystyrene"]:
         if strength >= 2 and shift_cm1 < 1_900.0:
             near = np.abs(axis - shift_cm1) < 6.0
             peak = axis[near][np.argmax(counts.spectrum.values[near])]
             assert abs(peak - shift_cm1) < 1.5, shift_cm1
-    info = selftest_info(result, ventana)
-    assert info.max_deviation_before is not None
-    assert abs(info.max_deviation_before) > 4.0
-    assert info.correction is not None
-    assert AxisCorrection(**info.correction.model_dump()) == result.correction
+    assert row(result, "correction").value == pytest.approx(abs(off_cm1), abs=1.0)
+    assert result.before is not None
+    assert result.before > 4.0
+    kept = selftest_info(result).correction
+    assert kept is not None
+    assert AxisCorrection(**kept.model_dump()) == result.correction
 
 
-@pytest.mark.parametrize("off_cm1", [-25.0, 32.0])
-def test_more_than_twenty_is_no_drift_but_a_fault(ventana: RawScan, off_cm1: float) -> None:
-    result = checked(measured(ventana, off_cm1=off_cm1))
+@hypothesis_settings(max_examples=12)
+@given(off_cm1=st.floats(min_value=21.5, max_value=60.0), sign=st.sampled_from([-1.0, 1.0]))
+def test_more_than_twenty_is_no_drift_but_a_fault(ventana: RawScan, off_cm1: float, sign: float) -> None:
+    result = outcome_of(moved(ventana, sign * off_cm1))
 
-    assert result.verdict == "fail"
-    assert result.correction is None
-
-
-def test_the_record_tells_width_noise_and_dark_level(ventana: RawScan) -> None:
-    info = selftest_info(checked(measured(ventana)), ventana)
-
-    assert info.width_cm1 == pytest.approx(LINE_WIDTH_CM1, rel=0.25)  # as the simulator draws its lines
-    assert ventana.dark is not None
-    assert info.dark_level == pytest.approx(np.median(ventana.dark.astype(float)))
-    spread = np.std(ventana.raw.astype(float), axis=0, ddof=1)
-    assert info.frame_noise == pytest.approx(np.median(spread), rel=0.5)
+    assert (result.verdict, result.correction, result.after) == ("fail", None, None)
+    assert row(result, "axis").verdict == "fail"
+    assert row(result, "axis").hint
 
 
-def test_another_material_fails_and_leaves_no_correction() -> None:
-    (scan,) = scans_of(instrument("ventana", scene=Raman("cyclohexane")), "usb", LIT)
-
-    result = checked(measured(scan))
-
-    assert result.verdict == "fail"
-    assert result.correction is None
-    assert result.reasons
-
-
-def test_fewer_than_four_bands_support_no_correction(ventana: RawScan) -> None:
-    counts = measured(ventana)
-    some = counts.spectrum.axis < 1_010.0
-
+@pytest.mark.parametrize("until_cm1", [500.0, 700.0, 810.0, 1_010.0])
+def test_fewer_than_four_bands_support_no_correction(ventana: RawScan, until_cm1: float) -> None:
+    counts = counts_of(ventana)
+    some = counts.spectrum.axis < until_cm1
     assert counts.spectrum.saturated is not None
     cut = replace(
         counts.spectrum,
@@ -120,45 +136,174 @@ def test_fewer_than_four_bands_support_no_correction(ventana: RawScan) -> None:
         values=counts.spectrum.values[some],
         saturated=counts.spectrum.saturated[some],
     )
-    result = checked(replace(counts, spectrum=cut))
 
-    assert result.verdict == "fail"
-    assert result.correction is None
+    result = run_selftest(BUILT_IN["polystyrene"], Evidence(scans=(ventana,), counts=replace(counts, spectrum=cut)))
+
+    assert (result.verdict, result.correction) == ("fail", None)
+    assert "correction" not in {check.name for check in result.checks}
+
+
+def test_another_material_fails_with_a_word_on_what_to_do_and_leaves_no_correction() -> None:
+    result = outcome_of(scan_of(Raman("cyclohexane")))
+
+    assert (result.verdict, result.correction) == ("fail", None)
+    assert "cyclohexane" in row(result, "axis").message
+    assert "--material" in row(result, "axis").hint
+
+
+def test_each_self_test_tells_width_noise_and_dark_level(ventana: RawScan) -> None:
+    result = outcome_of(ventana)
+
+    assert ventana.dark is not None
+    assert row(result, "width").value == pytest.approx(LINE_WIDTH_CM1, rel=0.25)  # as the simulator draws its lines
+    assert row(result, "dark_level").value == pytest.approx(np.median(ventana.dark.mean(axis=0)))
+    spread = np.sqrt(np.mean(np.var(ventana.raw.astype(float), axis=0, ddof=1)))
+    assert row(result, "noise").value == pytest.approx(spread, rel=0.1)
+    assert {row(result, name).verdict for name in ("width", "noise", "dark_level")} == {None}
 
 
 @pytest.mark.parametrize(
-    ("gate", "found", "now", "code"),
+    ("limits", "name"),
     [
-        ("off", None, LATER, None),
-        ("warn", None, LATER, "selftest_advised"),
-        ("required", None, LATER, "selftest_required"),
-        ("required", state(), LATER, None),
-        ("required", state("warn"), LATER, None),
-        ("required", state("fail"), LATER, "selftest_required"),
-        ("required", state(), replace(DONE, monotonic_s=1e6), "selftest_required"),
-        ("required", state(), replace(DONE, boot_id="b", synced=False), "selftest_required"),
-        ("required", state(), replace(DONE, boot_id="b", wall_s=2_000.0), None),
-        ("warn", state(), replace(DONE, monotonic_s=1e6), "selftest_advised"),
+        (SelfTestLimits(max_noise=0.1), "noise"),
+        (SelfTestLimits(max_dark_counts=1_000.0), "dark_level"),
+        (SelfTestLimits(max_dark_noise=0.01), "dark_noise"),
     ],
 )
-def test_the_gate(gate: Gate, found: SelfTestState | None, now: Moment, code: str | None) -> None:
-    reasons = gate_reasons(gate, found, now, max_age_s=86_400.0)
+def test_a_limit_that_is_set_is_held_to(ventana: RawScan, limits: SelfTestLimits, name: str) -> None:
+    result = outcome_of(ventana, limits=limits)
 
-    assert [reason.code for reason in reasons] == ([code] if code else [])
-    assert is_unfit(reasons) == (code == "selftest_required")
+    assert result.verdict == "fail"
+    assert [check.name for check in result.checks if check.verdict == "fail"] == [name]
 
 
-def test_a_correction_holds_as_long_as_its_self_test(ventana: RawScan) -> None:
-    correction = checked(measured(ventana, off_cm1=5.0)).correction
-    kept = state(correction=correction)
+def test_calcite_tells_the_resolution() -> None:
+    scan = scan_of(calcite())
+    good, strict = outcome_of(scan, "calcite"), outcome_of(scan, "calcite", SelfTestLimits(max_width_cm1=5.0))
 
-    assert usable_correction(kept, LATER, max_age_s=86_400.0) is correction
-    assert usable_correction(kept, replace(DONE, monotonic_s=1e6), max_age_s=86_400.0) is None
-    assert usable_correction(replace(kept, verdict="fail"), LATER, max_age_s=86_400.0) is None
+    assert (good.verdict, strict.verdict) == ("pass", "fail")
+    assert row(good, "resolution").value == pytest.approx(LINE_WIDTH_CM1, rel=0.25)
+    assert outcome_of(scan_of(Raman("polystyrene")), "calcite").verdict == "fail"
+
+
+def test_a_neon_lamp_is_looked_at_without_the_laser() -> None:
+    result = outcome_of(scan_of(NeonLamp()), "neon")
+
+    assert result.verdict == "pass", result.checks
+    assert result.places_unit == "nm"
+    for place in result.places:
+        assert place.doubt is not None or abs(place.found - place.table) < 0.1
+    found = {round(place.table, 2) for place in result.places}
+    assert found
+    assert found <= set(NEON_NM) | {round(line, 2) for line in found}
+
+
+def test_lines_of_neon_that_are_off_fail_in_the_words_of_their_own_axis() -> None:
+    scan = scan_of(NeonLamp())
+    result = outcome_of(replace(scan, axis=scan.axis + 0.4), "neon")
+
+    lamp = row(result, "lamp")
+    assert lamp.verdict == "fail"
+    assert lamp.value == pytest.approx(0.4 * 1e7 / 850.0**2, rel=0.2)  # nm to 1/cm
+    assert "nm" in lamp.message
+    assert result.correction is None
+
+
+def test_the_response_to_a_glass_is_compared_with_that_of_an_earlier_self_test() -> None:
+    fresh, worn = Glass(), Glass()
+    worn.dimming = 0.3
+    first = outcome_of(scan_of(fresh), "srm-2241")
+    assert first.response is not None
+
+    def again(scene: Glass) -> SelfTestResult:
+        scan = scan_of(scene)
+        evidence = Evidence(scans=(scan,), counts=counts_of(scan), stored=first.response)
+        return run_selftest(BUILT_IN["srm-2241"], evidence)
+
+    assert first.verdict == "warn"  # nothing to compare with yet
+    assert "first" in row(first, "intensity").message
+    assert again(fresh).verdict == "pass"
+    dimmer = again(worn)
+    assert dimmer.verdict == "fail"
+    assert row(dimmer, "intensity").limit == 0.10
+    assert "--baseline" in row(dimmer, "intensity").hint
+    lowest, highest = SRM_2241.certified_range()
+    assert first.covered is not None
+    assert lowest <= first.covered[0] < first.covered[1] <= highest
+
+
+def test_a_glass_for_another_laser_is_refused() -> None:
+    with pytest.raises(Unfit, match="1064"):
+        outcome_of(scan_of(Glass()), "srm-2244")
+
+
+def test_darkness_is_judged_only_by_a_limit(ventana: RawScan) -> None:
+    unjudged = outcome_of(ventana, "dark")
+
+    assert unjudged.verdict == "warn"
+    assert "max_dark_counts" in row(unjudged, "dark_level").hint
+    assert outcome_of(ventana, "dark", SelfTestLimits(max_dark_counts=1_500.0)).verdict == "pass"
+    assert outcome_of(ventana, "dark", SelfTestLimits(max_dark_counts=900.0)).verdict == "fail"
+    assert ventana.dark is not None
+    assert row(unjudged, "dark_level").value == pytest.approx(np.median(ventana.dark.mean(axis=0)))
+
+
+def test_a_raman_material_without_a_laser_is_refused_with_what_to_set() -> None:
+    (scan,) = scans_of(instrument("ventana", scene=Raman("polystyrene")), "usb", replace(LIT, laser_mw=None))
+
+    with pytest.raises(Unfit, match="no laser") as refused:
+        run_selftest(BUILT_IN["polystyrene"], Evidence(scans=(scan,), counts=Counts(spectrum=counts_of(scan).spectrum)))
+
+    assert "laser_mw" in refused.value.hint
 
 
 def test_a_material_that_nobody_knows_is_refused_with_those_there_are() -> None:
-    with pytest.raises(Unfit, match="polystyrene"):
-        known_material("kryptonite")
+    with pytest.raises(Unfit, match="polystyrene") as refused:
+        standard_named("srm-2036", BUILT_IN)
+    assert "selftest.certificates" in refused.value.hint  # its values are for information only: the user has them
     with pytest.raises(Unfit, match="no material"):
-        known_material(None)
+        standard_named(None, BUILT_IN)
+
+
+GLASS_7 = '[wavelength.glass-7]\ncertificate = "no. 7"\nbands_nm = [975.9, 1075.4]\nfraction = 0.7\n'
+GLASS_8 = (
+    '[intensity.srm-2245]\ncertificate = "no. 8"\nlaser_nm = 633.0\nform = "polynomial"\nparameters = [1.0]\n'
+    "certified_cm1 = [150.0, 4000.0]\n"
+)
+
+
+def test_certified_values_of_a_file_are_standards_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "certificates.toml"
+    file.write_text(GLASS_7 + GLASS_8)
+
+    known = standards(file)
+
+    assert (known["glass-7"].subject, known["srm-2245"].title) == ("wavelength", "no. 8")
+    assert known["polystyrene"] == BUILT_IN["polystyrene"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (GLASS_7.replace("975.9, 1075.4", "1075.4, 975.9"), "ascend"),
+        (GLASS_7.replace("0.7", "1.0"), "fraction"),
+        (GLASS_7.replace("975.9", "inf"), "bands_nm"),
+        (GLASS_7.replace("glass-7", '"a b"'), "wavelength"),
+        (GLASS_7.replace("glass-7", "polystyrene"), "ours"),
+        (GLASS_8.replace("150.0, 4000.0", "4000.0, 150.0"), "ascends"),
+        (GLASS_8.replace("[1.0]", "[nan]"), "parameters"),
+        (GLASS_8 + "more = 1\n", "more"),
+        ("[wavelength", "TOML|Expected"),
+        ("x = 1", "x"),
+        ("#" * 70_000, "bytes"),
+        ("\x00", "Invalid"),
+    ],
+)
+def test_certified_values_that_cannot_be_are_refused_with_the_place(tmp_path: Path, text: str, words: str) -> None:
+    file = tmp_path / "certificates.toml"
+    file.write_text(text)
+
+    with pytest.raises(StandardsUnusable, match=words) as refused:
+        standards(file)
+
+    assert str(file) in refused.value.message

@@ -7,6 +7,7 @@
     wavelength    check_wavelength(absorbance): NIR, centres of gravity
     noise         check_noise(scans, limits=...), check_dark(dark, limits=...)
     materials, certificates    what they are compared with: data
+    known         all of it by the name that a self test is asked for, and a user's own certified values
 
 Every check returns a frozen dataclass with `.verdict` ("pass", "warn", "fail") and `.reasons` (outcome.CheckReason).
 Limits are arguments. A spectrum that cannot be such a standard at all (wrong unit or quantity) raises SpectrumError;

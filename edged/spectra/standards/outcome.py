@@ -7,6 +7,21 @@ from dataclasses import dataclass
 from typing import Literal
 
 CheckVerdict = Literal["pass", "warn", "fail"]
+Subject = Literal["axis", "lamp", "resolution", "intensity", "wavelength", "dark"]
+"""What a standard tells of an instrument: `axis` by a Raman material, `lamp` where the pixels are."""
+CheckName = Literal[
+    "axis",
+    "correction",
+    "lamp",
+    "resolution",  # of the band that a pharmacopoeia names
+    "width",  # of the strongest band or line there is
+    "intensity",
+    "wavelength",
+    "noise",
+    "dark_level",
+    "dark_noise",
+]
+"""A row of a self test: one number, and what it is worth."""
 
 ReasonCode = Literal[
     "material_not_recognised",  # too little of the table's pattern is in the spectrum

@@ -1,0 +1,47 @@
+"""Self tests that run by themselves, where the material is always in its place. Lives on the event loop, one task each.
+
+When one is due follows from the journal, so a restart of the daemon brings none forward, and another instrument is
+tested as soon as it is there. Nobody is kept waiting: as long as the station is busy or away, it is looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import NoReturn
+
+from edged.acquire.lifecycle import is_countable
+from edged.acquire.reading import Moment
+from edged.acquire.station import Station
+from edged.service.measure import EXPECTED, Measuring
+from edged.service.pipeline import Asked
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+AGAIN_AFTER_S = 60.0  # when one gave no record: a laser that did not warm up, a full disk
+
+
+async def keep_tested(station: Station, measuring: Measuring, *, now: Callable[[], Moment], name: str) -> NoReturn:
+    """Test the station with its configured material whenever the last test is older than `selftest.interval_h`."""
+    failures = 0
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        identity = station.status.identity
+        if station.is_busy or identity is None:
+            continue
+        try:
+            if await measuring.selftest_due_s(name, identity.serial_number, now()) > 0.0 or station.is_busy:
+                continue
+            record = await measuring.selftest(name, None, Asked(note="by itself"))
+        except EXPECTED as error:
+            failures += 1
+            if is_countable(failures):
+                log.warning("station=%s self test gave nothing: %s (time %d)", name, error, failures)
+            await asyncio.sleep(AGAIN_AFTER_S)
+        else:
+            failures = 0
+            assert record.selftest is not None
+            level = logging.WARNING if record.selftest.verdict == "fail" else logging.INFO
+            log.log(level, "station=%s self test verdict=%s record=%s", name, record.selftest.verdict, record.id)
