@@ -58,13 +58,17 @@ def made_once(target: Path) -> Iterator[Path | None]:
         unfinished.rename(target)
 
 
-def debian_tree() -> Path:
-    """Return the tree of this Debian's own release, from this machine's own package sources."""
+def suite_and_sources() -> tuple[str, list[Path]]:
+    """Return this Debian's own release, and the file of this machine's own package sources if it has one."""
     release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
     suite = release.get("VERSION_CODENAME", "bookworm") if release.get("ID") == "debian" else "bookworm"
-    sources = [
-        path for path in map(Path, ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list")) if path.exists()
-    ]
+    files = map(Path, ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"))
+    return suite, [path for path in files if path.exists()][:1]
+
+
+def debian_tree() -> Path:
+    """Return the tree of this Debian's own release."""
+    suite, sources = suite_and_sources()
     fingerprint = hashlib.sha256(f"{suite} {PACKAGES}".encode()).hexdigest()[:8]
     tree = cache() / f"{suite}-{fingerprint}"
     with made_once(tree) as folder:
@@ -72,7 +76,7 @@ def debian_tree() -> Path:
             exclude = [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")]
             command = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", "--format=directory"]
             command += [f"--include={PACKAGES}", *exclude, "--aptopt=Acquire::Languages none"]
-            subprocess.run([*command, suite, folder, *sources[:1]], check=True, timeout=900)
+            subprocess.run([*command, suite, folder, *sources], check=True, timeout=900)
     return tree
 
 
