@@ -92,6 +92,6 @@ def judged(
 
 
 def _said(reason: CheckReason) -> str:
-    if reason.code in ("material_not_recognised", "other_material"):
+    if reason.code in ("material_not_recognised", "other_material") and reason.value is not None:
         return f"{reason.message} (likeness {reason.value:.2f} against {reason.limit:.2f})"
     return reason.message

@@ -59,8 +59,13 @@ def frames_of(scan: RawScan) -> tuple[Spectrum, ...]:
     )
 
 
-def noise_rows(repeated: Sequence[Spectrum], limits: SelfTestLimits) -> tuple[Check, ...]:
-    """Judge how far neighbouring frames or scans differ; nothing of a single one."""
+def noise_rows(
+    repeated: Sequence[Spectrum], limits: SelfTestLimits, *, dark_level: float | None = None
+) -> tuple[Check, ...]:
+    """Judge how far neighbouring frames or scans differ; nothing of a single one.
+
+    dark_level: their mean without the light; with it, the noise is told as a share of the light, too.
+    """
     if len(repeated) < 2:
         return ()
     limit = limits.max_noise
@@ -68,7 +73,9 @@ def noise_rows(repeated: Sequence[Spectrum], limits: SelfTestLimits) -> tuple[Ch
     found = check_noise(repeated, limits=NoiseLimits(warn_noise=held, fail_noise=held))
     absorbance = repeated[0].quantity == "absorbance"
     unit, what = ("absorbance", "scans") if absorbance else ("counts", "frames")
-    share = "" if absorbance or found.level <= 0 else f", {100 * found.noise / found.level:.2g} % of their level"
+    share = ""
+    if dark_level is not None and found.level > dark_level:
+        share = f", {100 * found.noise / (found.level - dark_level):.2g} % of the mean light"
     message = f"RMS between {len(repeated)} {what}{share}"
     if limit is None:
         return (told("noise", value=found.noise, unit=unit, message=message),)

@@ -52,11 +52,12 @@ class Gate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objection:
-    """Why one subject does not hold."""
+    """Why one subject does not hold. brief: the same for a list of several."""
 
     subject: Subject
     failed: bool
     message: str
+    brief: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +105,14 @@ def usable_correction(tests: SelfTests, now: Moment, *, max_age_s: float) -> Axi
 def objection(subject: Subject, state: SelfTestState | None, now: Moment, max_age_s: float) -> Objection | None:
     """Return why the instrument is not to be believed in this, or None."""
     if state is None:
-        return Objection(subject=subject, failed=False, message=f"no self test of its {_WORDS[subject]}")
+        message = f"no self test of its {_WORDS[subject]}"
+        return Objection(subject=subject, failed=False, message=message, brief=message)
     if state.verdict == "fail":
         why = f": {state.problem}" if state.problem else ""
-        message = f"the self test of its {_WORDS[subject]} with {state.material} failed{why}"
-        return Objection(subject=subject, failed=True, message=message)
+        message = f"the self test of its {_WORDS[subject]} with {state.material} failed"
+        return Objection(
+            subject=subject, failed=True, message=f"{message}{why}", brief=f"{_WORDS[subject]} with {state.material}"
+        )
     age_s = state.age_s(now)
     if age_s is None:
         message = f"the age of the self test with {state.material} is unknown: the clock was not synced"
@@ -116,7 +120,7 @@ def objection(subject: Subject, state: SelfTestState | None, now: Moment, max_ag
         message = f"the self test with {state.material} is {_hours(age_s)} old, allowed are {_hours(max_age_s)}"
     else:
         return None
-    return Objection(subject=subject, failed=False, message=message)
+    return Objection(subject=subject, failed=False, message=message, brief=message)
 
 
 def _is_recent(state: SelfTestState, now: Moment, max_age_s: float) -> bool:

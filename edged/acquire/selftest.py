@@ -24,10 +24,13 @@ from edged.spectra.standards.correction import MAX_SHIFT_CM1, AxisCorrection
 from edged.spectra.standards.intensity import Response, check_intensity
 from edged.spectra.standards.known import Standard
 from edged.spectra.standards.materials import Material
-from edged.spectra.standards.outcome import CheckName, CheckVerdict, ReasonCode, Subject
+from edged.spectra.standards.outcome import CheckName, CheckReason, CheckVerdict, ReasonCode, Subject
+from edged.spectra.standards.peaks import SMOOTH_CM1, find_peaks
 from edged.spectra.standards.resolution import ResolutionLimits, check_resolution
 from edged.spectra.standards.wavelength import check_wavelength
 
+SHARP_CM1 = 60.0  # the luminescence of a glass is hundreds of 1/cm wide, a Raman band seldom more than this
+BAND_SHARE = 0.2  # of the highest point; fringes of a thinned detector stay below
 LASER_WITHIN_NM = 5.0  # of the one that a glass is certified for, as `certificates.glass_for`
 OWN: Mapping[Subject, CheckName] = {
     "axis": "axis",
@@ -262,6 +265,14 @@ def _intensity(
             "a glass is compared without the dark level, and none is known", hint="edged measure STATION --dark"
         )
     check = check_intensity(evidence.counts.spectrum, certificate, stored=evidence.stored, limits=limits.intensity)
+    band = _sharp_band(evidence.counts.spectrum)
+    if band is not None:  # whose response would be that of another substance
+        reason = CheckReason(
+            code="material_not_recognised",
+            severity="fail",
+            message=f"a sharp band at {band:.0f} 1/cm: this is no glass",
+        )
+        check = dataclasses.replace(check, response=None, change=None, verdict="fail", reasons=(reason,))
     covered = None
     message = ""
     if check.response is not None:
@@ -285,6 +296,15 @@ def _intensity(
         covered=covered,
         response=check.response,
     )
+
+
+def _sharp_band(glass: Spectrum) -> float | None:
+    """Return where a band stands out that no luminescence of a glass has, None where all is smooth."""
+    peaks = find_peaks(glass, smooth=SMOOTH_CM1)
+    tallest = max(peaks, key=lambda peak: peak.height if peak.fwhm < SHARP_CM1 else 0.0, default=None)
+    if tallest is None or tallest.fwhm >= SHARP_CM1:
+        return None
+    return tallest.position if tallest.height > BAND_SHARE * float(glass.values.max()) else None
 
 
 def _wavelength(
@@ -354,4 +374,7 @@ def _raman(evidence: Evidence, standard: Standard) -> Spectrum:
 def _conditions(scan: RawScan, limits: SelfTestLimits) -> tuple[Check, ...]:
     """Noise of the frames with the light, and the dark level of those without."""
     unlit = without_source(scan)
-    return (*noise_rows(frames_of(scan), limits), *(dark_rows(unlit, limits) if unlit is not scan else ()))
+    if unlit is scan:
+        return noise_rows(frames_of(scan), limits)
+    level = float(unlit.counts.mean())
+    return (*noise_rows(frames_of(scan), limits, dark_level=level), *dark_rows(unlit, limits))

@@ -137,8 +137,8 @@ class Lookout:
         found = await self._measuring.standing(name, serial_number, now)
         config = self._configuration.station[name].selftest
         expected = config.gate != "off" or config.interval_h is not None
-        due = "; ".join(one.message for one in found.due)
-        failed = "; ".join(one.message for one in found.failed)
+        due = "; ".join(one.brief for one in found.due)
+        failed = ", ".join(one.brief for one in found.failed)
         self._health.set("selftest_due", stands=expected and bool(due), subject=name, detail=due)
         self._health.set("selftest_failed", stands=bool(failed), subject=name, detail=failed)
 

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 SCAN_2 = "scan-2"  # attachment: the second scan of an instrument that gives no frames
 RESPONSE = "response.npz"  # attachment: a glass that later ones are compared with; retention leaves it
-MOST_LOOKED_AT = 1_000  # self tests; one an hour for six weeks, and a gate does not look back farther
+MOST_LOOKED_AT = 10_000  # self tests; one an hour for a year, which is as far as a gate looks back
 MAX_RESPONSE_BYTES = 1 << 20  # 65,536 factors
 
 
@@ -139,21 +139,20 @@ def find_response(journal: Journal, *, station: str, serial_number: str, standar
 
     One by another certificate is none: its factors would differ by what the certificates do.
     """
-    for record in journal.newest(kind="selftest", station=station, serial_number=serial_number, limit=MOST_LOOKED_AT):
-        info = record.selftest
-        if info is None or info.material != standard.name or info.verdict == "fail":
+    held = journal.newest(
+        kind="selftest", station=station, serial_number=serial_number, limit=MOST_LOOKED_AT, holding=RESPONSE
+    )
+    for record in held:
+        data = journal.attachment(record.id, RESPONSE)
+        if record.selftest is None or record.selftest.material != standard.name or data is None:
             continue
-        id_ = record.id if RESPONSE in record.attachments else info.compared_with
-        data = None if id_ is None else journal.attachment(id_, RESPONSE)
-        if id_ is None or data is None:
-            return None
         try:
             response = unpack_response(data)
         except SpectrumError as error:
-            log.error("station=%s the stored response of record=%s cannot be read: %s", station, id_, error)
+            log.error("station=%s the response of record=%s cannot be read: %s", station, record.id, error)
             return None
         same = isinstance(standard.values, Certificate) and standard.values.name == response.certificate
-        return Stored(id=id_, response=response) if same else None
+        return Stored(id=record.id, response=response) if same else None
     return None
 
 

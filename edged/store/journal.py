@@ -161,15 +161,22 @@ class Journal:
         """
         return next(self.newest(kind=kind, station=station, serial_number=serial_number, limit=1), None)
 
-    def newest(self, *, kind: str, station: str, serial_number: str, limit: int) -> Iterator[Record]:
-        """Yield records of this kind by that instrument at that station, the newest first, at most `limit`."""
+    def newest(
+        self, *, kind: str, station: str, serial_number: str, limit: int, holding: str | None = None
+    ) -> Iterator[Record]:
+        """Yield records of this kind by that instrument at that station, the newest first, at most `limit`.
+
+        holding: the name of an attachment that must still be there.
+        """
         low = 2**62
         while limit > 0:
             with self.database.errors("read"):
                 rows = self.database.execute(
                     "SELECT seq, CAST(body AS BLOB) FROM records"
-                    " WHERE kind = ? AND station = ? AND serial = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-                    (kind, station, serial_number, low, min(PAGE, limit)),
+                    " WHERE kind = ?1 AND station = ?2 AND serial = ?3 AND seq < ?4 AND (?5 IS NULL OR EXISTS ("
+                    "SELECT 1 FROM attachments a WHERE a.seq = records.seq AND a.name = ?5 AND a.data IS NOT NULL))"
+                    " ORDER BY seq DESC LIMIT ?6",
+                    (kind, station, serial_number, low, holding, min(PAGE, limit)),
                 ).fetchall()
             for _, body in rows:
                 yield record_from(bytes(body))
