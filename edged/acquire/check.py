@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from edged.spectra.standards.axis_check import AxisLimits
-from edged.spectra.standards.intensity import IntensityLimits
 from edged.spectra.standards.outcome import CheckName, CheckReason, CheckVerdict, ReasonCode, verdict_of
-from edged.spectra.standards.wavelength import WavelengthLimits
 
 HINTS: Mapping[ReasonCode, str] = {
     "material_not_recognised": "put the material into the focus, look whether the light is on, expose longer",
@@ -30,16 +27,18 @@ HINTS: Mapping[ReasonCode, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SelfTestLimits:
-    """max_width_cm1: of calcite's band. None: such a row is told and not judged, for it belongs to an instrument.
+    """What a self test is held to; the same words as in the configuration, which says more of each.
 
-    max_noise: between frames, in counts; in absorbance on a scanning instrument. max_dark_counts, max_dark_noise:
-    median and spread of the points without light.
+    None: such a row is told and not judged, for what is quiet belongs to an instrument.
     """
 
-    axis: AxisLimits = field(default_factory=AxisLimits)
-    wavelength: WavelengthLimits = field(default_factory=WavelengthLimits)
-    intensity: IntensityLimits = field(default_factory=IntensityLimits)
-    max_width_cm1: float = 15.0
+    axis_warn_cm1: float = 1.5
+    axis_fail_cm1: float = 3.0
+    width_cm1: float = 15.0
+    wavelength_warn_nm: float = 1.0
+    wavelength_fail_nm: float = 2.0
+    response_warn: float = 0.05
+    response_fail: float = 0.10
     max_noise: float | None = None
     max_dark_counts: float | None = None
     max_dark_noise: float | None = None

@@ -5,12 +5,14 @@ Self tests are kept as records, so this state outlives the daemon; each instrume
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from edged.acquire.reading import Moment
 from edged.infer.verdict import Reason
+from edged.spectra.spectrum import Spectrum
 from edged.spectra.standards.correction import AxisCorrection
 from edged.spectra.standards.outcome import CheckVerdict, Subject
 
@@ -100,6 +102,11 @@ def usable_correction(tests: SelfTests, now: Moment, *, max_age_s: float) -> Axi
     if state is None or objection("axis", state, now, max_age_s) is not None:
         return None
     return state.correction
+
+
+def corrected_axis(spectrum: Spectrum, correction: AxisCorrection) -> Spectrum:
+    """Return the spectrum on the session's axis. Raises SpectrumError when the correction is of another instrument."""
+    return dataclasses.replace(spectrum, axis=correction.apply(spectrum.axis))
 
 
 def objection(subject: Subject, state: SelfTestState | None, now: Moment, max_age_s: float) -> Objection | None:

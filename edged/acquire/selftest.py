@@ -16,18 +16,19 @@ from edged.acquire.check import Check, SelfTestLimits, judged, told
 from edged.acquire.condition import UNIT, dark_rows, frames_of, noise_rows, width_rows, without_source
 from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
+from edged.acquire.gate import corrected_axis
 from edged.acquire.references import dark_counts, require_dark
 from edged.spectra.spectrum import AxisUnit, Spectrum, SpectrumError
-from edged.spectra.standards.axis_check import LAMP_LIKENESS, AxisCheck, check_axis, check_lamp
+from edged.spectra.standards.axis_check import LAMP_LIKENESS, AxisCheck, AxisLimits, check_axis, check_lamp
 from edged.spectra.standards.certificates import Certificate, WavelengthStandard
 from edged.spectra.standards.correction import MAX_SHIFT_CM1, AxisCorrection
-from edged.spectra.standards.intensity import Response, check_intensity
+from edged.spectra.standards.intensity import IntensityLimits, Response, check_intensity
 from edged.spectra.standards.known import Standard
 from edged.spectra.standards.materials import Material
 from edged.spectra.standards.outcome import CheckName, CheckReason, CheckVerdict, ReasonCode, Subject
 from edged.spectra.standards.peaks import SMOOTH_CM1, find_peaks
 from edged.spectra.standards.resolution import ResolutionLimits, check_resolution
-from edged.spectra.standards.wavelength import check_wavelength
+from edged.spectra.standards.wavelength import WavelengthLimits, check_wavelength
 
 SHARP_CM1 = 60.0  # the luminescence of a glass is hundreds of 1/cm wide, a Raman band seldom more than this
 BAND_SHARE = 0.2  # of the highest point; fringes of a thinned detector stay below
@@ -97,23 +98,6 @@ class SelfTestResult:
         return "warn" if "warn" in verdicts or own.verdict is None else "pass"
 
 
-def standard_named(name: str | None, known: Mapping[str, Standard]) -> Standard:
-    """Return a standard by its name. Raises Unfit that lists what there is."""
-    if name is None:
-        raise Unfit("no material is named", hint="edged selftest STATION --material polystyrene, or selftest.material")
-    if name not in known:
-        raise Unfit(
-            f"no standard {name[:64]!r}; there are {', '.join(known)}",
-            hint="a NIR wavelength standard needs the values of its certificate: selftest.certificates",
-        )
-    return known[name]
-
-
-def wants_two(scan: RawScan, standard: Standard) -> bool:
-    """Whether a second scan is needed to see the noise: a scanning instrument gives no frames."""
-    return isinstance(scan.settings, ScanSettings) and standard.subject in ("wavelength", "dark")
-
-
 def run_selftest(standard: Standard, evidence: Evidence, limits: SelfTestLimits | None = None) -> SelfTestResult:
     """Compare what was measured with the standard. Raises Unfit when this instrument cannot be tested so."""
     limits = limits or SelfTestLimits()
@@ -135,17 +119,13 @@ def run_selftest(standard: Standard, evidence: Evidence, limits: SelfTestLimits 
         raise Unfit(error.message, hint=error.hint) from error
 
 
-def corrected_axis(spectrum: Spectrum, correction: AxisCorrection) -> Spectrum:
-    """Return the spectrum on the session's axis. Raises SpectrumError when the correction is of another instrument."""
-    return dataclasses.replace(spectrum, axis=correction.apply(spectrum.axis))
-
-
 def _axis(standard: Standard, material: Material, evidence: Evidence, limits: SelfTestLimits) -> SelfTestResult:
     spectrum = _raman(evidence, standard)
-    before = check_axis(spectrum, material, limits=limits.axis)
+    held = AxisLimits(warn_cm1=limits.axis_warn_cm1, fail_cm1=limits.axis_fail_cm1)
+    before = check_axis(spectrum, material, limits=held)
     correction, after = before.correction, before
     if correction is not None:
-        after = check_axis(corrected_axis(spectrum, correction), material, limits=limits.axis)
+        after = check_axis(corrected_axis(spectrum, correction), material, limits=held)
     if after.verdict == "fail":
         correction = None
     row = judged(
@@ -153,7 +133,7 @@ def _axis(standard: Standard, material: Material, evidence: Evidence, limits: Se
         after.reasons,
         value=after.max_deviation,
         unit="1/cm",
-        limit=limits.axis.warn_cm1,
+        limit=limits.axis_warn_cm1,
         message=_bands(after),
     )
     rows: tuple[Check, ...] = (row,)
@@ -196,7 +176,7 @@ def _lamp(standard: Standard, material: Material, evidence: Evidence, limits: Se
     """A lamp's lines do not move with the laser, whose own light is in the way: frames without it are looked at."""
     unlit = without_source(evidence.scans[0])
     spectrum = dataclasses.replace(counts_of(unlit).spectrum, quantity="intensity")
-    held = dataclasses.replace(limits.axis, min_likeness=LAMP_LIKENESS)
+    held = AxisLimits(warn_cm1=limits.axis_warn_cm1, fail_cm1=limits.axis_fail_cm1, min_likeness=LAMP_LIKENESS)
     check = check_lamp(spectrum, material, laser_nm=unlit.calibration.excitation_nm, limits=held)
     places = tuple(
         Place(table=_as_on(spectrum, match.table), found=_as_on(spectrum, match.found), doubt=match.doubt)
@@ -211,7 +191,7 @@ def _lamp(standard: Standard, material: Material, evidence: Evidence, limits: Se
     reasons = tuple(  # their own words are shifts that nobody has seen on this axis
         dataclasses.replace(reason, message=_LAMP_WORDS.get(reason.code, reason.message)) for reason in check.reasons
     )
-    row = judged("lamp", reasons, value=check.max_deviation, unit="1/cm", limit=limits.axis.warn_cm1, message=message)
+    row = judged("lamp", reasons, value=check.max_deviation, unit="1/cm", limit=limits.axis_warn_cm1, message=message)
     return SelfTestResult(
         material=standard.name,
         subject=standard.subject,
@@ -238,7 +218,7 @@ def _as_on(spectrum: Spectrum, shift_cm1: float) -> float:
 
 def _resolution(standard: Standard, evidence: Evidence, limits: SelfTestLimits) -> SelfTestResult:
     spectrum = _raman(evidence, standard)
-    widest = limits.max_width_cm1
+    widest = limits.width_cm1
     check = check_resolution(spectrum, limits=ResolutionLimits(warn_width=widest, max_width=widest))
     where = "" if check.position is None else f"{check.points:.1f} points, at {check.position:.1f} 1/cm"
     row = judged("resolution", check.reasons, value=check.width, unit="1/cm", limit=widest, message=where)
@@ -264,7 +244,8 @@ def _intensity(
         raise Unfit(
             "a glass is compared without the dark level, and none is known", hint="edged measure STATION --dark"
         )
-    check = check_intensity(evidence.counts.spectrum, certificate, stored=evidence.stored, limits=limits.intensity)
+    held = IntensityLimits(warn_share=limits.response_warn, fail_share=limits.response_fail)
+    check = check_intensity(evidence.counts.spectrum, certificate, stored=evidence.stored, limits=held)
     band = _sharp_band(evidence.counts.spectrum)
     if band is not None:  # whose response would be that of another substance
         reason = CheckReason(
@@ -286,8 +267,14 @@ def _intensity(
             message=f"{message}; the first of this instrument: later ones are compared with it",
         )
     else:
-        held = limits.intensity.warn_share
-        row = judged("intensity", check.reasons, value=check.change, unit="", limit=held, message=message)
+        row = judged(
+            "intensity",
+            check.reasons,
+            value=check.change,
+            unit="",
+            limit=limits.response_warn,
+            message=message,
+        )
     return SelfTestResult(
         material=standard.name,
         subject=standard.subject,
@@ -316,7 +303,8 @@ def _wavelength(
             hint="edged measure STATION --reference, on an instrument for NIR",
         )
     spectrum = evidence.absorbances[0]
-    check = check_wavelength(spectrum, values, limits=limits.wavelength)
+    held = WavelengthLimits(warn_nm=limits.wavelength_warn_nm, fail_nm=limits.wavelength_fail_nm)
+    check = check_wavelength(spectrum, values, limits=held)
     covered = (check.bands[0].table_nm, check.bands[-1].table_nm) if check.bands else None
     message = "" if covered is None else f"{len(check.bands)} bands from {covered[0]:.0f} to {covered[1]:.0f} nm"
     row = judged(
@@ -324,7 +312,7 @@ def _wavelength(
         check.reasons,
         value=check.max_deviation,
         unit="nm",
-        limit=limits.wavelength.warn_nm,
+        limit=limits.wavelength_warn_nm,
         message=message,
     )
     scan = evidence.scans[0]

@@ -11,7 +11,6 @@ from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMan
 from edged.acquire.gate import SelfTests, Standing, standing
 from edged.acquire.reading import Moment, Reading
 from edged.acquire.references import Reference, Role, unpack_spectrum
-from edged.acquire.selftest import standard_named, wants_two
 from edged.acquire.station import Station
 from edged.acquire.worker import WorkerFull, WorkerStopped
 from edged.config.vocabulary import StationConfig
@@ -31,7 +30,14 @@ from edged.service.pipeline import (
     reference_from,
     white_reading,
 )
-from edged.service.selftests import find_response, find_selftests, selftest_from, selftest_reading
+from edged.service.selftests import (
+    find_response,
+    find_selftests,
+    selftest_from,
+    selftest_reading,
+    standard_named,
+    wants_two,
+)
 from edged.service.settings import rules
 from edged.service.threads import ModelThread, StoreThread
 from edged.spectra.spectrum import SpectrumError

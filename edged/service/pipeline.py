@@ -19,7 +19,7 @@ from drivers.contract import ScanSettings
 from edged.acquire.check import SelfTestLimits
 from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
-from edged.acquire.gate import Gate, SelfTests, gate_reasons, usable_correction
+from edged.acquire.gate import Gate, SelfTests, corrected_axis, gate_reasons, usable_correction
 from edged.acquire.reading import Reading
 from edged.acquire.references import (
     Reference,
@@ -31,7 +31,6 @@ from edged.acquire.references import (
     settings_text,
     unpack_spectrum,
 )
-from edged.acquire.selftest import corrected_axis
 from edged.infer.analyze import Analyzer
 from edged.infer.judge import Question
 from edged.infer.verdict import Preset, Procedure, Reason, Verdict

@@ -20,7 +20,8 @@ from edged.service.pipeline import Asked
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 1.0
-AGAIN_AFTER_S = 60.0  # when one gave no record: a laser that did not warm up, a full disk
+AGAIN_AFTER_S = 60.0  # when one gave no record: a laser that did not warm up, a full disk; then twice as long each time
+MOST_DOUBLED = 6  # to an hour
 
 
 async def keep_tested(station: Station, measuring: Measuring, *, now: Callable[[], Moment], name: str) -> NoReturn:
@@ -39,7 +40,7 @@ async def keep_tested(station: Station, measuring: Measuring, *, now: Callable[[
             failures += 1
             if is_countable(failures):
                 log.warning("station=%s self test gave nothing: %s (time %d)", name, error, failures)
-            await asyncio.sleep(AGAIN_AFTER_S)
+            await asyncio.sleep(AGAIN_AFTER_S * 2.0 ** min(failures - 1, MOST_DOUBLED))
         else:
             failures = 0
             assert record.selftest is not None

@@ -8,15 +8,16 @@ from __future__ import annotations
 import dataclasses
 import io
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from drivers.contract import RawScan, ScanSettings
 from edged.acquire.errors import Unfit
 from edged.acquire.gate import SelfTests, SelfTestState
 from edged.acquire.reading import Reading
 from edged.acquire.references import pack_spectrum
-from edged.acquire.selftest import Evidence, SelfTestResult, run_selftest
 from edged.service.clock import moment_of
 from edged.service.pipeline import SCAN, SPECTRUM, Asked, Finished, References, Rules, dark_corrected, draft_of
 from edged.spectra.correct import counts_to_absorbance
@@ -24,11 +25,14 @@ from edged.spectra.quality import Quality, assess
 from edged.spectra.spectrum import Spectrum, SpectrumError
 from edged.spectra.standards.certificates import Certificate
 from edged.spectra.standards.correction import AxisCorrection
-from edged.spectra.standards.intensity import Response
 from edged.spectra.standards.known import Standard
 from edged.spectra.standards.outcome import Subject
 from edged.store.journal import Journal
 from edged.store.record import AxisCorrectionInfo, CheckInfo, PeakInfo, Record, SelfTestInfo
+
+if TYPE_CHECKING:  # loaded by the first self test: most instruments of a NIR line never have one
+    from edged.acquire.selftest import SelfTestResult
+    from edged.spectra.standards.intensity import Response
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +50,23 @@ class Stored:
     response: Response
 
 
+def standard_named(name: str | None, known: Mapping[str, Standard]) -> Standard:
+    """Return a standard by its name. Raises Unfit that lists what there is."""
+    if name is None:
+        raise Unfit("no material is named", hint="edged selftest STATION --material polystyrene, or selftest.material")
+    if name not in known:
+        raise Unfit(
+            f"no standard {name[:64]!r}; there are {', '.join(known)}",
+            hint="a NIR wavelength standard needs the values of its certificate: selftest.certificates",
+        )
+    return known[name]
+
+
+def wants_two(scan: RawScan, standard: Standard) -> bool:
+    """Whether a second scan is needed to see the noise: a scanning instrument gives no frames."""
+    return isinstance(scan.settings, ScanSettings) and standard.subject in ("wavelength", "dark")
+
+
 def selftest_reading(
     readings: Sequence[Reading],
     references: References,
@@ -58,6 +79,8 @@ def selftest_reading(
     new_id: Callable[[], str],
 ) -> Finished:
     """Turn the readings of a standard into a draft of kind `selftest`. Raises Unfit when they tell nothing."""
+    from edged.acquire.selftest import Evidence, run_selftest
+
     reading = readings[0]
     if len({one.scan.identity.serial_number for one in readings}) > 1:
         raise Unfit("the instrument was changed during the self test", hint="ask again")
@@ -165,6 +188,8 @@ def pack_response(response: Response) -> bytes:
 
 def unpack_response(data: bytes) -> Response:
     """Read back what `pack_response` wrote. Raises SpectrumError for anything else."""
+    from edged.spectra.standards.intensity import Response
+
     if len(data) > MAX_RESPONSE_BYTES:
         raise SpectrumError(f"{len(data)} bytes are no stored response; at most {MAX_RESPONSE_BYTES}")
     try:

@@ -8,16 +8,12 @@ from pathlib import Path
 from edged.acquire.check import SelfTestLimits
 from edged.acquire.exposure import ExposurePlan
 from edged.acquire.gate import Gate
-from edged.config import vocabulary
 from edged.config.vocabulary import Configuration, Exposure, Mqtt, QualityLimits, SelfTest, StationConfig
 from edged.publish.settings import MqttSettings, TlsSettings
 from edged.service.pipeline import Rules
 from edged.spectra.quality import Limits
-from edged.spectra.standards.axis_check import AxisLimits
-from edged.spectra.standards.intensity import IntensityLimits
 from edged.spectra.standards.known import Standard, standards
 from edged.spectra.standards.outcome import Subject
-from edged.spectra.standards.wavelength import WavelengthLimits
 from edged.spectra.transfer import load_transfer
 from edged.store.retention import Retention
 
@@ -88,7 +84,7 @@ def rules(station: StationConfig) -> Rules:
         reference_max_age_s=station.reference_max_age_s,
         gate=gate(station.selftest, known),
         standards=known,
-        selftest_limits=selftest_limits(station.selftest.limits),
+        selftest_limits=SelfTestLimits(**station.selftest.limits.model_dump()),
         transfer=None if station.transfer is None else load_transfer(station.transfer),
     )
 
@@ -99,19 +95,6 @@ def gate(selftest: SelfTest, known: Mapping[str, Standard]) -> Gate:
     if selftest.subjects is None and selftest.material is not None and selftest.material in known:
         subjects = (known[selftest.material].subject,)
     return Gate(mode=selftest.gate, subjects=subjects, max_age_s=selftest.max_age_h * 3600.0)
-
-
-def selftest_limits(limits: vocabulary.SelfTestLimits) -> SelfTestLimits:
-    """Return what a self test has to reach."""
-    return SelfTestLimits(
-        axis=AxisLimits(warn_cm1=limits.axis_warn_cm1, fail_cm1=limits.axis_fail_cm1),
-        wavelength=WavelengthLimits(warn_nm=limits.wavelength_warn_nm, fail_nm=limits.wavelength_fail_nm),
-        intensity=IntensityLimits(warn_share=limits.response_warn, fail_share=limits.response_fail),
-        max_width_cm1=limits.width_cm1,
-        max_noise=limits.max_noise,
-        max_dark_counts=limits.max_dark_counts,
-        max_dark_noise=limits.max_dark_noise,
-    )
 
 
 def path_or_none(text: str | None) -> Path | None:

@@ -15,11 +15,13 @@ from drivers.contract import RawScan
 from edged.acquire.check import Check, SelfTestLimits
 from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
-from edged.acquire.selftest import Evidence, SelfTestResult, corrected_axis, run_selftest, standard_named
-from edged.service.selftests import selftest_info
+from edged.acquire.gate import corrected_axis
+from edged.acquire.selftest import Evidence, SelfTestResult, run_selftest
+from edged.service.selftests import selftest_info, standard_named
 from edged.spectra.standards.certificates import SRM_2241
+from edged.spectra.standards.certified import StandardsUnusable
 from edged.spectra.standards.correction import AxisCorrection
-from edged.spectra.standards.known import BUILT_IN, StandardsUnusable, standards
+from edged.spectra.standards.known import BUILT_IN, standards
 from firmware_sim.scene import LINE_WIDTH_CM1, RAMAN_LINES, Raman
 from tests.acquire.scenes import LIT, Glass, NeonLamp, calcite, scan_of
 from tests.contract.obp_ends import instrument, scans_of
@@ -141,7 +143,7 @@ def test_a_limit_that_is_set_is_held_to(ventana: RawScan, limits: SelfTestLimits
 
 def test_calcite_tells_the_resolution() -> None:
     scan = scan_of(calcite())
-    good, strict = outcome_of(scan, "calcite"), outcome_of(scan, "calcite", SelfTestLimits(max_width_cm1=5.0))
+    good, strict = outcome_of(scan, "calcite"), outcome_of(scan, "calcite", SelfTestLimits(width_cm1=5.0))
 
     assert (good.verdict, strict.verdict) == ("pass", "fail")
     assert row(good, "resolution").value == pytest.approx(LINE_WIDTH_CM1, rel=0.25)
