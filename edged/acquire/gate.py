@@ -117,9 +117,7 @@ def objection(subject: Subject, state: SelfTestState | None, now: Moment, max_ag
     if state.verdict == "fail":
         why = f": {state.problem}" if state.problem else ""
         message = f"the self test of its {_WORDS[subject]} with {state.material} failed"
-        return Objection(
-            subject=subject, failed=True, message=f"{message}{why}", brief=f"{_WORDS[subject]} with {state.material}"
-        )
+        return Objection(subject=subject, failed=True, message=f"{message}{why}", brief=message)
     age_s = state.age_s(now)
     if age_s is None:
         message = f"the age of the self test with {state.material} is unknown: the clock was not synced"

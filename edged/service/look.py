@@ -138,7 +138,7 @@ class Lookout:
         config = self._configuration.station[name].selftest
         expected = config.gate != "off" or config.interval_h is not None
         due = "; ".join(one.brief for one in found.due)
-        failed = ", ".join(one.brief for one in found.failed)
+        failed = "; ".join(one.brief for one in found.failed)
         self._health.set("selftest_due", stands=expected and bool(due), subject=name, detail=due)
         self._health.set("selftest_failed", stands=bool(failed), subject=name, detail=failed)
 

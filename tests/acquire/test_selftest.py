@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -249,6 +250,20 @@ def test_certified_values_of_a_file_are_standards_by_name(tmp_path: Path) -> Non
 
     assert (known["glass-7"].subject, known["srm-2245"].title) == ("wavelength", "no. 8")
     assert known["polystyrene"] == BUILT_IN["polystyrene"]
+
+
+def test_the_file_of_certified_values_in_the_document_is_one(repository: Path, tmp_path: Path) -> None:
+    blocks = re.findall(r"```toml\n(.*?)```", (repository / "docs" / "selftest.md").read_text(), re.DOTALL)
+    file = tmp_path / "certificates.toml"
+    file.write_text(blocks[0])
+
+    assert standards(file)["glass-7"].title == "NIST SRM 2036, no. 7"
+
+
+def test_the_document_lists_every_standard_there_is(repository: Path) -> None:
+    text = (repository / "docs" / "selftest.md").read_text()
+
+    assert not [name for name in BUILT_IN if f"`{name}`" not in text and name != "srm-2245"]  # it needs a range
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edged.cli.main import main
+from tests.broker import Broker
 from tests.bundle.tiny import POINTS, tiny_bytes
 from tests.drivers.talking import Talking, talking
 from tests.flow.plant import Plant, eventually
+from tests.subscriber import Subscriber
 
 SKEW_CM1 = 5.4  # 0.4 nm at 1001.4 1/cm from 784.82 nm
 STATION = """[station.bench]
@@ -44,13 +46,13 @@ def bus() -> Iterator[Talking]:
         yield simulator
 
 
-def plant_on(bus: Talking, folder: Path, stations: str) -> Plant:
+def plant_on(bus: Talking, folder: Path, stations: str, mqtt: str = "enabled = false") -> Plant:
     axis = {"unit": "cm-1", "start": 990.0, "stop": 1_025.0, "points": POINTS}
     bundle = folder / "raman.edgebundle"
     bundle.write_bytes(tiny_bytes(technique="raman", quantity="intensity", axis=axis))
     shown = f"UMOCKDEV_DIR={bus.event('ready')['umockdev_dir']}"
     bus.say("2: unplug")
-    return Plant(folder, stations=stations, bundle=bundle, through=("env", shown, "umockdev-wrapper"))
+    return Plant(folder, stations=stations, bundle=bundle, mqtt=mqtt, through=("env", shown, "umockdev-wrapper"))
 
 
 def edged(plant: Plant, *words: str) -> Result:
@@ -160,3 +162,32 @@ def test_a_self_test_runs_by_itself_where_its_material_is_always_in_place(bus: T
 
     assert record["selftest"]["verdict"] == "pass"
     assert not is_required(believed)
+
+
+def test_a_self_test_by_command_is_answered_published_and_raises_an_alert_when_it_fails(
+    bus: Talking, tmp_path: Path
+) -> None:
+    top = "edged/v1/lab/board"
+    with (
+        Broker(tmp_path / "broker") as broker,
+        Subscriber(broker.port, f"{top}/#") as subscriber,
+        plant_on(bus, tmp_path, STATION, mqtt=f'host = "127.0.0.1"\nport = {broker.port}') as plant,
+    ):
+        plant.until_state("ready")
+        subscriber.wait_for(lambda heard: any(m.topic == f"{top}/status" for m in heard))
+        bus.say("1: sample paracetamol")
+        subscriber.publish(f"{top}/cmd/selftest", b'{"station":"bench","material":"polystyrene","request_id":"1"}')
+        heard = subscriber.wait_for(
+            lambda heard: (
+                {f"{top}/cmd/selftest/reply", f"{top}/selftest/bench"} <= {m.topic for m in heard}
+                and any(m.topic == f"{top}/alert" and m.json["code"] == "selftest_failed" for m in heard)
+            )
+        )
+
+    of = {m.topic: m.json for m in heard}
+    assert of[f"{top}/cmd/selftest/reply"]["result"]["record"] == of[f"{top}/selftest/bench"]
+    assert of[f"{top}/selftest/bench"]["selftest"]["verdict"] == "fail"
+    (alert,) = [m.json for m in heard if m.topic == f"{top}/alert" and m.json["code"] == "selftest_failed"]
+    assert (alert["active"], alert["station"]) == (True, "bench")
+    assert "polystyrene" in alert["text"]
+    assert "edged selftest" in alert["hint"]
