@@ -92,10 +92,10 @@ class Guest:
 class Instrument:
     """A simulated instrument as a process; leaving the block kills it without a word. `events` is what it said."""
 
-    def __init__(self, kind: str, serial_number: str, socket_path: Path) -> None:
+    def __init__(self, kind: str, serial_number: str, address: object) -> None:
         self.serial_number = serial_number
         self.events: list[Said] = []
-        command = [sys.executable, "-m", "tests.deep.guest_instrument", kind, serial_number, str(socket_path)]
+        command = [sys.executable, "-m", "tests.deep.guest_instrument", kind, serial_number, str(address)]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=REPOSITORY
         )
@@ -149,8 +149,11 @@ def _put(path: Path, text: str) -> None:
 
 
 @contextmanager
-def booted(sockets: Iterable[Path]) -> Iterator[Guest]:
-    """Boot, with a cable to each of these sockets, whether or not an instrument is there yet; wait for the service."""
+def booted(sockets: Iterable[Path], *, serial_at: int) -> Iterator[Guest]:
+    """Boot, with a cable to each of these sockets, whether or not an instrument is there yet; wait for the service.
+
+    serial_at: port of 127.0.0.1 where an instrument behind a serial adapter (FTDI) may be.
+    """
     made = image()
     with tempfile.TemporaryDirectory(prefix="guest-") as folder:
         initrd, talk, console = Path(folder) / "initrd", Path(folder) / "talk", Path(folder) / "console"
@@ -176,6 +179,8 @@ def booted(sockets: Iterable[Path]) -> Iterator[Guest]:
         for number, path in enumerate(sockets):
             command += ["-chardev", f"socket,id=c{number},path={path},reconnect=1"]
             command += ["-device", f"usb-redir,chardev=c{number}"]
+        command += ["-chardev", f"socket,id=serial,host=127.0.0.1,port={serial_at},reconnect=1"]
+        command += ["-device", "usb-serial,chardev=serial"]
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

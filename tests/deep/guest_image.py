@@ -35,7 +35,7 @@ PACKAGES = (
 )
 WHEELS = ("numpy>=2.0,<3", "pyserial==3.5", "pyusb>=1.2")
 FIRST_DRIVERS = ("virtio_pci", "virtio_blk", "crc32c_generic", "ext4")  # what the root file system needs
-DRIVERS = (*FIRST_DRIVERS, "virtio_console", "virtio_rng", "xhci_pci", "usbhid", "hid_generic", "usbserial", "cdc_acm")
+DRIVERS = (*FIRST_DRIVERS, "virtio_console", "virtio_rng", "xhci_pci", "usbhid", "hid_generic", "ftdi_sio", "cdc_acm")
 NEEDLESS_UNITS = (
     *("systemd-hwdb-update", "systemd-journal-catalog-update", "systemd-update-utmp", "systemd-timesyncd"),
     *("systemd-pstore", "systemd-machine-id-commit", "systemd-firstboot", "systemd-random-seed"),

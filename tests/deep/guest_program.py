@@ -1,6 +1,7 @@
 """Program: inside the guest, in place of the daemon: obeys lines at standard input, answers each with a line of JSON.
 
-units                                 what is plugged in
+units                                 instruments that are plugged in
+ports                                 serial ports of adapters
 open NAME KIND PORT                   open an instrument and identify it
 scan NAME INTEGRATION_MS REPEATS      measure; 0 0: with the settings of the family
 close NAME
@@ -22,7 +23,7 @@ from typing import Any
 
 from drivers import registry
 from drivers.contract import ExposureSettings, RawScan, Settings, Unit
-from drivers.discover import usb_units
+from drivers.discover import serial_ports, usb_units
 from drivers.errors import DriverError
 from drivers.hotplug import Hotplug
 from drivers.links.ports import device_at, open_port
@@ -39,6 +40,8 @@ def obey(verb: str, words: list[str]) -> object:
         case "units":
             families = [registry.load(kind) for kind in registry.kinds()]
             return [asdict(unit) | owner_of(unit.path) for unit in usb_units(families)]
+        case "ports":
+            return [asdict(port) | owner_of(port.path) for port in serial_ports() if port.vid is not None]
         case "open":
             name, kind, port = words
             device = device_at(registry.load(kind), port)

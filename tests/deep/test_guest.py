@@ -6,6 +6,7 @@ serves all tests; what one of them unplugs it plugs in again.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -26,8 +27,10 @@ SERIAL_NUMBERS = {
     "wasatch": "WP-01234",
     "nirscan": "6100023",
     "spare": "WP-00777",
+    "uart": "6100099",
 }
 REPEATS = 3
+LONG_MS = 20_000  # two and a half seconds of a simulator that is in a hurry
 AGAIN_WITHIN_S = 60.0
 
 Unit = dict[str, Any]
@@ -36,13 +39,16 @@ Unit = dict[str, Any]
 class Bench:
     """The machine with what is plugged into it: two NIRQuests, a Wasatch with a laser, and later a NIRscan.
 
-    spare: where another instrument may be plugged in.
+    spare, serial_at: where others may be plugged in, on USB and behind a serial adapter.
     """
 
-    def __init__(self, guest: Guest, instruments: dict[str, Instrument], spare: Path, made_s: float) -> None:
+    def __init__(
+        self, guest: Guest, instruments: dict[str, Instrument], spare: Path, serial_at: int, made_s: float
+    ) -> None:
         self.guest = guest
         self.instruments = instruments
         self.spare = spare
+        self.serial_at = serial_at
         self.made_s = made_s
         self.booted_s = 0.0
 
@@ -87,8 +93,10 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
             for name, kind in kinds.items()
         }
         instruments["nirscan"].tell("unplug")
-        guest = stack.enter_context(booted(folder / name for name in (*kinds, "spare")))
-        bench = Bench(guest, instruments, folder / "spare", made_s - began_s)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            serial_at = free.getsockname()[1]
+        guest = stack.enter_context(booted((folder / name for name in (*kinds, "spare")), serial_at=serial_at))
+        bench = Bench(guest, instruments, folder / "spare", serial_at, made_s - began_s)
         for name in ("ooi", "other", "wasatch"):
             bench.found(SERIAL_NUMBERS[name])
         bench.booted_s = time.monotonic() - made_s
@@ -150,7 +158,7 @@ def test_of_two_alike_one_has_to_be_named(bench: Bench) -> None:
 def test_the_first_hid_instrument_is_told_of_and_usable_though_the_service_started_without_one(
     bench: Bench, tell: Callable[[str], None]
 ) -> None:
-    assert bench.guest.ask("watch")["result"] is False
+    bench.guest.ask("watch")
     bench.instruments["nirscan"].tell("plug")
 
     assert bench.guest.ask("changed 30")["result"] is True
@@ -175,23 +183,26 @@ def test_a_cable_pulled_in_the_middle_of_a_scan_is_a_lost_link_and_the_next_one_
     bench: Bench, tell: Callable[[str], None]
 ) -> None:
     instrument = bench.instruments["ooi"]
+
+    def exposing() -> bool:
+        return LONG_MS in [event["integration_ms"] for event in instrument.said("spectrum")]
+
     with opened(bench, "ooi", "ooi") as before:
-        seen = len(instrument.said("spectrum"))
-        bench.guest.say("scan ooi 20000 1")
-        eventually(lambda: len(instrument.said("spectrum")) > seen, 30, "a spectrum is under way")
+        bench.guest.say(f"scan ooi {LONG_MS} 1")
+        eventually(exposing, 30, "an exposure is under way")
         pulled_s = time.monotonic()
         instrument.tell("unplug")
         said = bench.guest.hear()
         noticed_s = time.monotonic() - pulled_s
-    gone = SERIAL_NUMBERS["ooi"] not in {unit["serial_number"] for unit in bench.units().values()}
+    eventually(lambda: before["port"] not in bench.units(), AGAIN_WITHIN_S, "it is gone")
     instrument.tell("plug")
     with opened(bench, "ooi", "ooi") as after:
         scan = bench.scan("ooi")
 
     tell(f"pulled: {said['error']} after {noticed_s:.2f} s: {said['message']}; {before['path']} -> {after['path']}")
-    assert said["error"] == "LinkLost"
+    assert (said["error"], said["message"].partition(":")[0]) == ("LinkLost", "usb")
+    assert "pipe 0x82" in said["message"]
     assert noticed_s < 10.0
-    assert gone
     assert (before["port"], before["path"]) != (after["port"], after["path"])
     assert before["port"] == after["port"]
     assert scan["raw"] == meant_by(instrument)
@@ -212,3 +223,27 @@ def test_an_instrument_whose_process_is_killed_and_started_again_is_plugged_in_a
     assert lost["error"] == "LinkLost"
     assert (before["port"], before["path"]) != (after["port"], after["path"])
     assert (first["raw"], second["raw"]) == (first_meant, second_meant)
+
+
+def test_a_serial_adapter_that_comes_later_has_a_lasting_name_and_its_loss_is_told(
+    bench: Bench, tell: Callable[[str], None]
+) -> None:
+    def adapter() -> Unit | None:
+        found = [port for port in bench.guest.ask("ports")["result"] if port["by_id"] and port["access"] == "ok"]
+        return found[0] if found else None
+
+    assert adapter() is None
+    with Instrument("uart", SERIAL_NUMBERS["uart"], bench.serial_at) as instrument:
+        port = eventually(adapter, AGAIN_WITHIN_S, "the serial adapter may be opened")
+        assert port is not None
+        identity = bench.open("uart", "nirscan", port["by_id"])
+        scan = bench.scan("uart", 0, 0)
+        (event,) = instrument.said("scan")
+    lost = bench.guest.ask("scan uart 0 0")
+    bench.guest.ask("close uart")
+
+    tell(f"{port['by_id']} -> {port['path']}, {len(scan['raw'])} values; then {lost['error']}: {lost['message']}")
+    assert (port["path"], port["mode"], port["owner"]) == ("/dev/ttyUSB0", "660", ["root", "edged"])
+    assert identity["serial_number"] == SERIAL_NUMBERS["uart"]
+    assert scan["blob"] == event["image"]
+    assert lost["error"] == "LinkLost"

@@ -128,6 +128,18 @@ def test_a_long_transfer_says_its_length_in_two_halves(machine: Machine) -> None
     assert machine.moved() == (2, IN, OK, 70_000, sent)
 
 
+def test_a_machine_that_stands_still_for_a_while_misses_nothing(machine: Machine) -> None:
+    sent = [bytes((number,)) * 65_536 for number in range(0x80, 0x80 + 19)]  # more than the host keeps for it
+    for number, _ in enumerate(sent):
+        machine.bulk(IN, 65_536, number)
+    for number, data in enumerate(sent):
+        machine.bulk(OUT, data, 100 + number)
+    came = [machine.moved() for _ in range(2 * len(sent))]
+
+    assert [data for _, endpoint, _, _, data in came if endpoint == IN] == sent
+    assert [number for number, endpoint, *_ in came if endpoint == OUT] == [100 + number for number in range(len(sent))]
+
+
 def test_a_late_answer_comes_when_it_is_due_and_transfers_keep_their_order(machine: Machine) -> None:
     began_s = time.monotonic()
     machine.bulk(IN, 64, 1)
