@@ -26,6 +26,9 @@ from edged.spectra.standards.known import BUILT_IN, standards
 from firmware_sim.scene import LINE_WIDTH_CM1, RAMAN_LINES, Raman
 from tests.acquire.scenes import LIT, Glass, NeonLamp, calcite, scan_of
 from tests.contract.obp_ends import instrument, scans_of
+from tests.spectra.charisma import Charisma
+
+CALCITE_KEYS = ("s008", "s017", "s026", "s035", "s044", "s053", "s061", "s068", "s075", "s085")  # docs/selftest.md
 
 
 @pytest.fixture(scope="module")
@@ -291,3 +294,35 @@ def test_certified_values_that_cannot_be_are_refused_with_the_place(tmp_path: Pa
         standards(file)
 
     assert str(file) in refused.value.message
+
+
+def seen_by(charisma: Charisma, key: str, material: str, scan: RawScan) -> SelfTestResult:
+    """A self test of a real spectrum; `scan` stands in for the frames, which were not published."""
+    spectrum = replace(charisma.spectrum(key), quantity="counts")
+    return run_selftest(BUILT_IN[material], Evidence(scans=(scan,), counts=Counts(spectrum=spectrum)))
+
+
+def test_real_spectra_of_polystyrene_pass_with_their_correction_and_are_no_glass(
+    data_dir: Path, ventana: RawScan
+) -> None:
+    charisma = Charisma(data_dir)
+    keys = charisma.keys("PST")
+
+    axes = {key: seen_by(charisma, key, "polystyrene", ventana) for key in keys}
+    glasses = {key: seen_by(charisma, key, "srm-2241", ventana).verdict for key in keys}
+
+    assert {key: result.verdict for key, result in axes.items() if result.verdict == "fail"} == {}
+    assert all(result.correction is not None for result in axes.values())
+    assert set(glasses.values()) == {"fail"}
+
+
+def test_real_spectra_of_calcite_are_narrow_enough_and_not_those_of_polystyrene(
+    data_dir: Path, ventana: RawScan
+) -> None:
+    charisma = Charisma(data_dir)
+
+    widths = {key: row(seen_by(charisma, key, "calcite", ventana), "resolution") for key in CALCITE_KEYS}
+    mistaken = {key: seen_by(charisma, key, "polystyrene", ventana) for key in CALCITE_KEYS}
+
+    assert {key for key, check in widths.items() if check.verdict != "pass"} <= {"s008"}  # that one is clipped
+    assert all((result.verdict, result.correction) == ("fail", None) for result in mistaken.values())
