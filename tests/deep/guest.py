@@ -53,8 +53,7 @@ Said = dict[str, Any]
 class Guest:
     """The running machine, and the program that is its service."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: socket.socket, console: Path) -> None:
-        self._process = process
+    def __init__(self, port: socket.socket, console: Path) -> None:
         self._port = port
         self._console = console
         self._heard = b""
@@ -191,7 +190,7 @@ def booted(sockets: Iterable[Path], *, serial_at: int) -> Iterator[Guest]:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as port:
                 _connect(port, talk, process)
-                guest = Guest(process, port, console)
+                guest = Guest(port, console)
                 assert "began_s" in guest.hear(BOOT_S)
                 yield guest
         finally:
