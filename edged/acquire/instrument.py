@@ -52,11 +52,14 @@ class DriverInstrument:
         session.perform(self._device.configure(unit, self._settings))
         self._current = self._settings if isinstance(self._settings, ExposureSettings) else None
 
-    def scan(self) -> RawScan:
-        """Measure once, with the exposure that the sample needs if that is wanted."""
+    def scan(self, *, lit: bool = True) -> RawScan:
+        """Measure once, with the exposure that the sample needs if that is wanted.
+
+        lit False: the laser stays off, if there is one, and the exposure is the configured one.
+        """
         session, unit = self._opened()
         settings, limits = self._settings, unit.limits
-        if self._exposure is None or limits is None or not isinstance(settings, ExposureSettings):
+        if not isinstance(settings, ExposureSettings):
             return session.perform(self._device.scan(unit, settings))
 
         def measure(asked: ExposureSettings) -> RawScan:
@@ -65,6 +68,10 @@ class DriverInstrument:
                 self._current = asked
             return session.perform(self._device.scan(unit, asked))
 
+        if not lit and settings.laser_mw is not None:
+            return measure(replace(settings, laser_mw=None))
+        if self._exposure is None or limits is None:
+            return measure(settings)
         last = self._current or settings
         start = replace(settings, integration_ms=last.integration_ms)
         return expose(measure, start, limits, self._exposure).scan

@@ -207,7 +207,7 @@ def _lamp(standard: Standard, material: Material, evidence: Evidence, limits: Se
 _LAMP_WORDS: Mapping[ReasonCode, str] = {
     "deviation": "",
     "shift_too_large": "a fault, no drift",
-    "saturated": "lines are beyond the detector's range",
+    "saturated": "lines are beyond the detector's range: hold the lamp farther away",
 }
 
 

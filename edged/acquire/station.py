@@ -52,8 +52,8 @@ class Instrument(Protocol):
     def prepare(self) -> None:
         """Make the configured settings current. Called once after `open`, when the instrument is the right one."""
 
-    def scan(self) -> RawScan:
-        """Measure once."""
+    def scan(self, *, lit: bool = True) -> RawScan:
+        """Measure once; with lit False the laser stays off, if there is one."""
 
     def keep_alive(self) -> Environment:
         """Ask something cheap."""
@@ -108,6 +108,7 @@ class StationStatus:
 class _Waiting:
     answer: asyncio.Future[Reading]
     asked_s: float
+    lit: bool
 
 
 class Station:
@@ -164,8 +165,8 @@ class Station:
         """Whether an interval trigger should be skipped now."""
         return self._state is not State.READY or bool(self._waiting)
 
-    async def measure(self) -> Reading:
-        """Wait for the station's turn and return one reading. Raises AcquireError."""
+    async def measure(self, *, lit: bool = True) -> Reading:
+        """Wait for the station's turn and return one reading, with lit False without a laser. Raises AcquireError."""
         if self._ended:
             raise NotReady(f"{self.plan.name}: the service is stopping")
         if self._state in (State.ABSENT, State.PARKED):
@@ -175,7 +176,7 @@ class Station:
                 f"{self.plan.name}: {MAX_WAITING} measurements are waiting already", hint="ask again in a while"
             )
         answer: asyncio.Future[Reading] = asyncio.get_running_loop().create_future()
-        waiting = _Waiting(answer, self._clock())
+        waiting = _Waiting(answer, self._clock(), lit)
         self._waiting.append(waiting)
         self._wake.set()
         try:
@@ -274,7 +275,8 @@ class Station:
         started_s = self._clock()
         self._become(State.MEASURING, "", "")
         try:
-            scan, moment, arrived_s = await self._call(self._scan, within_s=self.plan.scan_within_s)
+            measure = self._scan if waiting.lit else self._scan_unlit
+            scan, moment, arrived_s = await self._call(measure, within_s=self.plan.scan_within_s)
         except AskAgain as error:
             self._become(State.READY, "", "")
             _refuse(waiting, MeasurementLost(f"{self.plan.name}: {error.message}", hint=error.hint))
@@ -316,8 +318,11 @@ class Station:
 
     def _scan(self) -> tuple[RawScan, Moment, float]:
         """On the station's thread."""
-        scan = self._instrument.scan()
-        return scan, self._now(), self._clock()
+        return self._instrument.scan(), self._now(), self._clock()
+
+    def _scan_unlit(self) -> tuple[RawScan, Moment, float]:
+        """The same without a laser."""
+        return self._instrument.scan(lit=False), self._now(), self._clock()
 
     async def _pause(self, seconds: float) -> bool:
         """Wait; true when something woke us before the time was over."""

@@ -193,9 +193,10 @@ class Measuring:
         standard = standard_named(material or place.config.selftest.material, place.rules.standards)
         if baseline and standard.subject != "intensity":
             raise Unfit(f"{standard.title} is compared with published values", hint="leave --baseline out")
-        readings = [await self._reading(place)]
+        lit = standard.subject not in ("lamp", "dark")
+        readings = [await self._reading(place, lit=lit)]
         if wants_two(readings[0].scan, standard):
-            readings.append(await self._reading(place))
+            readings.append(await self._reading(place, lit=lit))
         serial_number = readings[0].scan.identity.serial_number
         references = await self.references(name, serial_number)
         stored = None
@@ -283,9 +284,9 @@ class Measuring:
         """Wait until no measurement is under way."""
         await self._idle.wait()
 
-    async def _reading(self, place: _Place) -> Reading:
+    async def _reading(self, place: _Place, *, lit: bool = True) -> Reading:
         await self._store(lambda journal: require_room(journal, self._policy))
-        return await place.station.measure()
+        return await place.station.measure(lit=lit)
 
     async def _keep(self, reading: Reading, finished: Finished) -> Record:
         """Store what light has been spent on, even if the one who asked has gone; `until_idle` waits for it."""

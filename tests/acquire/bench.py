@@ -86,7 +86,7 @@ class FakeInstrument:
     def prepare(self) -> None:
         self.calls.append("prepare")
 
-    def scan(self) -> RawScan:
+    def scan(self, *, lit: bool = True) -> RawScan:
         self.calls.append("scan")
         self._next(self.scanning, None)
         return raw_scan(index=self.calls.count("scan"))

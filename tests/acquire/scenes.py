@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from drivers.contract import ExposureSettings, RawScan
@@ -42,6 +44,7 @@ def calcite() -> Raman:
     return Raman("calcite", lines={**RAMAN_LINES, "calcite": ((281.0, 1), (711.0, 1), (1085.0, 5))})
 
 
-def scan_of(scene: Raman) -> RawScan:
-    (scan,) = scans_of(instrument("ventana", scene=scene), "usb", LIT)
+def scan_of(scene: Raman, *, lit: bool = True) -> RawScan:
+    settings = LIT if lit else replace(LIT, laser_mw=None)
+    (scan,) = scans_of(instrument("ventana", scene=scene), "usb", settings)
     return scan

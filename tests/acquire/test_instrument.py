@@ -110,3 +110,23 @@ def test_a_port_of_a_link_that_the_family_has_not_is_refused_with_those_it_has()
 
     with pytest.raises(BadPort, match="not reached by serial"):
         instrument.open()
+
+
+@pytest.mark.parametrize("plan", [None, ExposurePlan()])
+def test_a_scan_without_the_laser_leaves_it_off_and_the_next_one_has_it_again(plan: ExposurePlan | None) -> None:
+    firmware = ObpOnUsb("ventana", Raman("polystyrene"), seed=1, speed=0.0)
+    settings = ExposureSettings(integration_ms=100.0, repeats=2, laser_mw=50.0, laser_unattended=True)
+    instrument = plugged(firmware, "obp", settings, plan)
+    instrument.open()
+    instrument.prepare()
+
+    unlit = instrument.scan(lit=False)
+    before = list(firmware.bench.laser_log)
+    lit = instrument.scan()
+    instrument.close()
+
+    assert (before, unlit.laser_mw, unlit.dark) == ([], None, None)
+    assert (unlit.exposure_ms, len(unlit.raw)) == (100.0, 2)
+    assert lit.laser_mw == 50.0
+    assert any(on for _, on, _ in firmware.bench.laser_log)
+    assert lit.counts.max() > 2.0 * unlit.counts.max()

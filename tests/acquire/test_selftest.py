@@ -154,8 +154,9 @@ def test_calcite_tells_the_resolution() -> None:
     assert outcome_of(scan_of(Raman("polystyrene")), "calcite").verdict == "fail"
 
 
-def test_a_neon_lamp_is_looked_at_without_the_laser() -> None:
-    result = outcome_of(scan_of(NeonLamp()), "neon")
+@pytest.mark.parametrize("lit", [False, True])
+def test_a_neon_lamp_is_looked_at_without_the_laser(lit: bool) -> None:
+    result = outcome_of(scan_of(NeonLamp(), lit=lit), "neon")
 
     assert result.verdict == "pass", result.checks
     assert result.places_unit == "nm"

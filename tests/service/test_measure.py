@@ -38,7 +38,7 @@ def reading(moment: Moment = UNSYNCED) -> Reading:
 class Place:
     """A station as `Measuring` sees one: each trigger gives the same reading."""
 
-    async def measure(self) -> Reading:
+    async def measure(self, *, lit: bool = True) -> Reading:
         return reading()
 
 

@@ -29,7 +29,7 @@ from edged.store.journal import PAGE, Journal
 from edged.store.record import CheckInfo, Record
 from edged.store.retention import Retention, apply
 from firmware_sim.scene import Raman
-from tests.acquire.scenes import Glass, scan_of
+from tests.acquire.scenes import Glass, NeonLamp, scan_of
 
 T = TypeVar("T")
 NOW = Moment(wall_s=1_795_230_000.0, monotonic_s=100.0, boot_id="a", synced=True)
@@ -41,8 +41,10 @@ class Place:
 
     def __init__(self, *scans: RawScan) -> None:
         self.scans = list(scans)
+        self.lit: list[bool] = []
 
-    async def measure(self) -> Reading:
+    async def measure(self, *, lit: bool = True) -> Reading:
+        self.lit.append(lit)
         scan = self.scans.pop(0) if len(self.scans) > 1 else self.scans[0]
         return Reading(station="bench", scan=scan, moment=NOW, arrived_s=0.0)
 
@@ -135,6 +137,15 @@ def test_another_instrument_is_not_compared_with_this_one(tmp_path: Path, glasse
 
     assert found.selftest is not None
     assert (found.selftest.verdict, found.selftest.compared_with) == ("warn", None)
+
+
+def test_the_laser_stays_off_for_darkness_and_a_lamp(tmp_path: Path) -> None:
+    place = Place(scan_of(Raman(), lit=False), scan_of(NeonLamp(), lit=False), scan_of(Raman()))
+
+    records, _ = living(tmp_path, place, selftests("dark", "neon", "polystyrene"))
+
+    assert place.lit == [False, False, True]
+    assert verdicts(records) == ["warn", "pass", "pass"]
 
 
 def test_only_a_glass_has_a_baseline(tmp_path: Path) -> None:
