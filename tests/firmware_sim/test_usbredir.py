@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
 import struct
@@ -271,8 +272,9 @@ def test_more_than_anybody_needs_is_refused(simulator: Talking) -> None:
     assert "2147483648 bytes" in simulator.event("error")["message"]
     with redir_client.machine(simulator.path) as machine:  # type: ignore[attr-defined]
         machine.until(CONNECT)
-        for number in range(300):
-            machine.bulk(IN, 64, number)
+        with contextlib.suppress(ConnectionError):  # it may hang up before it has heard the last one
+            for number in range(300):
+                machine.bulk(IN, 64, number)
         assert machine.is_dropped()
     assert "256 transfers" in simulator.event("error")["message"]
     simulator.event("unplugged")
@@ -281,7 +283,7 @@ def test_more_than_anybody_needs_is_refused(simulator: Talking) -> None:
 def test_any_bytes_leave_it_serving(simulator: Talking) -> None:
     chance = random.Random(7)
     for _ in range(60):
-        with redir_client.machine(simulator.path) as machine:  # type: ignore[attr-defined]
+        with redir_client.machine(simulator.path) as machine, contextlib.suppress(ConnectionError):  # type: ignore[attr-defined]
             for _ in range(chance.randrange(1, 8)):
                 kind = chance.choice([*range(28), 100, 101, 102, 103, 104, 1 << 30])
                 body = chance.randbytes(chance.choice([0, 1, 2, 3, 4, 8, 10, 12, 64, 200]))
