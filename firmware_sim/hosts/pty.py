@@ -17,7 +17,7 @@ from firmware_sim.contract import Event
 READ_BYTES = 4096
 NOBODY_S = 0.005  # a pty whose other end nobody holds has no event to wait for
 DRAIN_S = 0.2  # how long the reader gets to fetch what was sent before the line was lost
-SETTLE_S = 0.02  # what was written reaches the other end by a task of the kernel's, not at once
+SETTLE_S = 0.008  # what was written reaches the other end by a task of the kernel's, not at once
 OUTPUT_S = 1.0
 RATES = {getattr(termios, f"B{baud}"): baud for baud in (9600, 19200, 38400, 57600, 115200, 230400)}
 
