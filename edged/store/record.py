@@ -49,7 +49,10 @@ class ReferenceInfo(Model):
 
 
 class CheckInfo(Model):
-    """One check of a self test. verdict: null where there is no limit to judge by, and the value is only told."""
+    """One check of a self test. verdict: null where there is no limit to judge by, and the value is only told.
+
+    unit: of value and limit; empty for a share.
+    """
 
     name: CheckName
     verdict: CheckVerdict | None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +19,12 @@ from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
 from edged.acquire.gate import corrected_axis
 from edged.acquire.selftest import Evidence, SelfTestResult, run_selftest
-from edged.service.selftests import selftest_info, standard_named
+from edged.service.selftests import pack_response, selftest_info, standard_named, unpack_response
+from edged.spectra.spectrum import SpectrumError
 from edged.spectra.standards.certificates import SRM_2241
 from edged.spectra.standards.certified import StandardsUnusable
 from edged.spectra.standards.correction import AxisCorrection
+from edged.spectra.standards.intensity import Response
 from edged.spectra.standards.known import BUILT_IN, standards
 from firmware_sim.scene import LINE_WIDTH_CM1, RAMAN_LINES, Raman
 from tests.acquire.scenes import LIT, Glass, NeonLamp, calcite, scan_of
@@ -254,6 +257,28 @@ def test_certified_values_of_a_file_are_standards_by_name(tmp_path: Path) -> Non
 
     assert (known["glass-7"].subject, known["srm-2245"].title) == ("wavelength", "no. 8")
     assert known["polystyrene"] == BUILT_IN["polystyrene"]
+
+
+@given(at=st.integers(min_value=0, max_value=len(GLASS_7 + GLASS_8)), data=st.binary(max_size=40))
+def test_any_damage_to_a_file_of_certified_values_gives_values_or_one_error(
+    tmp_path_factory: pytest.TempPathFactory, at: int, data: bytes
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "damaged.toml"
+    text = (GLASS_7 + GLASS_8).encode()
+    file.write_bytes(text[:at] + data + text[at + len(data) :])
+
+    with contextlib.suppress(StandardsUnusable):
+        assert set(standards(file)) >= set(BUILT_IN)
+
+
+@given(at=st.integers(min_value=0, max_value=2_000), data=st.binary(max_size=40))
+def test_a_stored_response_is_read_back_or_refused(at: int, data: bytes) -> None:
+    axis = np.linspace(200.0, 3_000.0, 64)
+    packed = pack_response(Response(axis=axis, factors=np.ones(64), certificate="NIST SRM 2241"))
+    assert unpack_response(packed).axis.tolist() == axis.tolist()
+
+    with contextlib.suppress(SpectrumError):
+        assert isinstance(unpack_response(packed[:at] + data + packed[at + len(data) :]), Response)
 
 
 def test_the_file_of_certified_values_in_the_document_is_one(repository: Path, tmp_path: Path) -> None:
