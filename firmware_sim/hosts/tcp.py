@@ -65,11 +65,11 @@ class TcpLine:
         self._listener = listener
 
     def close(self) -> None:
-        """Drop the client and listen no more."""
-        self._drop()
+        """Listen no more, and drop the client: one that notices finds nobody at once."""
         if self._listener is not None:
             self._listener.close()
             self._listener = None
+        self._drop()
 
     def read(self) -> bytes | None:
         """Return what came, b"" for nothing yet; None when nobody is there."""
