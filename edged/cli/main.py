@@ -16,7 +16,7 @@ COMMANDS = {  # name -> module in edged.cli; the command object in it bears the 
     "status": "one screen; exit 1 if unwell",
     "devices": "what is plugged in, and what it needs",
     "measure": "one reading, one verdict",
-    "selftest": "wavelength or shift of a known material against its table",
+    "selftest": "a standard against its table: axis, resolution, intensity, dark level",
     "analyze": "spectra from files to verdicts, no daemon, no device",
     "journal": "list, show, verify, export the journal of record",
     "bundle": "list, show, verify, install, activate, roll back models",
