@@ -18,10 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from drivers.contract import ExposureSettings
 from drivers.registry import load as load_device
 from edged import __version__
-from edged.acquire.exposure import exposure_ms
 from edged.acquire.instrument import DriverInstrument
 from edged.acquire.lifecycle import State, is_countable
 from edged.acquire.station import Station, StationPlan, StationStatus
@@ -49,7 +47,7 @@ from edged.service.notify import Notifier
 from edged.service.pipeline import Asked
 from edged.service.plugs import watch_plugs
 from edged.service.schedule import keep_tested
-from edged.service.settings import exposure_plan, mqtt_settings, path_or_none, retention
+from edged.service.settings import exposure_plan, mqtt_settings, path_or_none, retention, scan_within_s
 from edged.service.supervise import keep_running
 from edged.service.threads import ModelThread, StoreThread
 from edged.service.watch import watch
@@ -193,8 +191,7 @@ class Daemon:
             exposure=exposure_plan(config.exposure),
         )
         plan = StationPlan(name=name, kind=config.kind, port=config.port, serial_number=config.serial_number)
-        if isinstance(settings, ExposureSettings):  # exposed once to settle and once for the scan, with the laser twice
-            plan = replace(plan, scan_within_s=plan.scan_within_s + 4.0 * exposure_ms(settings) / 1e3)
+        plan = replace(plan, scan_within_s=scan_within_s(settings, config.exposure))
         return Station(
             plan,
             instrument,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from drivers.contract import ExposureSettings, Settings
 from edged.acquire.check import SelfTestLimits
-from edged.acquire.exposure import ExposurePlan
+from edged.acquire.exposure import MAX_PROBES, ExposurePlan, exposure_ms
 from edged.acquire.gate import Gate
+from edged.acquire.station import SCAN_WITHIN_S
 from edged.config.vocabulary import Configuration, Exposure, Mqtt, QualityLimits, SelfTest, StationConfig
 from edged.publish.settings import MqttSettings, TlsSettings
 from edged.service.pipeline import Rules
@@ -17,6 +19,7 @@ from edged.spectra.standards.outcome import Subject
 from edged.spectra.transfer import load_transfer
 from edged.store.retention import Retention
 
+LIGHT_S = 15.0  # warning delay, warm-up and the laser's own time to fire, as the slowest supported unit has them
 CREDENTIAL = "mqtt-password"  # the name under which systemd's LoadCredential hands us the broker's password
 
 
@@ -95,6 +98,19 @@ def gate(selftest: SelfTest, known: Mapping[str, Standard]) -> Gate:
     if selftest.subjects is None and selftest.material is not None and selftest.material in known:
         subjects = (known[selftest.material].subject,)
     return Gate(mode=selftest.gate, subjects=subjects, max_age_s=selftest.max_age_h * 3600.0)
+
+
+def scan_within_s(settings: Settings, exposure: Exposure) -> float:
+    """Return how long one scan may take before its instrument is taken for lost.
+
+    Every exposure comes twice, to settle and to count; a laser warns and warms up before each scan.
+    """
+    if not isinstance(settings, ExposureSettings):
+        return SCAN_WITHIN_S
+    scans = MAX_PROBES + 2 if exposure.auto else 1  # two more to find the number of frames
+    exposed_s = exposure.budget_s if exposure.auto else 0.0
+    lit_s = scans * LIGHT_S if settings.laser_mw is not None else 0.0
+    return SCAN_WITHIN_S + 4.0 * (exposed_s + exposure_ms(settings) / 1e3) + lit_s
 
 
 def path_or_none(text: str | None) -> Path | None:

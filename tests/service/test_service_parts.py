@@ -12,11 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from drivers.contract import ExposureSettings, ScanSettings
 from edged.acquire.reading import Moment
+from edged.acquire.station import SCAN_WITHIN_S
 from edged.acquire.worker import Worker
+from edged.config.vocabulary import Exposure
 from edged.service.clock import BoardClock, moment_of, taken_at
 from edged.service.health import CONDITIONS, Health
 from edged.service.notify import Notifier
+from edged.service.settings import scan_within_s
 from edged.service.supervise import keep_running
 from edged.service.threads import StoreThread
 from edged.service.watch import watch
@@ -227,3 +231,12 @@ def test_a_disk_that_hangs_while_the_journal_is_closed_does_not_hold_up_the_stop
         assert await store.worker.stop(5)
 
     asyncio.run(life())
+
+
+def test_a_scan_may_take_as_long_as_its_exposures_its_laser_and_the_search_for_them() -> None:
+    fixed, auto = Exposure(), Exposure(auto=True, budget_s=40.0)
+    lit = ExposureSettings(integration_ms=1_000.0, repeats=3, laser_mw=50.0)
+
+    assert scan_within_s(ScanSettings(), auto) == SCAN_WITHIN_S
+    assert scan_within_s(lit, fixed) - SCAN_WITHIN_S >= 2 * 6.0 + 3.0  # six frames twice, and a warning of 3 s
+    assert scan_within_s(lit, auto) - SCAN_WITHIN_S >= 2 * 40.0 + 8 * 3.0
