@@ -18,6 +18,7 @@ from edged.bundle.manifest import Axis
 from edged.infer.verdict import Preset, Procedure
 from export.data.augment import Augmentation, Session
 from export.errors import RecipeError
+from export.models.catalogue import NetworkWords
 from export.preprocess.pipeline import StepWords
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -36,18 +37,6 @@ class Data(_Words):
     set: Literal["powders12"]
     block_scans: Annotated[int, Field(ge=5, le=50)]
     test_block: Annotated[int, Field(ge=0)]
-
-
-class Network(_Words):
-    """A GRU that is fed patches of the spectrum. `features` is the width of the layer before the logits."""
-
-    kind: Literal["gru"]
-    patch: Annotated[int, Field(ge=1, le=512)]
-    hidden: Annotated[int, Field(ge=4, le=512)]
-    layers: Annotated[int, Field(ge=1, le=3)]
-    bidirectional: bool
-    features: Annotated[int, Field(ge=4, le=512)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
 
 
 class Training(_Words):
@@ -125,7 +114,7 @@ class Recipe(_Words):
     data: Data
     axis: Axis
     steps: Annotated[tuple[StepWords, ...], Field(min_length=1)]
-    network: Network
+    network: NetworkWords
     training: Training
     gate: Gate
     presets: dict[Preset, OperatingPoint]
@@ -139,20 +128,21 @@ class Recipe(_Words):
             raise ValueError(f"default_preset: {self.default_preset} is not among presets")
         if set(self.presets) != set(self.gate.slack):
             raise ValueError("gate.slack: must name the same presets as presets")
-        if self.axis.points % self.network.patch:
-            raise ValueError(
-                f"network.patch: {self.axis.points} points are no whole number of patches of {self.network.patch}"
-            )
+        try:
+            self.network.check(points=self.axis.points)
+        except ValueError as error:
+            raise ValueError(f"network.{error}") from error
         return self
 
     def quickened(self) -> Recipe:
         """Return the recipe with the values of its `quick` table, one member a fold, no rotation, no baselines."""
         training = {"epochs": self.quick.epochs, "members_per_fold": 1}
         evaluation = {"rotation": False, "baselines": False, "seeds": 1, "sessions": self.quick.sessions}
+        network = {"hidden": self.quick.hidden} if "hidden" in type(self.network).model_fields else {}
         return self.model_copy(
             update={
                 "training": self.training.model_copy(update=training),
-                "network": self.network.model_copy(update={"hidden": self.quick.hidden}),
+                "network": self.network.model_copy(update=network),
                 "evaluation": self.evaluation.model_copy(update=evaluation),
             }
         )

@@ -1,46 +1,33 @@
-"""A GRU that reads a spectrum in patches: the sequence is short, so it trains and runs fast, and the gates still see
-order."""
+"""Gated recurrent units (Cho et al. 2014), in one direction or both."""
 
 from __future__ import annotations
 
-import torch
+from typing import Literal
+
 from torch import Tensor, nn
 
+from export.models.recurrent import Recurrent, RecurrentWords
 
-class PatchGru(nn.Module):
-    """Preprocessed spectra [n, points] in; logits [n, classes] out. Each step of the GRU reads one patch of points."""
 
-    def __init__(
-        self,
-        *,
-        points: int,
-        classes: int,
-        patch: int,
-        hidden: int,
-        layers: int,
-        bidirectional: bool,
-        features: int,
-        dropout: float,
-    ) -> None:
-        super().__init__()
-        if points % patch:
-            raise ValueError(f"{points} points are no whole number of patches of {patch}")
-        self.steps, self.patch = points // patch, patch
-        self.gru = nn.GRU(
-            patch,
-            hidden,
-            layers,
-            batch_first=True,
-            bidirectional=bidirectional,
-            dropout=dropout if layers > 1 else 0.0,
-        )
-        self.drop = nn.Dropout(dropout)
-        self.ends = 2 if bidirectional else 1
-        self.dense = nn.Linear(self.ends * hidden, features)
-        self.out = nn.Linear(features, classes)
+class GruWords(RecurrentWords):
+    """One to three layers of GRU."""
 
-    def forward(self, spectra: Tensor) -> Tensor:
-        """Return logits from the last state of each direction."""
-        _, last = self.gru(spectra.reshape(-1, self.steps, self.patch))
-        read = torch.cat([last[-end] for end in range(self.ends, 0, -1)], dim=1)
-        return self.out(torch.relu(self.dense(self.drop(read))))
+    kind: Literal["gru"] = "gru"
+    bidirectional: bool
+
+    def build(self, *, points: int, classes: int) -> PatchGru:
+        """Return an untrained network."""
+        self.check(points=points)
+        return PatchGru(points=points, classes=classes, **self.model_dump(exclude={"kind"}))
+
+
+class PatchGru(Recurrent):
+    """A GRU that is fed patches of the spectrum."""
+
+    name, cells = "gru", nn.GRU
+    gru: nn.GRU
+
+    def run(self, sequence: Tensor) -> tuple[Tensor, Tensor]:
+        """Return all states of the last layer, and the last of each layer and direction."""
+        states, last = self.gru(sequence)
+        return states, last

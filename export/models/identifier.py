@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from export.models.discriminant import Discriminant
-from export.models.gru import PatchGru
+from export.models.network import Network
 from export.preprocess.pipeline import Pipeline, build
 from export.recipe import Recipe
 
@@ -21,7 +21,7 @@ class Identifier(nn.Module):
     """
 
     def __init__(
-        self, common: Pipeline, own: Sequence[Pipeline], members: Sequence[PatchGru], discriminant: Discriminant
+        self, common: Pipeline, own: Sequence[Pipeline], members: Sequence[Network], discriminant: Discriminant
     ) -> None:
         super().__init__()
         self.common = common
@@ -36,19 +36,9 @@ class Identifier(nn.Module):
         return torch.stack(logits).mean(dim=0), self.discriminant(prepared)
 
 
-def new_member(recipe: Recipe, classes: int) -> PatchGru:
+def new_member(recipe: Recipe, classes: int) -> Network:
     """Return an untrained network of the recipe's kind."""
-    words = recipe.network
-    return PatchGru(
-        points=recipe.axis.points,
-        classes=classes,
-        patch=words.patch,
-        hidden=words.hidden,
-        layers=words.layers,
-        bidirectional=words.bidirectional,
-        features=words.features,
-        dropout=words.dropout,
-    )
+    return recipe.network.build(points=recipe.axis.points, classes=classes)
 
 
 def steps_in_two(recipe: Recipe) -> tuple[Pipeline, Pipeline]:
