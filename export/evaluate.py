@@ -29,7 +29,8 @@ from export.calibrate import calibrated
 from export.compare import run_rows, session
 from export.data.augment import Session, augment, resample
 from export.data.augment import session as session_change
-from export.data.powders import Spectra, load_capsules, load_compounds, load_ternaries
+from export.data.catalogue import load_set
+from export.data.spectra import Spectra
 from export.data.split import Split
 from export.job import Job
 from export.models.identifier import Identifier, steps_in_two
@@ -42,13 +43,7 @@ from export.verify import torch_outputs
 
 Rows = NDArray[np.float32]
 BASELINE_COPIES = 2  # augmented copies that the augmented baseline learns from
-OUTSIDERS = {  # name in tables -> what it is
-    "isoniazid capsules": "1,031 scans of another drug through capsule walls, same kind of instrument",
-    "20 compounds, exported absorbance": "100 scans of pure drugs, another unit, the reference itself a drug",
-    "20 compounds, log counts": "the same scans as -log10 of the counts",
-    "ternary mixtures": "400 scans of four mixtures of the same three compounds: the hard case",
-}
-HARD = "ternary mixtures"
+BUNDLE, TORCH = "this bundle", "the same in float torch"  # rows of the accuracy table
 
 
 def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
@@ -68,7 +63,7 @@ def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
             f"mild {n}": rows
             for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.mild_session))
         },
-        **changed_copies(spectra.values[split.test], spectra.axis_nm, job.grid_nm, job.rng(8)),
+        **changed_copies(spectra.values[split.test], spectra.axis, job.grid, job.rng(8)),
         **{name: _rows(other, manifest) for name, other in load_outsiders(job).items()},
     }
     raw: dict[str, tuple[Rows, Rows]] = {}
@@ -92,7 +87,7 @@ def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
                 "held-out": summary(of["held-out"], truth),
                 "stress sessions": summary(_joined(of, "session "), np.tile(truth, job.recipe.evaluation.sessions)),
                 "mild sessions": summary(_joined(of, "mild "), np.tile(truth, job.recipe.evaluation.sessions)),
-                **{name: {"spectra": len(of[name].outcome), "refused": refused(of[name])} for name in OUTSIDERS},
+                **{name: {"spectra": len(of[name].outcome), "refused": refused(of[name])} for name in outsiders(job)},
             }
             for preset, of in answers.items()
         },
@@ -100,10 +95,9 @@ def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
         "sensitivity": sensitivity_table(
             answers[manifest.default_preset], truth, [run["changed"] for run in runs if run["kind"] == "rotation"]
         ),
-        "agreement": _agreement(answers[manifest.default_preset], torch_answers, raw, torch_raw),
+        "agreement": _agreement(answers[manifest.default_preset], torch_answers, raw, torch_raw, outsiders(job)),
         "gate_limits": dict(manifest.gates[0].limits),
         "temperature": manifest.calibration.temperature,
-        "outsiders": OUTSIDERS,
         "footnote": _random_split(job, spectra, progress),
     }
     result["summary"] = _headline(job, result)
@@ -113,14 +107,13 @@ def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
 
 
 def load_outsiders(job: Job) -> dict[str, Spectra]:
-    """Load the spectra of other things, under the names of OUTSIDERS."""
-    loaded = (
-        load_capsules(job.data),
-        load_compounds(job.data, ratio=True),
-        load_compounds(job.data, ratio=False),
-        load_ternaries(job.data),
-    )
-    return dict(zip(OUTSIDERS, loaded, strict=True))
+    """Load the spectra of other things, by the names of their sets."""
+    return {name: load_set(name, job.data) for name in outsiders(job)}
+
+
+def outsiders(job: Job) -> tuple[str, ...]:
+    """The names of the sets that must be refused, the near ones last."""
+    return (*job.recipe.data.outsiders, *job.recipe.data.near_outsiders)
 
 
 def _rows(spectra: Spectra, manifest: Manifest) -> Rows:
@@ -129,7 +122,7 @@ def _rows(spectra: Spectra, manifest: Manifest) -> Rows:
         [
             resample_one(
                 Spectrum(
-                    axis=spectra.axis_nm.copy(),
+                    axis=spectra.axis.copy(),
                     values=values.astype(np.float32),
                     axis_unit="nm",
                     quantity="absorbance",
@@ -142,9 +135,9 @@ def _rows(spectra: Spectra, manifest: Manifest) -> Rows:
 
 
 def _sessions(job: Job, spectra: Spectra, rows: NDArray[np.int64], change: Session) -> list[Rows]:
-    rng = job.rng(7, int(change.shift_nm * 1000))
+    rng = job.rng(7, int(change.shift * 1000))
     return [
-        session_change(spectra.values[rows], spectra.axis_nm, job.grid_nm, change, rng).astype(np.float32)
+        session_change(spectra.values[rows], spectra.axis, job.grid, change, rng).astype(np.float32)
         for _ in range(job.recipe.evaluation.sessions)
     ]
 
@@ -160,13 +153,13 @@ def _joined(of: Mapping[str, Answers], prefix: str) -> Answers:
 
 def _rotation(job: Job, spectra: Spectra, progress: Progress) -> list[dict[str, Any]]:
     """Train the recipe anew with every other block held out, and on the shipped split with other seeds."""
-    words, shipped = job.recipe.evaluation, job.recipe.data.test_block
-    blocks = int(job.split(spectra).group.max()) + 1
+    words, shipped = job.recipe.evaluation, job.recipe.data.split.test
+    blocks = int(job.split(spectra).part.max()) + 1
     plans = [("rotation", b, 0) for b in range(blocks) if b != shipped] if words.rotation else []
     plans += [("seed", shipped, variant) for variant in range(1, words.seeds)]
     runs = []
     for number, (kind, block, variant) in enumerate(plans, 1):
-        split = job.split(spectra, test_block=block)
+        split = job.split(spectra, test=block)
         what = f"{kind} {number} of {len(plans)}"
         trained = train_ensemble(job, spectra, split, progress, variant=variant, what=what)
         runs.append(_run(job, spectra, split, trained, kind, block, variant))
@@ -186,7 +179,7 @@ def _run(
     answers = ask(manifest, logits, features)
     stress = _sessions(job, spectra, split.test, job.recipe.evaluation.session)
     mild = _sessions(job, spectra, split.test, job.recipe.evaluation.mild_session)
-    changes = changed_copies(spectra.values[split.test], spectra.axis_nm, job.grid_nm, job.rng(8))
+    changes = changed_copies(spectra.values[split.test], spectra.axis, job.grid, job.rng(8))
 
     def share(rows: list[Rows], of_torch: bool) -> float:
         said = [torch_outputs(trained.identifier, r)[0] if of_torch else run_rows(opened, r, "logits") for r in rows]
@@ -222,7 +215,7 @@ def _shipped_row(
 
     return {
         "kind": "shipped",
-        "block": job.recipe.data.test_block,
+        "block": job.recipe.data.split.test,
         "split": split,
         "int8": shares(raw),
         "torch": shares(torch_raw),
@@ -236,7 +229,7 @@ def _accuracy_table(
     seeds."""
     table: dict[str, dict[str, Any]] = {}
     over_blocks = [run for run in runs if run["kind"] != "seed"]
-    for name, key in (("GRU, int8 bundle", "int8"), ("GRU, float torch", "torch")):
+    for name, key in ((BUNDLE, "int8"), (TORCH, "torch")):
         table[name] = _spread([run[key] for run in over_blocks])
         seeds = [run[key] for run in runs if run["kind"] != "rotation"]
         table[name]["seeds"] = _spread(seeds) if len(seeds) > 1 else None
@@ -278,13 +271,11 @@ def _baseline(
 ) -> tuple[list[float], dict[str, Any]]:
     words = job.recipe.training
     rows, truth = split.development, spectra.targets[split.test]
-    values = [resample(spectra.values[rows], spectra.axis_nm, job.grid_nm)]
+    values = [resample(spectra.values[rows], spectra.axis, job.grid)]
     if augmented:
         rng = job.rng(9, int(split.test[0]))
         values += [
-            augment(
-                spectra.values[rows], spectra.axis_nm, job.grid_nm, words.augmentation, rng, strength=words.strength
-            )
+            augment(spectra.values[rows], spectra.axis, job.grid, words.augmentation, rng, strength=words.strength)
             for _ in range(BASELINE_COPIES)
         ]
     copies = len(values)
@@ -292,9 +283,9 @@ def _baseline(
         name,
         _prepared(job, spectra, np.concatenate(values)),
         np.tile(spectra.targets[rows], copies),
-        np.tile(split.group[rows], copies),
+        np.tile(split.part[rows], copies),
     )
-    plain = resample(spectra.values[split.test], spectra.axis_nm, job.grid_nm)
+    plain = resample(spectra.values[split.test], spectra.axis, job.grid)
     stress = _sessions(job, spectra, split.test, job.recipe.evaluation.session)
     mild = _sessions(job, spectra, split.test, job.recipe.evaluation.mild_session)
     shares = [
@@ -322,10 +313,10 @@ def _random_split(job: Job, spectra: Spectra, progress: Progress) -> dict[str, f
     mixed = replace(spectra, scan=shuffled)
     split = job.split(mixed)
     trained = train_ensemble(job, mixed, split, progress, what="random split")
-    plain = resample(mixed.values[split.test], mixed.axis_nm, job.grid_nm).astype(np.float32)
+    plain = resample(mixed.values[split.test], mixed.axis, job.grid).astype(np.float32)
     logits, _ = torch_outputs(trained.identifier, plain)
     svm, _ = _baseline(job, mixed, split, "SVM", False)
-    return {"GRU": round(float((logits.argmax(1) == mixed.targets[split.test]).mean()), 5), "SVM": round(svm[0], 5)}
+    return {"network": round(float((logits.argmax(1) == mixed.targets[split.test]).mean()), 5), "SVM": round(svm[0], 5)}
 
 
 def _agreement(
@@ -333,8 +324,9 @@ def _agreement(
     by_torch: Mapping[str, Answers],
     raw: Mapping[str, tuple[Rows, Rows]],
     torch_raw: Mapping[str, tuple[Rows, Rows]],
+    others: tuple[str, ...],
 ) -> dict[str, Any]:
-    names = ["held-out", *OUTSIDERS]
+    names = ["held-out", *others]
     same = np.concatenate([final[n].same_as(by_torch[n]) for n in names])
     off = max(float(np.abs(raw[n][0] - torch_raw[n][0]).max()) for n in names)
     return {
@@ -347,19 +339,23 @@ def _agreement(
 def _headline(job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers that the manifest carries."""
     point = result["operating_points"][job.recipe.default_preset]
-    others = [point[name] for name in OUTSIDERS if name != HARD]
+    names = job.recipe.data
     return {
-        "held_out_accuracy": result["accuracy"]["GRU, int8 bundle"]["shipped"][0],
-        "held_out_accuracy_all_blocks": result["accuracy"]["GRU, int8 bundle"]["mean"][0],
-        "stress_accuracy": result["accuracy"]["GRU, int8 bundle"]["shipped"][1],
+        "held_out_accuracy": result["accuracy"][BUNDLE]["shipped"][0],
+        "held_out_accuracy_all_blocks": result["accuracy"][BUNDLE]["mean"][0],
+        "stress_accuracy": result["accuracy"][BUNDLE]["shipped"][1],
         "held_out_refused": point["held-out"]["refused"],
         "held_out_wrong_names": point["held-out"]["wrong"],
-        "others_refused": round(
-            sum(o["refused"] * o["spectra"] for o in others) / sum(o["spectra"] for o in others), 6
-        ),
-        "ternary_mixtures_refused": point[HARD]["refused"],
+        "others_refused": _refused_of_all([point[name] for name in names.outsiders]),
+        "near_others_refused": _refused_of_all([point[name] for name in names.near_outsiders]),
         "int8_and_float_same_outcome": result["agreement"]["same_outcome_and_label"],
     }
+
+
+def _refused_of_all(sets: list[Mapping[str, Any]]) -> float | None:
+    """The share of all spectra of some sets that was given no name; None where there are none."""
+    spectra = sum(one["spectra"] for one in sets)
+    return round(sum(one["refused"] * one["spectra"] for one in sets) / spectra, 6) if spectra else None
 
 
 def _save_plot_data(
@@ -377,7 +373,7 @@ def _save_plot_data(
         "best": np.concatenate([a.best for a, _ in judged]),
         "probability": np.concatenate([a.probability for a, _ in judged]),
     }
-    for name in ("held-out", *OUTSIDERS):
+    for name in ("held-out", *outsiders(job)):
         arrays[f"distance {name}"] = gate_distances(manifest, raw[name][1])
     stress = [raw[name][1] for name in raw if name.startswith("session ")]
     arrays["distance stress sessions"] = gate_distances(manifest, np.concatenate(stress))

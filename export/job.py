@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data.powders import Spectra, load_powders
-from export.data.split import Split, block_split
+from export.data.catalogue import known_set
+from export.data.origin import DataSet
+from export.data.spectra import Spectra
+from export.data.split import Split, split_of
 from export.errors import DataUnusable, StageMissing
 from export.recipe import Recipe
 
@@ -48,24 +50,33 @@ class Job:
 
     def spectra(self) -> Spectra:
         """Load the recipe's spectra. Raises DataUnusable when they do not cover the recipe's axis."""
-        spectra = load_powders(self.data)
-        axis = self.recipe.axis
-        first, last = float(spectra.axis_nm[0]), float(spectra.axis_nm[-1])
+        spectra, axis = self.source.load(self.data), self.recipe.axis
+        if (spectra.axis_unit, spectra.quantity) != (axis.unit, self.recipe.quantity):
+            raise DataUnusable(
+                f"{self.source.name} holds {spectra.quantity} over {spectra.axis_unit}, "
+                f"the recipe wants {self.recipe.quantity} over {axis.unit}",
+                hint="say in the recipe what the spectra are: quantity and axis.unit",
+            )
+        first, last = float(spectra.axis[0]), float(spectra.axis[-1])
         if not first <= axis.start < axis.stop <= last:
             raise DataUnusable(
-                f"the spectra cover {first:g} to {last:g} nm, the recipe's axis {axis.start:g} to {axis.stop:g}",
+                f"the spectra cover {first:g} to {last:g} {axis.unit}, "
+                f"the recipe's axis {axis.start:g} to {axis.stop:g}",
                 hint="choose an axis inside what every instrument of the family covers",
             )
         return spectra
 
-    def split(self, spectra: Spectra, *, test_block: int | None = None) -> Split:
-        """Split as the recipe says, or with another test block for the rotation."""
-        data = self.recipe.data
-        block = data.test_block if test_block is None else test_block
-        return block_split(spectra, block_scans=data.block_scans, test_block=block)
+    @property
+    def source(self) -> DataSet:
+        """What is known of the recipe's set. Raises DataUnusable for an unknown name."""
+        return known_set(self.recipe.data.set)
+
+    def split(self, spectra: Spectra, *, test: int | None = None) -> Split:
+        """Split as the recipe says, or with another part held out for the rotation."""
+        return split_of(spectra, self.recipe.data.split, test=test)
 
     @property
-    def grid_nm(self) -> NDArray[np.float64]:
+    def grid(self) -> NDArray[np.float64]:
         """The model's own axis."""
         axis = self.recipe.axis
         return np.linspace(axis.start, axis.stop, axis.points)

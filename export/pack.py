@@ -12,22 +12,24 @@ from typing import Any
 from edged.bundle.archive import SUFFIX, Bundle, bundle_bytes, bundle_from_bytes, write_bundle
 from edged.bundle.manifest import ClassInfo, Manifest
 from export.calibrate import Calibrated, load_calibration
-from export.data import powders
-from export.data.powders import Spectra
+from export.data.origin import DataSet
+from export.data.spectra import Spectra
 from export.job import Job
 
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "scikit-learn")
-LICENCE_TEXT = """The model in this bundle is licensed under the Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
+MODEL_TERMS = """The model in this bundle is licensed under the Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
 
-It was trained on public spectra, and its golden vectors are some of them:
+It was trained on spectra from
 
-    {source}
+    {origin}
     {paper}
 
-MIT License
-
-{copyright}
-
+and its golden vectors are some of them. Their licence: {licence}. {copyright}
+"""
+KEEP = """
+NOT FOR DISTRIBUTION: these spectra may be measured, not given away; neither may this bundle.
+"""
+MIT = """
 Permission is hereby granted, free of charge, to any person obtaining a copy of this software and
 associated documentation files (the "Software"), to deal in the Software without restriction,
 including without limitation the rights to use, copy, modify, merge, publish, distribute,
@@ -70,7 +72,7 @@ def manifest_of(job: Job, spectra: Spectra, found: Calibrated, *, metrics: dict[
             "technique": recipe.technique,
             "quantity": recipe.quantity,
             "axis": recipe.axis,
-            "classes": tuple(ClassInfo(label=label, title=powders.title(label)) for label in spectra.classes),
+            "classes": tuple(ClassInfo(label=label, title=spectra.title(label)) for label in spectra.classes),
             "procedures": recipe.procedures,
             "default_preset": recipe.default_preset,
             "calibration": found.calibration,
@@ -95,24 +97,24 @@ def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
         "recipe_sha256": recipe.digest(),
         "sources": [
             {
-                "name": powders.POWDERS,
-                "from": powders.SOURCE,
-                "paper": powders.PAPER,
-                "licence": powders.LICENCE,
-                "copyright": powders.COPYRIGHT,
+                "name": job.source.folder,
+                "from": job.source.origin,
+                "paper": job.source.paper,
+                "licence": job.source.licence,
+                "copyright": job.source.copyright,
                 "files_sha256": spectra.digests,
                 "spectra": len(spectra.labels),
             }
         ],
-        "instruments": [powders.INSTRUMENT],
-        "conditions": "one instrument and one preparation a class; other sessions and units are only simulated",
+        "instruments": list(job.source.instruments),
+        "conditions": job.source.conditions,
         "split": {
-            "grouping_key": f"block of {recipe.data.block_scans} contiguous scans within a class",
-            "test_block": recipe.data.test_block,
+            "grouping": job.source.grouping,
+            "words": words["data"]["split"],
             "development_spectra": len(split.development),
             "test_spectra": len(split.test),
             "values_sha256": split.digests(spectra),
-            "calibration": "each member is calibrated on the one development block that it has not seen",
+            "calibration": "each member is calibrated on the one development part that it has not seen",
         },
         "preprocessing": words["steps"],
         "network": words["network"],
@@ -123,11 +125,18 @@ def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
     }
 
 
+def licence_text(source: DataSet) -> str:
+    """Return the terms that travel in the bundle: the model's own, and those of the spectra that it holds."""
+    terms = MODEL_TERMS.format(
+        origin=source.origin, paper=source.paper, licence=source.licence, copyright=source.copyright
+    )
+    return terms + (MIT if source.licence == "MIT" else "") + ("" if source.ships else KEEP)
+
+
 def _members(job: Job, report: bytes) -> dict[str, bytes]:
-    licences = LICENCE_TEXT.format(source=powders.SOURCE, paper=powders.PAPER, copyright=powders.COPYRIGHT)
     return {
         "model.onnx": job.need("model.onnx").read_bytes(),
         "golden.npz": job.need("golden.npz").read_bytes(),
         "report.html": report,
-        "LICENSE.txt": licences.encode(),
+        "LICENSE.txt": licence_text(job.source).encode(),
     }

@@ -121,7 +121,7 @@ def training(losses: Sequence[Sequence[float]]) -> bytes:
     return _png(figure)
 
 
-def class_means(axis_nm: NDArray[np.float64], means: NDArray[np.float64], labels: Sequence[str]) -> bytes:
+def class_means(axis: NDArray[np.float64], means: NDArray[np.float64], labels: Sequence[str]) -> bytes:
     """Mean spectrum of each class, set apart by one shift a class."""
     figure, axes = _figure(7.6, 5.2)
     step = 0.12
@@ -130,9 +130,9 @@ def class_means(axis_nm: NDArray[np.float64], means: NDArray[np.float64], labels
     height = -np.inf
     for number in np.argsort(shifted[:, -1]):
         height = max(height + LABEL_GAP, float(shifted[number, -1]))
-        axes.plot(axis_nm, shifted[number], color=colours[number], lw=1.2)
-        axes.text(axis_nm[-1] + 6, height, labels[number], fontsize=8, color=colours[number], va="center")
-    axes.set_xlim(axis_nm[0], axis_nm[-1] + 95)
+        axes.plot(axis, shifted[number], color=colours[number], lw=1.2)
+        axes.text(axis[-1] + 6, height, labels[number], fontsize=8, color=colours[number], va="center")
+    axes.set_xlim(axis[0], axis[-1] + 95)
     axes.set_xlabel("wavelength, nm")
     axes.set_ylabel("absorbance, each class shifted")
     return _png(figure)

@@ -11,15 +11,17 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
 from edged.bundle.manifest import Axis
 from edged.infer.verdict import Preset, Procedure
 from export.data.augment import Augmentation, Session
+from export.data.split import SplitWords
 from export.errors import RecipeError
 from export.models.catalogue import NetworkWords
 from export.preprocess.pipeline import StepWords
+from export.words import Words
 
 RECIPES = Path(__file__).parent / "recipes"
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -27,19 +29,20 @@ Positive = Annotated[float, Field(gt=0)]
 Scheme = Literal["float", "weights", "weights-qdq", "unrolled-dynamic", "unrolled-static", "unrolled-float"]
 
 
-class _Words(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+class Data(Words):
+    """Which spectra, how they are split, and which sets must be refused.
+
+    outsiders: things that the model does not know. near_outsiders: the hard case, mixtures of what it knows and the
+    like: shown apart, and left out of the headline.
+    """
+
+    set: str
+    split: SplitWords
+    outsiders: tuple[str, ...] = ()
+    near_outsiders: tuple[str, ...] = ()
 
 
-class Data(_Words):
-    """Which spectra, and how they are split: blocks of contiguous scans within a class, numbered from 0."""
-
-    set: Literal["powders12"]
-    block_scans: Annotated[int, Field(ge=5, le=50)]
-    test_block: Annotated[int, Field(ge=0)]
-
-
-class Training(_Words):
+class Training(Words):
     """AdamW with a one-cycle rate; `ema` averages the weights. Each fold's members differ by seed."""
 
     seed: Annotated[int, Field(ge=0, le=2**31)]
@@ -54,7 +57,7 @@ class Training(_Words):
     augmentation: Augmentation
 
 
-class Gate(_Words):
+class Gate(Words):
     """Out-of-model gate: distance in the discriminant space. Limit = slack x the quantile of held-out distances.
 
     copies: augmented copies of each spectrum that the space is fitted on and that the limits are taken from.
@@ -68,14 +71,14 @@ class Gate(_Words):
     slack: dict[Preset, Annotated[float, Field(ge=1, le=10)]]
 
 
-class OperatingPoint(_Words):
+class OperatingPoint(Words):
     """coverage: share of held-out spectra whose true class the conformal set is to hold. The floor is a probability."""
 
     coverage: Share
     min_probability: Annotated[float, Field(ge=0, le=1)]
 
 
-class Quantisation(_Words):
+class Quantisation(Words):
     """scheme: how the weights become int8; float keeps them. tolerance: largest logit difference on any CPU."""
 
     scheme: Scheme
@@ -83,7 +86,7 @@ class Quantisation(_Words):
     golden_vectors: Annotated[int, Field(ge=1, le=256)]
 
 
-class Evaluation(_Words):
+class Evaluation(Words):
     """What the report measures beside the held-out block: stress sessions, and the rotation over all blocks."""
 
     sessions: Annotated[int, Field(ge=1, le=100)]
@@ -94,7 +97,7 @@ class Evaluation(_Words):
     seeds: Annotated[int, Field(ge=1, le=10, description="how often the shipped split is trained anew, for the spread")]
 
 
-class Quick(_Words):
+class Quick(Words):
     """What `--quick` replaces: a small bundle in seconds, for tests and first tries; not for use."""
 
     epochs: Annotated[int, Field(ge=1, le=2000)]
@@ -102,13 +105,13 @@ class Quick(_Words):
     sessions: Annotated[int, Field(ge=1, le=100)]
 
 
-class Recipe(_Words):
+class Recipe(Words):
     """Everything a bundle is made of."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
-    technique: Literal["nir"]
-    quantity: Literal["absorbance"]
+    technique: Literal["nir", "raman"]
+    quantity: Literal["absorbance", "reflectance", "intensity"]
     procedures: Annotated[tuple[Procedure, ...], Field(min_length=1)]
     default_preset: Preset
     data: Data

@@ -11,9 +11,10 @@ import numpy as np
 
 from edged.infer.verdict import Preset
 from export import plots
-from export.data import powders
 from export.data.augment import resample
-from export.evaluate import HARD, OUTSIDERS
+from export.data.catalogue import known_set
+from export.data.split import Blocks
+from export.evaluate import BUNDLE, outsiders
 from export.job import Job
 from export.pack import data_sheet
 from export.sensitivity import BAND_FWHM_NM, BAND_NM
@@ -51,7 +52,7 @@ def report_page(job: Job) -> str:
         _purpose(job, len(spectra.classes)),
         _headline(found["summary"]),
         "<h2>Accuracy</h2>",
-        _accuracy(found, recipe.data.block_scans),
+        _accuracy(job, found),
         "<h2>Operating points</h2>",
         _points(found, preset),
         _rotation(found["rotation"]),
@@ -61,7 +62,7 @@ def report_page(job: Job) -> str:
         f"<p>Most likely class, gates aside, by models new to the block; {len(arrays['truth'])} spectra.</p>",
         _image("confusion matrix", plots.confusion(arrays["truth"], arrays["best"], spectra.classes)),
         "<h2>Spectra of other things</h2>",
-        _others(found, preset),
+        _others(job, found, preset),
         _image("gate distances", plots.distances(groups, found["gate_limits"])),
         "<h2>Calibration</h2>",
         f"<p>Temperature {found['temperature']:g}, fitted on augmented held-out copies. Bars: 95 % intervals.</p>",
@@ -80,9 +81,9 @@ def report_page(job: Job) -> str:
         "<h2>Spectra</h2>",
         _image(
             "class means",
-            plots.class_means(job.grid_nm, resample(means, spectra.axis_nm, job.grid_nm), spectra.classes),
+            plots.class_means(job.grid, resample(means, spectra.axis, job.grid), spectra.classes),
         ),
-        _table(["class", "formulation (by weight)"], [(label, powders.title(label)) for label in spectra.classes]),
+        _table(["class", "formulation (by weight)"], [(label, spectra.title(label)) for label in spectra.classes]),
         "<h2>Data sheet</h2>",
         f"<pre>{escape(_indented(data_sheet(job, spectra)))}</pre>",
     ]
@@ -96,8 +97,9 @@ def report_page(job: Job) -> str:
 def _purpose(job: Job, classes: int) -> str:
     axis = job.recipe.axis
     return (
-        f"<p>Names {classes} powder formulations from absorbance at {axis.start:g} to {axis.stop:g} nm "
-        f"({axis.points} points), or says that a powder is none of them. {escape(powders.INSTRUMENT)}.</p>"
+        f"<p>Names {classes} classes ({escape(job.source.title)}) from {job.recipe.quantity} at {axis.start:g} to "
+        f"{axis.stop:g} {axis.unit} ({axis.points} points), or says that a sample is none of them. "
+        f"{escape('; '.join(job.source.instruments))}.</p>"
     )
 
 
@@ -106,16 +108,24 @@ def _headline(summary: dict[str, float]) -> str:
         "held_out_accuracy": "accuracy on the held-out block",
         "held_out_accuracy_all_blocks": "the same, each block held out in turn",
         "stress_accuracy": "the same block after simulated changes of session",
-        "held_out_refused": "held-out powders wrongly refused",
-        "held_out_wrong_names": "held-out powders given a wrong name",
+        "held_out_refused": "held-out spectra wrongly refused",
+        "held_out_wrong_names": "held-out spectra given a wrong name",
         "others_refused": "spectra of other things refused",
-        "ternary_mixtures_refused": "unknown mixtures of the same three compounds refused",
+        "near_others_refused": "the same of the near ones, made of what the model knows",
         "int8_and_float_same_outcome": "same outcome and name, int8 graph and float torch",
     }
-    return _table(["headline", "%"], [(text, _percent(summary[key])) for key, text in names.items()])
+    shown = [(text, _percent(summary[key])) for key, text in names.items() if summary[key] is not None]
+    return _table(["headline", "%"], shown)
 
 
-def _accuracy(found: dict[str, Any], block_scans: int) -> str:
+def _held_out(job: Job) -> str:
+    words = job.recipe.data.split
+    if isinstance(words, Blocks):
+        return f"{words.scans} contiguous scans of each class"
+    return f"one of {words.parts} parts, no group of which ({escape(job.source.grouping)}) is seen in training"
+
+
+def _accuracy(job: Job, found: dict[str, Any]) -> str:
     rows = []
     for name, row in found["accuracy"].items():
         cells = [_percent(v) for v in row["shipped"]]
@@ -127,21 +137,19 @@ def _accuracy(found: dict[str, Any], block_scans: int) -> str:
         rows.append((f"{name}{f' ({settings})' if settings else ''}", *cells))
     runs = max(row["runs"] for row in found["accuracy"].values())
     text = (
-        f"<p>Held out: {block_scans} contiguous scans of each class. Stress: the same block after simulated changes of "
+        f"<p>Held out: {_held_out(job)}. Stress: the same after simulated changes of "
         "session (axis by half a point, gain curve of 1.5 %, offset, slope, noise); mild: two fifths of that. Most "
         "likely class, gates aside. Left: the shipped split. Right: mean ± standard deviation of "
         f"{runs} splits, each with another block held out. Baselines see the same preprocessing and are tuned "
         "by leaving out one development block at a time. The recipe was chosen with these spectra in sight: no figure "
         "here is that of a blind trial.</p>"
     )
-    seeds = found["accuracy"]["GRU, int8 bundle"]["seeds"]
+    seeds = found["accuracy"][BUNDLE]["seeds"]
     spread = ""
     if seeds:
         sd = seeds["sd"] or [0.0] * 3
         shown = ", ".join(f"{_percent(m)} ± {100 * s:.1f}" for m, s in zip(seeds["mean"], sd, strict=True))
-        spread = (
-            f"<p class=note>GRU on the shipped split with {seeds['runs']} seeds: {shown} (block, stress, mild).</p>"
-        )
+        spread = f"<p class=note>The shipped split with {seeds['runs']} seeds: {shown} (block, stress, mild).</p>"
     footnote = ""
     if found["footnote"]:
         shown = ", ".join(f"{name} {_percent(share)} %" for name, share in found["footnote"].items())
@@ -164,7 +172,7 @@ def _points(found: dict[str, Any], default: str) -> str:
             )
     header = ["preset: spectra", "right name", "wrong name", "refused", "of it not in scope", "inconclusive"]
     return (
-        "<p>What the judge says of held-out powders. Refused = no name is given; a wrong name is worse than "
+        "<p>What the judge says of held-out spectra. Refused = no name is given; a wrong name is worse than "
         "none, and the presets trade one for the other.</p>" + _table(header, rows)
     )
 
@@ -190,16 +198,20 @@ def _sensitivity(rows: dict[str, dict[str, float]]) -> str:
     )
 
 
-def _others(found: dict[str, Any], default: str) -> str:
+def _others(job: Job, found: dict[str, Any], default: str) -> str:
     presets = [preset for preset in PRESETS if preset in found["operating_points"]]
     rows = []
-    for name, what in OUTSIDERS.items():
+    for name in outsiders(job):
+        what = known_set(name).title
         shares = [found["operating_points"][preset][name] for preset in presets]
         rows.append((f"{name}: {what}", *(_percent(share["refused"]) for share in shares)))
     header = ["refused at"] + [f"{preset}{' (default)' if preset == default else ''}" for preset in presets]
+    near = ", ".join(job.recipe.data.near_outsiders)
     note = (
-        f"<p class=note>{escape(HARD.capitalize())} hold the compounds the model knows, in shares it does not: many "
-        "lie as close to a class as its own fillings do. It is no detector of doses between its classes.</p>"
+        f"<p class=note>{escape(near)}: made of what the model knows, in shares that it does not; many may lie as "
+        "close to a class as its own preparations do.</p>"
+        if near
+        else ""
     )
     return _table(header, rows) + note
 

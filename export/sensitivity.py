@@ -41,22 +41,22 @@ CHANGES = {  # name in tables -> what is done
 
 def changed(
     values: NDArray[np.float64],
-    axis_nm: NDArray[np.float64],
-    grid_nm: NDArray[np.float64],
+    axis: NDArray[np.float64],
+    grid: NDArray[np.float64],
     change: Change,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     """Return the spectra on the grid, changed."""
-    at = np.clip(grid_nm + change.shift_nm, axis_nm[0], axis_nm[-1])
-    out = resample(values, axis_nm, at) + change.water_au * water_band(grid_nm, BAND_NM, BAND_FWHM_NM)
+    at = np.clip(grid + change.shift_nm, axis[0], axis[-1])
+    out = resample(values, axis, at) + change.water_au * water_band(grid, BAND_NM, BAND_FWHM_NM)
     return (out + change.noise_au * rng.normal(size=out.shape)).astype(np.float32)
 
 
 def changed_copies(
-    values: NDArray[np.float64], axis_nm: NDArray[np.float64], grid_nm: NDArray[np.float64], rng: np.random.Generator
+    values: NDArray[np.float64], axis: NDArray[np.float64], grid: NDArray[np.float64], rng: np.random.Generator
 ) -> dict[str, NDArray[np.float32]]:
     """Return the spectra on the grid once for each of CHANGES."""
-    return {name: changed(values, axis_nm, grid_nm, change, rng) for name, change in CHANGES.items()}
+    return {name: changed(values, axis, grid, change, rng) for name, change in CHANGES.items()}
 
 
 def sensitivity_table(

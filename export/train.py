@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from export.data.augment import augment, refill, resample
-from export.data.powders import Spectra
+from export.data.spectra import Spectra
 from export.data.split import Split
 from export.job import Job
 from export.models.discriminant import Discriminant
-from export.models.gru import PatchGru
 from export.models.identifier import Identifier, new_identifier, new_member, steps_in_two
+from export.models.network import Network
 from export.preprocess.pipeline import Pipeline
 from export.recipe import Recipe
 
@@ -41,7 +41,7 @@ class MemberTask:
     """What one process needs to train one member. `rows` are the training spectra on the instrument's axis."""
 
     recipe: Recipe
-    axis_nm: NDArray[np.float64]
+    axis: NDArray[np.float64]
     values: NDArray[np.float64]
     targets: NDArray[np.int64]
     classes: int
@@ -120,11 +120,11 @@ def train_ensemble(
     tasks = [
         MemberTask(
             recipe=recipe,
-            axis_nm=spectra.axis_nm,
+            axis=spectra.axis,
             values=spectra.values[fold.train],
             targets=spectra.targets[fold.train],
             classes=classes,
-            seed=(job.seed, recipe.training.seed, variant, fold.block, number),
+            seed=(job.seed, recipe.training.seed, variant, fold.part, number),
         )
         for fold in split.folds
         for number in range(per_fold)
@@ -152,7 +152,7 @@ def train_member(task: MemberTask) -> Member:
 
     def changed() -> Tensor:
         refilled = refill(task.values, task.targets, words.augmentation, rng)
-        drawn = augment(refilled, task.axis_nm, grid, words.augmentation, rng, strength=words.strength)
+        drawn = augment(refilled, task.axis, grid, words.augmentation, rng, strength=words.strength)
         return common(_tensor(drawn))
 
     own.fit(torch.cat([changed() for _ in range(FIT_COPIES)]))
@@ -164,7 +164,7 @@ def train_member(task: MemberTask) -> Member:
 
 
 def _descend(
-    network: PatchGru, averaged: PatchGru, draw: Callable[[], Tensor], targets: Tensor, recipe: Recipe
+    network: Network, averaged: Network, draw: Callable[[], Tensor], targets: Tensor, recipe: Recipe
 ) -> list[float]:
     words = recipe.training
     batches = -(-len(targets) // words.batch)
@@ -221,8 +221,8 @@ class _GateFit:
             [
                 augment(
                     self.spectra.values[rows],
-                    self.spectra.axis_nm,
-                    self.job.grid_nm,
+                    self.spectra.axis,
+                    self.job.grid,
                     words.augmentation,
                     rng,
                     strength=words.strength,
@@ -252,9 +252,9 @@ def _held_out(job: Job, spectra: Spectra, split: Split, identifier: Identifier, 
         at = np.array([place[int(row)] for row in fold.held])
         members = range(number * per_fold, (number + 1) * per_fold)
         space = Discriminant(points=job.recipe.axis.points, classes=classes)
-        gate.fit(space, fold.train, fold=fold.block + 1)
-        plain = identifier.common(_tensor(resample(spectra.values[fold.held], spectra.axis_nm, job.grid_nm)))
-        changed = identifier.common(_tensor(gate.copies(fold.held, 2, fold.block)))
+        gate.fit(space, fold.train, fold=fold.part + 1)
+        plain = identifier.common(_tensor(resample(spectra.values[fold.held], spectra.axis, job.grid)))
+        changed = identifier.common(_tensor(gate.copies(fold.held, 2, fold.part)))
         logits[at] = _mean_logits(identifier, members, plain)
         distances[at] = space.distance(space(plain).numpy())
         changed_logits[:, at] = _mean_logits(identifier, members, changed).reshape(copies, len(at), classes)

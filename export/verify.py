@@ -25,7 +25,7 @@ two libraries sum some hundred float32 products in different orders."""
 def verify(job: Job) -> dict[str, Any]:
     """Stage: compare torch, float graph and final graph on all spectra; leave golden.npz. Raises VerificationFailed."""
     spectra = job.spectra()
-    rows = resample(spectra.values, spectra.axis_nm, job.grid_nm).astype(np.float32)
+    rows = resample(spectra.values, spectra.axis, job.grid).astype(np.float32)
     identifier = load_identifier(job, len(spectra.classes))
     logits, features = torch_outputs(identifier, rows)
     float_graph = session(job.need("float.onnx").read_bytes())

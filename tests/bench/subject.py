@@ -97,7 +97,7 @@ class Subject:
         """An axis in nm and 1,200 spectra on it, or as many as the scale wants."""
         if self._has_data:
             spectra = self._job.spectra()
-            return spectra.axis_nm, spectra.values[: self.scale.spectra]
+            return spectra.axis, spectra.values[: self.scale.spectra]
         rows = np.resize(self.held_out.astype(np.float64), (1200, len(self.grid)))
         return self.grid, rows[: self.scale.spectra]
 
@@ -143,7 +143,7 @@ class Subject:
         spectra = self._job.spectra()
         split = self._job.split(spectra)
         development, held_out = (
-            np.stack([np.interp(self.grid, spectra.axis_nm, spectra.values[row]) for row in rows]).astype(np.float32)
+            np.stack([np.interp(self.grid, spectra.axis, spectra.values[row]) for row in rows]).astype(np.float32)
             for rows in (split.development, split.test)
         )
         return development, held_out

@@ -14,7 +14,8 @@ import pytest
 from edged.bundle.archive import read_bundle
 from edged.infer.analyze import Analyzer
 from edged.spectra.spectrum import Spectrum
-from export.data.powders import Spectra, load_powders
+from export.data.catalogue import load_set
+from export.data.spectra import Spectra
 
 
 def command(*words: str, repository: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -31,7 +32,7 @@ def command(*words: str, repository: Path, env: dict[str, str] | None = None) ->
 
 def spectrum(spectra: Spectra, row: int) -> Spectrum:
     return Spectrum(
-        axis=spectra.axis_nm.copy(),
+        axis=spectra.axis.copy(),
         values=spectra.values[row].astype(np.float32),
         axis_unit="nm",
         quantity="absorbance",
@@ -58,7 +59,7 @@ def test_a_small_bundle_is_built_from_scratch_twice_to_the_byte_and_names_powder
     assert "Copyright (c) 2021 Olatunde" in bundle.license_text
     assert b"<img" in bundle.report
     assert b'src="http' not in bundle.report
-    analyzer, spectra = Analyzer(bundle), load_powders(data_dir)
+    analyzer, spectra = Analyzer(bundle), load_set("powders12", data_dir)
     rows = [row for row in range(1200) if spectra.scan[row] in (83, 97)]
     verdicts = [analyzer.analyze(spectrum(spectra, row)).verdict for row in rows]
     right = sum(verdict.label == spectra.labels[row] for verdict, row in zip(verdicts, rows, strict=True))

@@ -6,15 +6,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import scipy.ndimage
 
-from export.data.augment import Augmentation, Session, augment, refill, resample, session
-from export.data.powders import Spectra, load_capsules, load_compounds, load_powders, load_ternaries, title
-from export.data.split import block_split
+from export.data.augment import (
+    Augmentation,
+    Session,
+    augment,
+    broadened,
+    lamp_curve,
+    refill,
+    resample,
+    session,
+    with_stray_light,
+)
+from export.data.catalogue import load_set
+from export.data.sets.powders12 import title
+from export.data.spectra import Spectra
+from export.data.split import Blocks, grouped_parts, split_of
 from export.errors import DataUnusable
 
 STILL = Augmentation(
-    shift_nm=0,
-    stretch_nm=0,
+    shift=0,
+    stretch=0,
     gain_au=0,
     offset_au=0,
     slope_au=0,
@@ -33,7 +46,11 @@ def made_up(classes: int = 3, scans: int = 25) -> Spectra:
     labels = tuple(f"class {c}" for c in range(classes) for _ in range(scans))
     values = np.random.default_rng(1).normal(1.2, 0.1, size=(len(labels), len(AXIS)))
     return Spectra(
-        axis_nm=AXIS.copy(), values=values, labels=labels, scan=np.tile(np.arange(scans), classes), digests={}
+        axis=AXIS.copy(),
+        values=values,
+        labels=labels,
+        scan=np.tile(np.arange(scans), classes),
+        groups=np.repeat(np.arange(classes * scans // 5), 5),
     )
 
 
@@ -42,7 +59,7 @@ def band(at_nm: float) -> np.ndarray:
 
 
 def test_the_powders_are_twelve_classes_of_a_hundred_scans(data_dir: Path) -> None:
-    spectra = load_powders(data_dir)
+    spectra = load_set("powders12", data_dir)
 
     assert spectra.values.shape == (1200, 228)
     assert len(spectra.classes) == 12
@@ -52,10 +69,10 @@ def test_the_powders_are_twelve_classes_of_a_hundred_scans(data_dir: Path) -> No
 
 
 def test_the_spectra_of_other_things_are_read_whole(data_dir: Path) -> None:
-    assert load_capsules(data_dir).values.shape == (1031, 228)
-    assert load_ternaries(data_dir).values.shape == (400, 228)
-    assert len(load_ternaries(data_dir).classes) == 4
-    exported, counts = load_compounds(data_dir, ratio=True), load_compounds(data_dir, ratio=False)
+    assert load_set("isoniazid", data_dir).values.shape == (1031, 228)
+    assert load_set("powders-ternary", data_dir).values.shape == (400, 228)
+    assert len(load_set("powders-ternary", data_dir).classes) == 4
+    exported, counts = load_set("api20-ratios", data_dir), load_set("api20-log-counts", data_dir)
     assert exported.values.shape == counts.values.shape == (100, 228)
     assert len(exported.classes) == 20
     assert counts.values.max() < -2
@@ -92,15 +109,15 @@ def test_an_unknown_label_is_refused() -> None:
 
 def test_absent_data_says_how_to_name_them(tmp_path: Path) -> None:
     with pytest.raises(DataUnusable, match="EDGED_DATA"):
-        load_powders(tmp_path)
+        load_set("powders12", tmp_path)
 
 
 def test_no_block_is_on_both_sides_of_a_split() -> None:
     spectra = made_up()
 
-    split = block_split(spectra, block_scans=5, test_block=2)
+    split = split_of(spectra, Blocks(kind="blocks", scans=5, test=2))
 
-    key = [(label, block) for label, block in zip(spectra.labels, split.group.tolist(), strict=True)]
+    key = [(label, block) for label, block in zip(spectra.labels, split.part.tolist(), strict=True)]
     held_out = {key[row] for row in split.test}
     assert held_out == {(label, 2) for label in spectra.classes}
     assert not held_out & {key[row] for row in split.development}
@@ -112,7 +129,7 @@ def test_no_block_is_on_both_sides_of_a_split() -> None:
 
 
 def test_the_folds_hold_out_each_development_spectrum_once() -> None:
-    split = block_split(made_up(), block_scans=5, test_block=4)
+    split = split_of(made_up(), Blocks(kind="blocks", scans=5, test=4))
 
     held = np.concatenate([fold.held for fold in split.folds])
 
@@ -123,7 +140,7 @@ def test_the_folds_hold_out_each_development_spectrum_once() -> None:
 def test_blocks_are_contiguous_scans() -> None:
     spectra = made_up()
 
-    split = block_split(spectra, block_scans=5, test_block=1)
+    split = split_of(spectra, Blocks(kind="blocks", scans=5, test=1))
 
     for label in spectra.classes:
         rows = [row for row in split.test if spectra.labels[row] == label]
@@ -131,13 +148,55 @@ def test_blocks_are_contiguous_scans() -> None:
 
 
 def test_a_test_block_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ValueError, match="test block 5"):
-        block_split(made_up(), block_scans=5, test_block=5)
+    with pytest.raises(DataUnusable, match="part 5 is to be held out of 5"):
+        split_of(made_up(), Blocks(kind="blocks", scans=5, test=5))
+
+
+def test_whole_groups_are_dealt_and_every_part_has_its_share_of_each_class() -> None:
+    targets = np.repeat([0, 1, 2], [70, 80, 160])
+    groups = np.arange(310) // 10
+
+    part = grouped_parts(targets, groups, parts=5, seed=3)
+
+    for group in range(31):
+        assert len(set(part[groups == group].tolist())) == 1
+    shares = np.array([[np.sum((part == p) & (targets == t)) for p in range(5)] for t in range(3)])
+    assert (shares.max(axis=1) - shares.min(axis=1) <= 10).all()
+    assert (grouped_parts(targets, groups, parts=5, seed=3) == part).all()
+    assert (grouped_parts(targets, groups, parts=5, seed=4) != part).any()
+
+
+def test_a_class_with_fewer_groups_than_parts_is_refused() -> None:
+    with pytest.raises(DataUnusable, match="a class has 2 groups, 3 parts"):
+        grouped_parts(np.repeat([0, 1], [20, 30]), np.arange(50) // 10, parts=3, seed=0)
+
+
+def test_stray_light_flattens_what_is_dark() -> None:
+    """1 % of light past the sample: absorbance 3 reads as -log10((0.001 + 0.01) / 1.01)."""
+    seen = with_stray_light(np.array([[0.0, 1.0, 3.0]]), np.array([[0.01]]))
+
+    np.testing.assert_allclose(seen, [[0.0, 0.9629, 1.9629]], atol=2e-4)
+
+
+def test_a_broader_line_is_what_convolution_with_a_gaussian_makes() -> None:
+    spectra, grid = band(1300.0), AXIS
+    sigma = 8.0 / 2.3548
+    kernel = np.exp(-0.5 * (np.arange(-40, 41) * 4.0 / sigma) ** 2)
+    wanted = scipy.ndimage.convolve1d(spectra, kernel / kernel.sum(), axis=1, mode="nearest")
+
+    np.testing.assert_allclose(broadened(spectra, grid, np.array([[8.0]])), wanted, atol=2e-3)
+
+
+def test_a_lamp_of_another_colour_changes_absorbance_in_proportion_to_the_wave_number() -> None:
+    along_nm, along_cm1 = lamp_curve(1e7 / GRID[::-1], "cm-1"), lamp_curve(GRID, "nm")
+
+    np.testing.assert_allclose(along_nm[::-1], along_cm1, atol=1e-12)
+    assert along_cm1[0] - along_cm1[-1] == pytest.approx(1.0)
 
 
 def test_augmentation_of_no_strength_only_resamples() -> None:
     spectra = made_up()
-    strong = STILL.model_copy(update={"shift_nm": 1.0, "offset_au": 1.0, "noise_au": 0.01})
+    strong = STILL.model_copy(update={"shift": 1.0, "offset_au": 1.0, "noise_au": 0.01})
 
     still = augment(spectra.values, AXIS, GRID, strong, np.random.default_rng(0), strength=0.0)
 
@@ -147,8 +206,8 @@ def test_augmentation_of_no_strength_only_resamples() -> None:
 
 def test_augmentation_is_seeded() -> None:
     change = Augmentation(
-        shift_nm=1,
-        stretch_nm=1,
+        shift=1,
+        stretch=1,
         gain_au=0.01,
         offset_au=0.1,
         slope_au=0.1,
@@ -170,7 +229,7 @@ def test_augmentation_is_seeded() -> None:
 
 
 def test_an_axis_shift_moves_a_band_by_as_many_nanometres() -> None:
-    change = STILL.model_copy(update={"shift_nm": 3.0})
+    change = STILL.model_copy(update={"shift": 3.0})
     rng, again = np.random.default_rng(8), np.random.default_rng(8)
 
     out = augment(np.repeat(band(1300.0), 200, axis=0), AXIS, GRID, change, rng)
@@ -244,7 +303,7 @@ def test_refilling_stays_within_what_the_fillings_of_a_class_differ_by() -> None
 
 
 def test_a_simulated_session_is_one_change_for_all_spectra() -> None:
-    change = Session(shift_nm=1.75, gain=0.015, offset_au=0.06, slope_au=0.06, noise_au=0.0)
+    change = Session(shift=1.75, gain=0.015, offset_au=0.06, slope_au=0.06, noise_au=0.0)
     level = np.full((6, len(AXIS)), 1.3) + np.arange(6)[:, None] * 0.1
 
     out = session(level, AXIS, GRID, change, np.random.default_rng(7))

@@ -16,8 +16,10 @@ from edged.infer.judge import Judge
 from edged.infer.verdict import Verdict
 from edged.spectra.spectrum import Spectrum
 from export.compare import run_rows, session
-from export.data.powders import Spectra, load_capsules, load_compounds, load_powders, load_ternaries, title
-from export.data.split import block_split
+from export.data.catalogue import load_set
+from export.data.sets.powders12 import title
+from export.data.spectra import Spectra
+from export.data.split import Blocks, split_of
 from export.recipe import load_recipe
 
 RIGHT, ACCURACY = 0.975, 0.975  # default preset; most likely class; measured: docs/models/powders12.md
@@ -39,13 +41,13 @@ def analyzer(bundle: Bundle) -> Analyzer:
 
 @pytest.fixture(scope="module")
 def powders(data_dir: Path) -> Spectra:
-    return load_powders(data_dir)
+    return load_set("powders12", data_dir)
 
 
 @pytest.fixture(scope="module")
 def held_out(powders: Spectra, bundle: Bundle) -> NDArray[np.int64]:
     block = bundle.manifest.data_sheet["split"]["test_block"]
-    return block_split(powders, block_scans=20, test_block=block).test
+    return split_of(powders, Blocks(kind="blocks", scans=20, test=block)).test
 
 
 def verdicts(analyzer: Analyzer, spectra: Spectra, rows: NDArray[np.int64] | None = None) -> list[Verdict]:
@@ -53,7 +55,7 @@ def verdicts(analyzer: Analyzer, spectra: Spectra, rows: NDArray[np.int64] | Non
     return [
         analyzer.analyze(
             Spectrum(
-                axis=spectra.axis_nm.copy(),
+                axis=spectra.axis.copy(),
                 values=spectra.values[row].astype(np.float32),
                 axis_unit="nm",
                 quantity="absorbance",
@@ -91,7 +93,7 @@ def test_the_held_out_spectra_are_those_of_the_data_sheet(
 
 def test_no_golden_vector_is_a_held_out_spectrum(bundle: Bundle, powders: Spectra, held_out: NDArray[np.int64]) -> None:
     grid = np.linspace(bundle.manifest.axis.start, bundle.manifest.axis.stop, bundle.manifest.axis.points)
-    rows = np.array([np.interp(grid, powders.axis_nm, powders.values[row]) for row in held_out])
+    rows = np.array([np.interp(grid, powders.axis, powders.values[row]) for row in held_out])
 
     nearest = [np.abs(rows - golden).max(axis=1).min() for golden in bundle.golden["spectra"]]
 
@@ -119,7 +121,7 @@ def test_the_most_likely_class_of_held_out_powders_is_the_true_one(
     bundle: Bundle, powders: Spectra, held_out: NDArray[np.int64]
 ) -> None:
     grid = np.linspace(bundle.manifest.axis.start, bundle.manifest.axis.stop, bundle.manifest.axis.points)
-    rows = np.array([np.interp(grid, powders.axis_nm, powders.values[row]) for row in held_out], dtype=np.float32)
+    rows = np.array([np.interp(grid, powders.axis, powders.values[row]) for row in held_out], dtype=np.float32)
 
     best = Engine.load(bundle).run(rows).logits.argmax(axis=1)
 
@@ -130,9 +132,9 @@ def test_the_most_likely_class_of_held_out_powders_is_the_true_one(
 
 def test_spectra_of_other_things_are_refused(analyzer: Analyzer, data_dir: Path) -> None:
     others = (
-        load_capsules(data_dir),
-        load_compounds(data_dir, ratio=True),
-        load_compounds(data_dir, ratio=False),
+        load_set("isoniazid", data_dir),
+        load_set("api20-ratios", data_dir),
+        load_set("api20-log-counts", data_dir),
     )
 
     for spectra in others:
@@ -149,11 +151,15 @@ def test_int8_and_float_agree_on_outcome_and_name(
     float_session = session(FLOAT_GRAPH.read_bytes())
     judge = Judge(bundle.manifest)
     grid = np.linspace(bundle.manifest.axis.start, bundle.manifest.axis.stop, bundle.manifest.axis.points)
-    others = (load_capsules(data_dir), load_compounds(data_dir, ratio=True), load_ternaries(data_dir))
+    others = (
+        load_set("isoniazid", data_dir),
+        load_set("api20-ratios", data_dir),
+        load_set("powders-ternary", data_dir),
+    )
 
     same = []
     for spectra in (powders, *others):
-        rows = np.array([np.interp(grid, spectra.axis_nm, row) for row in spectra.values], dtype=np.float32)
+        rows = np.array([np.interp(grid, spectra.axis, row) for row in spectra.values], dtype=np.float32)
         logits, features = run_rows(float_session, rows, "logits"), run_rows(float_session, rows, "features")
         expected = [judge.verdict(*pair) for pair in zip(logits, features, strict=True)]
         got = verdicts(analyzer, spectra)

@@ -32,7 +32,7 @@ def test_all_mistakes_are_reported_at_once_with_their_keys() -> None:
         TEXT.replace("epochs = 120", "epoch = 120")
         .replace("window = 21", "window = 20")
         .replace('scheme = "weights"', 'scheme = "int4"')
-        .replace("test_block = 4", "test_block = -1")
+        .replace("test = 4", "test = -1")
     )
 
     with pytest.raises(RecipeError) as caught:
@@ -43,7 +43,7 @@ def test_all_mistakes_are_reported_at_once_with_their_keys() -> None:
     assert "training.epochs: missing" in text
     assert "20 is even; a window has a middle point" in text
     assert "quantisation.scheme: 'int4'" in text
-    assert "data.test_block: -1" in text
+    assert "data.split.test: -1" in text
     assert len(caught.value.problems) == 5
     assert caught.value.message.startswith("broken.toml: 5 problems")
 

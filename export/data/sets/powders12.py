@@ -1,0 +1,92 @@
+"""Twelve powder formulations of acetaminophen, ascorbic acid and lactose on a handheld NIR, 100 scans each; and four
+ternary mixtures of the same compounds, which a model of the twelve must refuse."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from export.data.files import numbers, read_rows
+from export.data.origin import NOTRE_DAME_PAPER, DataSet
+from export.data.spectra import Spectra, group_numbers, scans_of
+from export.errors import DataUnusable
+
+FOLDER = "nir_pharma_powders_notredame"
+SCANS_A_FILLING = 10
+_NAMES = {"AC": "acetaminophen", "AA": "ascorbic acid", "LA": "lactose"}
+_LABEL = re.compile(r"(?P<parts>100|\d{4})(?P<codes>(?:AC|AA|LA){1,2})")
+
+
+def load(data: Path) -> Spectra:
+    """Return the 1,200 scans of 12 formulations, in the order of the file. A group is a filling of ten scans."""
+    folder = data / FOLDER
+    digests: dict[str, str] = {}
+    rows = read_rows(folder / "RawNIRData.csv", digests)
+    labels = tuple(row[0].strip() for row in read_rows(folder / "ClassRef.csv", digests)[1:])
+    table = numbers(rows[1:], folder / "RawNIRData.csv")
+    if table.shape[1] != len(labels) + 1:
+        raise DataUnusable(f"{folder}: {table.shape[1] - 1} spectra and {len(labels)} labels")
+    scan = scans_of(labels)
+    return Spectra(
+        axis=table[:, 0].copy(),
+        values=table[:, 1:].T.copy(),
+        labels=labels,
+        groups=group_numbers(list(zip(labels, (scan // SCANS_A_FILLING).tolist(), strict=True))),
+        scan=scan,
+        titles={label: title(label) for label in dict.fromkeys(labels)},
+        digests=digests,
+    )
+
+
+def load_ternaries(data: Path) -> Spectra:
+    """Return the 400 scans of four ternary mixtures: the hardest thing to refuse."""
+    path = data / FOLDER / "ternary_samples.csv"
+    digests: dict[str, str] = {}
+    rows = read_rows(path, digests)
+    points = len(rows[0]) - 2  # the last two columns are label and name
+    labels = tuple(row[points + 1] for row in rows[1:])
+    scan = scans_of(labels)
+    return Spectra(
+        axis=numbers([rows[0][:points]], path)[0],
+        values=numbers([row[:points] for row in rows[1:]], path),
+        labels=labels,
+        groups=group_numbers(list(zip(labels, (scan // SCANS_A_FILLING).tolist(), strict=True))),
+        scan=scan,
+        digests=digests,
+    )
+
+
+def title(label: str) -> str:
+    """Return a title for people: `1090ACAA` is 10 % acetaminophen and 90 % ascorbic acid by weight.
+
+    The order of the shares is that of the compounds: the source's SampleInfo.csv gives 1090ACAA a mole ratio of 0.1148
+    acetaminophen, which is 10 % by weight.
+    """
+    match = _LABEL.fullmatch(label)
+    if match is None:
+        raise DataUnusable(f"class {label!r} is not of the form 1090ACAA or 100LA")
+    parts, codes = match["parts"], [match["codes"][i : i + 2] for i in range(0, len(match["codes"]), 2)]
+    if parts == "100":
+        return _NAMES[codes[0]].capitalize()
+    shares = (int(parts[:2]), int(parts[2:]))
+    return ", ".join(f"{_NAMES[code]} {share} %" for code, share in zip(codes, shares, strict=True)).capitalize()
+
+
+SET = DataSet(
+    name="powders12",
+    title="twelve powder formulations of acetaminophen, ascorbic acid and lactose",
+    folder=FOLDER,
+    licence="MIT",
+    copyright="Copyright (c) 2021 Olatunde",
+    origin="github.com/aawotund, repository Combined-machine-learning-and-linear-regression-analysis-of-NIR-spectra-"
+    "..., commit ae6c6de",
+    paper=NOTRE_DAME_PAPER,
+    instruments=("InnoSpectra NIR-M-R2 (TI DLP NIRscan Nano family), 228 points, 900.8 to 1701.0 nm",),
+    conditions="one instrument and one preparation a class; other sessions and units are only simulated",
+    grouping="a filling of ten contiguous scans",
+    ships=True,
+    load=load,
+)
+TERNARIES = SET.other(
+    name="powders-ternary", title="four ternary mixtures of the compounds of powders12", load=load_ternaries
+)

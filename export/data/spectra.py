@@ -1,0 +1,86 @@
+"""What a loader gives: labelled spectra on one axis, and what must stay together when they are split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.errors import DataUnusable
+
+AxisUnit = Literal["nm", "cm-1"]
+Quantity = Literal["absorbance", "reflectance", "intensity"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spectra:
+    """Spectra [n, points] on one ascending axis, both float64, finite and read-only.
+
+    labels: the source's own class name of each spectrum. groups: number of the preparation, filling or batch that it
+    belongs to; no group is ever on both sides of a split. scan: its number within its class, from 0, in the order in
+    which they were taken. titles: what a label means to people, where that differs. amounts: [n] in `amount_unit`, of
+    sets that state a dose. digests: SHA-256 of each file read, by name.
+    """
+
+    axis: NDArray[np.float64]
+    axis_unit: AxisUnit = "nm"
+    quantity: Quantity = "absorbance"
+    values: NDArray[np.float64]
+    labels: tuple[str, ...]
+    groups: NDArray[np.int64]
+    scan: NDArray[np.int64]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    amounts: NDArray[np.float64] | None = None
+    amount_unit: str = ""
+    digests: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.labels)
+        if self.values.shape != (n, len(self.axis)) or not np.isfinite(self.values).all():
+            raise DataUnusable(
+                f"{self.values.shape} values for {n} labels and {len(self.axis)} points, all finite",
+                hint="one row a spectrum, one column a point of the axis",
+            )
+        if not (np.diff(self.axis) > 0).all():
+            raise DataUnusable("the axis does not ascend", hint="sort the points, and leave each out but once")
+        for name in ("groups", "scan", "amounts"):
+            array = getattr(self, name)
+            if array is not None and array.shape != (n,):
+                raise DataUnusable(f"{array.shape} {name} for {n} spectra", hint=f"one of {name} for each spectrum")
+        for array in (self.axis, self.values, self.groups, self.scan, self.amounts):
+            if array is not None:
+                array.flags.writeable = False
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The class names in the order of their first spectrum."""
+        return tuple(dict.fromkeys(self.labels))
+
+    @property
+    def targets(self) -> NDArray[np.int64]:
+        """The column of each spectrum's class in `classes`."""
+        columns = {label: column for column, label in enumerate(self.classes)}
+        return np.array([columns[label] for label in self.labels], dtype=np.int64)
+
+    def title(self, label: str) -> str:
+        """What a label means to people."""
+        return self.titles.get(label, label)
+
+
+def scans_of(labels: Sequence[str]) -> NDArray[np.int64]:
+    """Return each spectrum's number within its class, from 0, in the order given."""
+    seen: dict[str, int] = {}
+    numbers = []
+    for label in labels:
+        numbers.append(seen.get(label, 0))
+        seen[label] = numbers[-1] + 1
+    return np.array(numbers, dtype=np.int64)
+
+
+def group_numbers(keys: Sequence[object]) -> NDArray[np.int64]:
+    """Return a number for each key, equal for equal keys, counted in the order of their first place."""
+    known = {key: number for number, key in enumerate(dict.fromkeys(keys))}
+    return np.array([known[key] for key in keys], dtype=np.int64)
