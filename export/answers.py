@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import Manifest
+from edged.bundle.manifest import MahalanobisGate, Manifest
 from edged.infer.judge import Judge
 from edged.infer.verdict import Preset
 
@@ -90,6 +90,7 @@ def refused(answers: Answers) -> float:
 def gate_distances(manifest: Manifest, features: NDArray[np.floating]) -> NDArray[np.float64]:
     """Return the distance that the manifest's first gate measures, for rows of features."""
     gate = manifest.gates[0]
+    assert isinstance(gate, MahalanobisGate)
     part = features[:, gate.columns[0] : gate.columns[1]].astype(np.float64)
     off = part[:, None, :] - np.array(gate.means)[None]
     squares = np.einsum("nci,ij,ncj->nc", off, np.array(gate.precision), off)

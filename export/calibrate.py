@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import Calibration, OutOfModelGate
+from edged.bundle.manifest import Calibration, MahalanobisGate
 from edged.infer.verdict import Preset
 from export.job import Job
 from export.models.discriminant import Discriminant
@@ -26,7 +26,7 @@ class Calibrated:
     """The manifest's tables."""
 
     calibration: Calibration
-    gate: OutOfModelGate
+    gate: MahalanobisGate
 
 
 def calibrate(job: Job) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def load_calibration(job: Job) -> Calibrated:
     fields = job.read_json("calibration.json")
     return Calibrated(
         calibration=Calibration.model_validate(fields["calibration"]),
-        gate=OutOfModelGate.model_validate(fields["gate"]),
+        gate=MahalanobisGate.model_validate(fields["gate"]),
     )
 
 
@@ -86,7 +86,7 @@ def calibration_of(job: Job, held: HeldOut, discriminant: Discriminant, targets:
             quantiles=quantiles,
             min_probability={preset: point.min_probability for preset, point in recipe.presets.items()},
         ),
-        gate=OutOfModelGate(
+        gate=MahalanobisGate(
             name=recipe.gate.name,
             metric="mahalanobis",
             columns=(0, size),

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from edged.bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleUnfit, StoreUnusable
-from edged.bundle.manifest import Manifest
+from edged.bundle.manifest import SCHEMA, Manifest
 
 SUFFIX = ".edgebundle"
 SEAL = b"edged.bundle/1 sha256:"
@@ -43,7 +43,7 @@ MEMBER_LIMITS = {  # name -> largest size once unpacked; a zip bomb ends here
     "LICENSE.txt": 1 << 20,
 }
 REQUIRED = ("manifest.json", "model.onnx", "golden.npz", "report.html")
-GOLDEN = ("spectra", "logits", "features")
+GOLDEN = ("spectra", "logits", "features", "amounts")
 MAX_JSON_DEPTH = 32
 MAX_GOLDEN_VECTORS = 1024
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: equal contents give equal bytes
@@ -56,7 +56,8 @@ _BUILD_AGAIN = "build the bundle again with edged-export of the same version"
 class Bundle:
     """One bundle in memory, every byte of it checked. `digest` is the SHA-256 of the whole file, in hex.
 
-    golden: float32 arrays `spectra` [n, points], `logits` [n, classes], `features` [n, k], read-only.
+    golden: float32 arrays `spectra` [n, points], `features` [n, k], and `logits` [n, classes] and `amounts`
+    [n, amounts] where the manifest has such; read-only.
     path: where it was read from, or None when it came from memory. license_text is empty when there is none.
     """
 
@@ -136,7 +137,9 @@ def bundle_bytes(manifest: Mapping[str, Any] | Manifest, files: Mapping[str, byt
         whole = Manifest.model_validate_json(json.dumps(fields))
     except (ValidationError, TypeError, ValueError) as error:
         raise BundleUnfit(f"manifest: {_problems(error)}", hint="correct the recipe") from error
-    text = json.dumps(whole.model_dump(mode="json", by_alias=True), indent=1, sort_keys=True, ensure_ascii=False)
+    # what a bundle does not use is left out, so that programs which do not know of it read the bundle too
+    told = whole.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"schema": SCHEMA}
+    text = json.dumps(told, indent=1, sort_keys=True, ensure_ascii=False)
     members = {"manifest.json": text.encode(), **files}
     return seal({name: members[name] for name in MEMBER_LIMITS if name in members} | members)
 
@@ -156,12 +159,17 @@ def seal(members: Mapping[str, bytes]) -> bytes:
 
 
 def pack_golden(
-    spectra: NDArray[np.floating[Any]], logits: NDArray[np.floating[Any]], features: NDArray[np.floating[Any]]
+    spectra: NDArray[np.floating[Any]],
+    logits: NDArray[np.floating[Any]] | None,
+    features: NDArray[np.floating[Any]],
+    amounts: NDArray[np.floating[Any]] | None = None,
 ) -> bytes:
-    """Return the bytes of golden.npz: float32, C order, fixed times."""
+    """Return the bytes of golden.npz: float32, C order, fixed times. None for what the graph does not give."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in zip(GOLDEN, (spectra, logits, features), strict=True):
+        for name, array in zip(GOLDEN, (spectra, logits, features, amounts), strict=True):
+            if array is None:
+                continue
             member = io.BytesIO()
             np.lib.format.write_array(member, np.ascontiguousarray(array, dtype="<f4"), version=(1, 0))
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), member.getvalue())
@@ -297,24 +305,25 @@ def _check_digests(manifest: Manifest, members: Mapping[str, bytes]) -> None:
 
 
 def _golden(raw: bytes, manifest: Manifest) -> dict[str, NDArray[np.float32]]:
-    names = tuple(f"{name}.npy" for name in GOLDEN)
+    widths = {"logits": len(manifest.classes), "amounts": len(manifest.amounts)}
+    wanted = tuple(name for name in GOLDEN if widths.get(name, 1))
+    names = tuple(f"{name}.npy" for name in wanted)
     limit = MEMBER_LIMITS["golden.npz"]
     try:
         members = _unpack(raw, dict.fromkeys(names, limit), required=names)
     except BundleError as error:
         raise type(error)(f"golden.npz: {error.message}", hint=error.hint) from error
-    arrays = {name: _array(f"{name}.npy", members[f"{name}.npy"]) for name in GOLDEN}
-    n = len(arrays["spectra"])
-    wanted = {"spectra": (n, manifest.axis.points), "logits": (n, len(manifest.classes))}
-    reach = max((gate.columns[1] for gate in manifest.gates), default=0)
+    arrays = {name: _array(f"{name}.npy", members[f"{name}.npy"]) for name in wanted}
+    n, reach = len(arrays["spectra"]), manifest.feature_columns
+    widths |= {"spectra": manifest.axis.points, "features": arrays["features"].shape[1]}
     if not 1 <= n <= MAX_GOLDEN_VECTORS or len(arrays["features"]) != n or arrays["features"].shape[1] < reach:
         raise BundleUnfit(
-            f"golden.npz: {n} spectra with features {arrays['features'].shape}; the gates read {reach} columns",
+            f"golden.npz: {n} spectra with features {arrays['features'].shape}; {reach} columns are read",
             hint=_BUILD_AGAIN,
         )
-    for name, shape in wanted.items():
-        if arrays[name].shape != shape:
-            raise BundleUnfit(f"golden.npz: {name} has shape {arrays[name].shape}, not {shape}", hint=_BUILD_AGAIN)
+    for name, array in arrays.items():
+        if array.shape != (n, widths[name]):
+            raise BundleUnfit(f"golden.npz: {name} has shape {array.shape}, not {(n, widths[name])}", hint=_BUILD_AGAIN)
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise BundleUnfit("golden.npz holds a value that is not a finite number", hint=_BUILD_AGAIN)
     return arrays
@@ -344,7 +353,7 @@ def _array(name: str, raw: bytes) -> NDArray[np.float32]:
 def _problems(error: Exception) -> str:
     if isinstance(error, ValidationError):
         shown = [
-            f"{'.'.join(str(part) for part in e['loc'])[:120] or 'manifest'}: {e['msg'][:200]}"
+            f"{'.'.join(str(part) for part in e['loc'])[:120] or 'manifest'}: {e['msg'][:1000]}"
             for e in error.errors()[:5]
         ]
         more = error.error_count() - len(shown)

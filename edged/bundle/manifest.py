@@ -1,12 +1,22 @@
 """The bundle's manifest: everything the daemon must know about a model besides its graph.
 
 `<name>-<version>.edgebundle` is a zip (stored or deflated) of: manifest.json, model.onnx, golden.npz, report.html, and
-nothing else but LICENSE.txt. The graph takes `spectrum` float32 [N, points] on the manifest's axis and gives `logits`
-float32 [N, classes] and `features` float32 [N, k].
+nothing else but LICENSE.txt. The graph takes `spectrum` float32 [N, points] on the manifest's axis and gives `features`
+float32 [N, k], `logits` float32 [N, classes] where there are classes, and `amounts` float32 [N, amounts] where there
+are amounts.
+
+    procedure           what it needs
+    identify, verify    classes, calibration
+    verify              residuals too, where the claim is to be tested against the class's own scans
+    quantify            amounts
+
+Every table that has presets has the same ones. `docs/models/manifest.md` shows one of each.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -14,7 +24,17 @@ from pydantic import Field, model_validator
 from edged.infer.verdict import Model, Preset, Procedure
 
 SCHEMA = "edged.bundle/1"
+MAX_LEVELS = 64  # of the residuals of one class: 1.6 % between two, finer than any alpha that is worth setting
+MAX_AMOUNT = 1e12  # in any unit that people write; keeps sums and differences finite
+
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Label = Annotated[str, Field(min_length=1, max_length=64)]
+Title = Annotated[str, Field(min_length=1, max_length=200)]
+Columns = Annotated[
+    tuple[int, int], Field(description="first and one past the last column of `features` that this reads")
+]
+AmountNumber = Annotated[float, Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
+HalfWidth = Annotated[float, Field(gt=0, le=MAX_AMOUNT)]
 
 
 class Axis(Model):
@@ -29,37 +49,93 @@ class Axis(Model):
 class ClassInfo(Model):
     """One class in the order of the logits. `label` is the data source's own name, `title` is for people."""
 
-    label: Annotated[str, Field(min_length=1, max_length=64)]
-    title: Annotated[str, Field(min_length=1, max_length=200)]
+    label: Label
+    title: Title
 
 
-class OutOfModelGate(Model):
-    """Distance of the graph's `features` to the nearest class centre, refused above `limits[preset]`.
+class Amount(Model):
+    """One amount in the order of the graph's `amounts`, in `unit`.
 
-    metric `mahalanobis`: sqrt of the smallest (f - mean_c)^T precision (f - mean_c) over classes c.
-    metric `norm`: the graph's own distance: the named feature columns are distances already, the smallest counts.
-    means: [classes, k]; precision: [k, k].
+    lowest, highest: what the model was trained on. half_widths: of the interval around a value (split conformal).
+    A value farther out than its half width is refused; one between is told as it is.
+    """
+
+    label: Label
+    title: Title
+    unit: Annotated[str, Field(min_length=1, max_length=16)]
+    lowest: AmountNumber
+    highest: AmountNumber
+    half_widths: dict[Preset, HalfWidth]
+
+
+class MahalanobisGate(Model):
+    """sqrt of the smallest (f - mean_c)^T precision (f - mean_c) over the centres c; refused above `limits[preset]`.
+
+    means: [classes, k], or any number of centres where there are no classes; precision: [k, k].
     """
 
     name: str
-    metric: Literal["mahalanobis", "norm"]
-    columns: tuple[int, int] = Field(
-        description="first and one past the last column of `features` that this gate reads"
-    )
-    means: tuple[tuple[float, ...], ...] = ()
-    precision: tuple[tuple[float, ...], ...] = ()
+    metric: Literal["mahalanobis"]
+    columns: Columns
+    means: tuple[tuple[float, ...], ...]
+    precision: tuple[tuple[float, ...], ...]
     limits: dict[Preset, float]
+
+
+class NormGate(Model):
+    """The graph's own distances, one a column; the smallest counts, refused above `limits[preset]`.
+
+    scales: what each column is divided by first, since classes spread differently; none leaves them as they are.
+    """
+
+    name: str
+    metric: Literal["norm"]
+    columns: Columns
+    scales: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    limits: dict[Preset, float]
+
+
+class EnergyGate(Model):
+    """-T logsumexp(logits / T), refused above `limits[preset]`. Liu et al. 2020, arXiv 2010.03759."""
+
+    name: str
+    metric: Literal["energy"]
+    temperature: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.0
+    limits: dict[Preset, float]
+
+
+OutOfModelGate = Annotated[MahalanobisGate | NormGate | EnergyGate, Field(discriminator="metric")]
 
 
 class Calibration(Model):
     """p = softmax(logits / temperature). Class c is in the conformal set when 1 - p_c <= quantiles[preset][c].
 
-    Every table here and every gate has the same presets.
+    Empty where there are no classes.
     """
 
-    temperature: Annotated[float, Field(gt=0)]
-    quantiles: dict[Preset, tuple[float, ...]]
-    min_probability: dict[Preset, Annotated[float, Field(ge=0, le=1)]]
+    temperature: Annotated[float, Field(gt=0)] = 1.0
+    quantiles: dict[Preset, tuple[float, ...]] = Field(default_factory=dict)
+    min_probability: dict[Preset, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
+
+
+class Levels(Model):
+    """Held-out residuals of one class: `n` of them, as ascending quantiles evenly spaced in rank, ends included."""
+
+    quantiles: Annotated[tuple[float, ...], Field(min_length=2, max_length=MAX_LEVELS)]
+    n: Annotated[int, Field(ge=2, le=1_000_000_000)]
+
+
+class Residuals(Model):
+    """How far a spectrum may be from the class that it is said to be. A claim is refused where p < alpha[preset].
+
+    columns: of `features`, one a class: the distance to the class's own subspace, whitened by its measured noise.
+    levels: one a class. Why: `edged.infer.residual`.
+    """
+
+    name: str
+    columns: Columns
+    levels: tuple[Levels, ...]
+    alpha: dict[Preset, Annotated[float, Field(gt=0, lt=1)]]
 
 
 class Manifest(Model):
@@ -71,14 +147,23 @@ class Manifest(Model):
     technique: Literal["nir", "raman"]
     quantity: Literal["absorbance", "reflectance", "intensity"]
     axis: Axis
-    classes: tuple[ClassInfo, ...]
+    classes: tuple[ClassInfo, ...] = ()
+    amounts: tuple[Amount, ...] = ()
     procedures: tuple[Procedure, ...]
     default_preset: Preset
-    calibration: Calibration
+    calibration: Calibration = Field(default_factory=Calibration)
+    residuals: Residuals | None = None
     gates: tuple[OutOfModelGate, ...]
     golden_tolerance: Annotated[
         float, Field(gt=0, description="largest allowed difference of a logit from the golden one on any CPU")
     ]
+    amount_tolerance: (
+        Annotated[
+            float,
+            Field(gt=0, description="the same of an amount, as a share of highest - lowest; null: golden_tolerance"),
+        ]
+        | None
+    ) = None
     data_sheet: dict[str, Any] = Field(
         description="sources, licence, grouping key, split, instruments, preprocessing, training, quantisation"
     )
@@ -86,36 +171,111 @@ class Manifest(Model):
     tool_versions: dict[str, str]
     digests: dict[str, Digest]
 
+    @property
+    def presets(self) -> tuple[Preset, ...]:
+        """The operating points, in the order in which the manifest has them."""
+        return tuple(self.calibration.quantiles or self.amounts[0].half_widths)
+
+    @property
+    def feature_columns(self) -> int:
+        """How many columns of `features` are read."""
+        reach = [gate.columns[1] for gate in self.gates if not isinstance(gate, EnergyGate)]
+        return max([*reach, self.residuals.columns[1] if self.residuals else 0])
+
     @model_validator(mode="after")
     def _consistent(self) -> Manifest:
-        n = len(self.classes)
-        if n < 2 or len({c.label for c in self.classes}) != n:
-            raise ValueError("classes: at least two, with different labels")
-        for preset, table in self.calibration.quantiles.items():
-            if len(table) != n:
-                raise ValueError(f"calibration.quantiles.{preset}: {len(table)} values for {n} classes")
-        presets = set(self.calibration.quantiles)
-        if self.default_preset not in presets or set(self.calibration.min_probability) != presets:
-            raise ValueError(
-                "calibration: quantiles and min_probability need the same presets, default_preset among them"
-            )
-        if not self.procedures or "components" in self.procedures:
-            raise ValueError("procedures: identify, verify or both; this schema holds no thresholds for components")
-        if len({gate.name for gate in self.gates}) != len(self.gates):
-            raise ValueError("gates: two bear one name")
-        for gate in self.gates:
-            if set(gate.limits) != presets:
-                raise ValueError(f"gates.{gate.name}.limits: needs the presets of the calibration, {sorted(presets)}")
-            k = gate.columns[1] - gate.columns[0]
-            if k < 1 or gate.columns[0] < 0:
-                raise ValueError(f"gates.{gate.name}.columns: no column")
-            if gate.metric == "mahalanobis" and (
-                len(gate.means) != n
-                or any(len(m) != k for m in gate.means)
-                or len(gate.precision) != k
-                or any(len(r) != k for r in gate.precision)
-            ):
-                raise ValueError(f"gates.{gate.name}: means and precision do not fit {n} classes and {k} columns")
-        if not self.axis.start < self.axis.stop:
-            raise ValueError("axis: start must be under stop")
+        if problems := list(_problems(self)):
+            raise ValueError("; ".join(problems))
         return self
+
+
+def _problems(manifest: Manifest) -> Iterator[str]:
+    yield from _answers(manifest)
+    if not manifest.axis.start < manifest.axis.stop:
+        yield "axis: start must be under stop"
+    if len({gate.name for gate in manifest.gates}) != len(manifest.gates):
+        yield "gates: two bear one name"
+    if not (manifest.calibration.quantiles or manifest.amounts):
+        return  # what there is no table for has been told, and the rest is compared with one
+    presets = set(manifest.presets)
+    yield from _tables(manifest, presets)
+    for gate in manifest.gates:
+        yield from _gate(gate, len(manifest.classes))
+        yield from _same(f"gates.{gate.name}.limits", gate.limits, presets)
+    if manifest.residuals is not None:
+        yield from _residuals(manifest.residuals, len(manifest.classes))
+        yield from _same("residuals.alpha", manifest.residuals.alpha, presets)
+
+
+def _answers(manifest: Manifest) -> Iterator[str]:
+    """Whether there is what each procedure needs, and nothing that none asks for."""
+    n, asked = len(manifest.classes), set(manifest.procedures)
+    calibrated = bool(manifest.calibration.quantiles or manifest.calibration.min_probability)
+    if not asked or "components" in asked:
+        yield "procedures: any of identify, verify, quantify; this schema holds no thresholds for components"
+    if naming := sorted(asked & {"identify", "verify"}):
+        if n < 2 or len({c.label for c in manifest.classes}) != n:
+            yield f"classes: {' and '.join(naming)} need at least two, with different labels"
+        if not manifest.calibration.quantiles:
+            yield f"calibration.quantiles: {' and '.join(naming)} need them"
+    elif n or calibrated:
+        yield "classes, calibration: neither identify nor verify is among the procedures"
+    if manifest.residuals is not None and "verify" not in asked:
+        yield "residuals: verify is not among the procedures"
+    labels = {amount.label for amount in manifest.amounts}
+    if "quantify" in asked and (not labels or len(labels) != len(manifest.amounts)):
+        yield "amounts: quantify needs at least one, with different labels"
+    if manifest.amounts and "quantify" not in asked:
+        yield "amounts: quantify is not among the procedures"
+    if manifest.amount_tolerance is not None and not manifest.amounts:
+        yield "amount_tolerance: there are no amounts"
+
+
+def _tables(manifest: Manifest, presets: set[Preset]) -> Iterator[str]:
+    if manifest.default_preset not in presets:
+        yield f"default_preset: {manifest.default_preset} is none of {sorted(presets)}"
+    if manifest.calibration.quantiles:
+        yield from _same("calibration.min_probability", manifest.calibration.min_probability, presets)
+    for preset, table in manifest.calibration.quantiles.items():
+        if len(table) != len(manifest.classes):
+            yield f"calibration.quantiles.{preset}: {len(table)} values for {len(manifest.classes)} classes"
+    for amount in manifest.amounts:
+        yield from _same(f"amounts.{amount.label}.half_widths", amount.half_widths, presets)
+        if not amount.lowest < amount.highest:
+            yield f"amounts.{amount.label}: lowest must be under highest"
+
+
+def _gate(gate: MahalanobisGate | NormGate | EnergyGate, classes: int) -> Iterator[str]:
+    where = f"gates.{gate.name}"
+    if isinstance(gate, EnergyGate):
+        if not classes:
+            yield f"{where}: energy reads the logits, and there are no classes"
+        return
+    first, past = gate.columns
+    k = past - first
+    if k < 1 or first < 0:
+        yield f"{where}.columns: no column"
+    elif isinstance(gate, NormGate):
+        if gate.scales and len(gate.scales) != k:
+            yield f"{where}.scales: {len(gate.scales)} for {k} columns"
+    elif (
+        not gate.means
+        or (classes and len(gate.means) != classes)
+        or any(len(row) != k for row in (*gate.means, *gate.precision))
+        or len(gate.precision) != k
+    ):
+        yield f"{where}: means and precision do not fit {classes} classes and {k} columns"
+
+
+def _residuals(residuals: Residuals, classes: int) -> Iterator[str]:
+    first, past = residuals.columns
+    if first < 0 or past - first != classes or len(residuals.levels) != classes:
+        yield f"residuals: needs one column and one entry of levels for each of the {classes} classes"
+    for column, levels in enumerate(residuals.levels):
+        if any(a > b for a, b in pairwise(levels.quantiles)):
+            yield f"residuals.levels.{column}.quantiles: must not fall"
+
+
+def _same(where: str, table: dict[Preset, Any], presets: set[Preset]) -> Iterator[str]:
+    if set(table) != presets:
+        yield f"{where}: needs the presets {sorted(presets)}, as every other table, and has {sorted(table)}"

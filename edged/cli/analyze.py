@@ -48,7 +48,11 @@ class Answer:
 @click.option(
     "--bundle", "bundle_name", metavar="FILE|NAME", help="The model; unset takes the one that the daemon would."
 )
-@click.option("--procedure", type=click.Choice(["identify", "verify"]), default="identify", show_default=True)
+@click.option(
+    "--procedure",
+    type=click.Choice(["identify", "verify", "quantify"]),
+    help="What is asked; unset takes identify, or what the model answers instead.",
+)
 @click.option("--claimed", metavar="LABEL", help="With --procedure verify: the class that the samples should be.")
 @click.option("--preset", type=click.Choice(["screen", "balanced", "confirm"]), help="Unset takes the model's own.")
 @click.option(
@@ -68,7 +72,7 @@ class Answer:
 def analyze(
     files: tuple[Path, ...],
     bundle_name: str | None,
-    procedure: Procedure,
+    procedure: Procedure | None,
     claimed: str | None,
     preset: Preset | None,
     unit: AxisUnit | None,
@@ -189,7 +193,7 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("spectrum", no_wrap=True, max_width=22 if console.width >= ROOMY else 14)
     table.add_column("outcome", no_wrap=True)
-    table.add_column("label", no_wrap=True)
+    table.add_column("amount" if asked.procedure == "quantify" else "label", no_wrap=True)
     table.add_column("p", no_wrap=True)
     table.add_column("why")
     counts: Counter[str] = Counter()
@@ -220,9 +224,11 @@ def _complaint(answer: Answer, error: SpectrumError | InferError) -> str:
 def _said(verdict: Verdict) -> tuple[str, str, str, str]:
     probability = f"{verdict.probability:.3f}" if verdict.probability is not None else ""
     why = [reason.message for reason in verdict.reasons]
+    if verdict.p_value is not None and "residual_too_large" not in {reason.code for reason in verdict.reasons}:
+        why.append(f"fits as scans of its class do, p-value {verdict.p_value:.3f}")
     if verdict.candidates and (verdict.label is None or verdict.outcome == "fail"):
         why.append("it may be " + ", ".join(f"{c.label} {c.probability:.3f}" for c in verdict.candidates))
-    return verdict.outcome, verdict.label or "", probability, "; ".join(why)
+    return verdict.outcome, verdict.label or verdict.amounts_in_words(), probability, "; ".join(why)
 
 
 def _error(error: SpectrumError | InferError | BundleError) -> dict[str, str]:

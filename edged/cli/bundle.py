@@ -122,17 +122,18 @@ def verify(names: tuple[str, ...], storage: Path | None, config: Path | None, *,
     for name in names or (None,):
         try:
             found = chosen_bundle(name, storage, config)
-            difference = _prove(found)
+            differences = _prove(found)
         except (BundleError, InferError) as error:
             failed = True
             _tell(error, as_json=as_json, name=name)
             continue
         if as_json:
-            click.echo(json.dumps({**_identity(found), "ok": True, "largest_logit_difference": difference}))
+            named = {f"largest_{name.removesuffix('s')}_difference": value for name, value in differences.items()}
+            click.echo(json.dumps({**_identity(found), "ok": True, **named}))
         else:
             click.echo(
                 f"{found.file_name}: whole; {len(found.golden['spectra'])} golden vectors agree, "
-                f"largest difference of a logit {difference:.2g} (allowed {found.manifest.golden_tolerance:.2g})"
+                f"largest difference {max(differences.values()):.2g} (allowed {found.manifest.golden_tolerance:.2g})"
             )
     if failed:
         raise SystemExit(1)
@@ -188,7 +189,7 @@ def _reporting(*, as_json: bool) -> Iterator[None]:
         raise SystemExit(1) from None
 
 
-def _prove(found: Bundle) -> float:
+def _prove(found: Bundle) -> dict[str, float]:
     from edged.infer.engine import Engine
 
     return Engine.load(found).prove(found)
@@ -230,10 +231,18 @@ def _summary(found: Bundle) -> str:
         f"measures    {manifest.technique}, {manifest.quantity}",
         f"axis        {axis.start:g} to {axis.stop:g} {axis.unit}, {axis.points} points",
         f"answers     {', '.join(manifest.procedures)}",
-        f"presets     {', '.join(manifest.calibration.quantiles)}; unless told otherwise {manifest.default_preset}",
+        f"presets     {', '.join(manifest.presets)}; unless told otherwise {manifest.default_preset}",
         f"gates       {', '.join(gate.name for gate in manifest.gates) or 'none'}",
+        *([f"residuals   {manifest.residuals.name}, which verify asks first"] if manifest.residuals else []),
         f"size        {found.size_bytes / 1e6:.2f} MB, of it the model {len(found.model) / 1e6:.2f} MB unpacked",
-        f"classes     {len(manifest.classes)}",
-        *(f"            {info.label:<12} {info.title}" for info in manifest.classes),
     ]
+    if manifest.classes:
+        lines.append(f"classes     {len(manifest.classes)}")
+    lines += [f"            {info.label:<12} {info.title}" for info in manifest.classes]
+    if manifest.amounts:
+        lines.append(f"amounts     {len(manifest.amounts)}")
+    for info in manifest.amounts:
+        half = info.half_widths[manifest.default_preset]
+        span = f"{info.lowest:g} to {info.highest:g} {info.unit}, each within {half:.3g} {info.unit}"
+        lines.append(f"            {info.label:<12} {info.title}, {span}")
     return "\n".join(lines)

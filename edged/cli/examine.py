@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edged.bundle.manifest import Manifest
 from edged.config.vocabulary import Configuration
 
 Level = Literal["ok", "warn", "fail"]
@@ -226,8 +227,14 @@ def _bundle(configuration: Configuration) -> Finding:
     return Finding(
         about="bundle",
         level="ok",
-        text=f"{manifest.name} {manifest.version}, {len(manifest.classes)} classes, computes here as it should",
+        text=f"{manifest.name} {manifest.version}, {_knows(manifest)}, computes here as it should",
     )
+
+
+def _knows(manifest: Manifest) -> str:
+    """What the model tells apart and what it quantifies."""
+    counts = {"classes": len(manifest.classes), "amounts": len(manifest.amounts)}
+    return " and ".join(f"{n} {word if n > 1 else word.removesuffix('s')}" for word, n in counts.items() if n)
 
 
 def _processor() -> Finding:

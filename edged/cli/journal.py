@@ -41,6 +41,12 @@ COLUMNS: dict[str, Callable[[Record], object]] = {  # of a CSV export
     "label": lambda r: r.verdict and r.verdict.label,
     "title": lambda r: r.verdict and r.verdict.title,
     "probability": lambda r: r.verdict and r.verdict.probability,
+    "p_value": lambda r: r.verdict and r.verdict.p_value,
+    "amounts": lambda r: (
+        "; ".join(f"{a.label} {a.value:g} {a.unit} ({a.low:g} to {a.high:g})" for a in r.verdict.amounts)
+        if r.verdict
+        else None
+    ),
     "reasons": lambda r: " ".join(reason.code for reason in r.verdict.reasons) if r.verdict else None,
     "fit": lambda r: r.quality and r.quality.fit,
     "snr": lambda r: r.quality and r.quality.snr,
@@ -287,7 +293,7 @@ def _print_table(records: list[Record]) -> None:
             _moment(record),
             record.station or "",
             verdict.outcome.replace("_", " ") if verdict else record.kind,
-            (verdict.title or verdict.label or "") if verdict else "",
+            (verdict.title or verdict.label or verdict.amounts_in_words()) if verdict else "",
             f"{verdict.probability:.3f}" if verdict and verdict.probability is not None else "",
             *([record.id] if roomy else []),
         )

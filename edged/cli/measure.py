@@ -11,6 +11,7 @@ import click
 
 from edged.cli.configuration import config_options, load_or_exit
 from edged.cli.talk import ask_daemon
+from edged.infer.verdict import Verdict
 
 CURES = {
     "reference_missing": "put the white tile on the window, then: edged measure {station} --reference",
@@ -128,8 +129,12 @@ def lines(record: dict[str, Any]) -> list[str]:
             text += f": {'not ' if verdict['outcome'] == 'fail' else ''}{verdict['label']}"
             if verdict["title"] and verdict["title"] != verdict["label"]:
                 text += f" ({verdict['title']})"
+        if verdict["amounts"]:
+            text += f": {Verdict.model_validate(verdict).amounts_in_words()} (preset {verdict['preset']})"
         if verdict["probability"] is not None:
             text += f", probability {verdict['probability']:.3f} (preset {verdict['preset']})"
+        if verdict["p_value"] is not None:
+            text += f", p-value {verdict['p_value']:.3f}"
         shown.append(text)
         if len(verdict["candidates"]) > 1 or (verdict["candidates"] and verdict["outcome"] == "fail"):
             shown.append(

@@ -84,7 +84,7 @@ def _station(station: dict[str, Any]) -> list[str]:
         lines.append(f"      self test with {test['material']}: {test['verdict']}, {age}{use}{old}")
     if latest := station["latest"]:
         verdict = (latest["outcome"] or latest["kind"]).replace("_", " ")
-        verdict += f" {latest['label']}" if latest["label"] else ""
+        verdict += f" {latest['label'] or latest['amounts']}".rstrip()
         sure = f" {latest['probability']:.3f}" if latest["probability"] is not None else ""
         lines.append(f"      latest {verdict}{sure} at {latest['wall']}")
     return lines

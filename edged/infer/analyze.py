@@ -23,7 +23,8 @@ from edged.spectra.spectrum import Spectrum
 class Analysis:
     """A verdict, what it rests on, and what it took.
 
-    probabilities: label -> calibrated probability of every class; None where the graph was not asked or a gate is shut.
+    probabilities: label -> calibrated probability of every class; None where the graph was not asked, a gate is shut,
+    or amounts were wanted.
     timing_ms: `resample`, `graph`, `judge`; only the stages that were gone through.
     """
 
@@ -42,15 +43,15 @@ class Analyzer:
         self._clock = clock
 
     def question(
-        self, *, procedure: Procedure = "identify", preset: Preset | None = None, claimed: str | None = None
+        self, *, procedure: Procedure | None = None, preset: Preset | None = None, claimed: str | None = None
     ) -> Question:
-        """Check what is going to be asked, before anything is measured. Raises NotOffered."""
+        """Check what is going to be asked, before anything is measured: see `Judge.question`. Raises NotOffered."""
         return self._judge.question(procedure=procedure, preset=preset, claimed=claimed)
 
     def analyze(
         self, spectrum: Spectrum, asked: Question | None = None, *, measurement: tuple[Reason, ...] = ()
     ) -> Analysis:
-        """Judge one spectrum. `asked` None asks to identify at the bundle's own preset.
+        """Judge one spectrum. `asked` None asks what `Judge.question` takes when nothing is said.
 
         A spectrum that does not span the model's axis, or a measurement that is unfit, gives the verdict `rejected`.
         Raises WrongKind for another unit or quantity, EngineFault when the graph fails.
@@ -67,9 +68,9 @@ class Analyzer:
         resampled = self._clock()
         out = self._engine.run(row)
         ran = self._clock()
-        verdict = self._judge.answer(asked, out.logits[0], out.features[0], measurement)
+        verdict = self._judge.answer(asked, out.logits[0], out.features[0], measurement, amounts=out.amounts[0])
         probabilities = None
-        if verdict.outcome != "not_in_scope":
+        if verdict.outcome != "not_in_scope" and asked.procedure != "quantify":
             classes = self.bundle.manifest.classes
             values = self._judge.probabilities(out.logits[0])
             probabilities = {info.label: float(p) for info, p in zip(classes, values, strict=True)}

@@ -6,6 +6,7 @@ this file.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,39 +21,37 @@ if TYPE_CHECKING:
     import onnxruntime
 
 INPUT: Final = "spectrum"
-OUTPUTS: Final = ["logits", "features"]
+OUTPUTS: Final = ("logits", "features", "amounts")  # in this order, those that the manifest says the graph has
 _EXTERNAL_DATA = b"\x0a\x08location\x12"  # protobuf of the key by which a graph names a weights file outside itself
 _USE_ANOTHER = "install another bundle, or go back to the previous one: edged bundle rollback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """What the graph says of n spectra: logits float32 [n, classes], features float32 [n, k]. All finite."""
+    """What the graph says of n spectra, all finite: logits float32 [n, classes], features float32 [n, k], amounts
+    float32 [n, amounts]. Where the model has no classes or no amounts, they have no columns.
+    """
 
     logits: NDArray[np.float32]
     features: NDArray[np.float32]
+    amounts: NDArray[np.float32]
 
 
 class Engine:
     """An onnxruntime session that reproduces its bundle's golden vectors on this CPU."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, *, points: int, classes: int, features: int) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, *, points: int, widths: Mapping[str, int]) -> None:
         self._session = session
         self._points = points
-        self._classes = classes
-        self._features = features
+        self._widths = widths
 
     @classmethod
     def load(cls, bundle: Bundle, *, threads: int = 1) -> Engine:
         """Load the graph and prove it. Raises EngineFault when it does not fit its manifest or computes differently."""
         session = _session(bundle, threads)
-        _check_ports(session, bundle)
-        engine = cls(
-            session,
-            points=bundle.manifest.axis.points,
-            classes=len(bundle.manifest.classes),
-            features=bundle.golden["features"].shape[1],
-        )
+        widths = _widths(bundle)
+        _check_ports(session, bundle, widths)
+        engine = cls(session, points=bundle.manifest.axis.points, widths=widths)
         engine.prove(bundle)
         return engine
 
@@ -65,44 +64,64 @@ class Engine:
         rows = np.ascontiguousarray(np.atleast_2d(spectra), dtype=np.float32)
         if rows.ndim != 2 or rows.shape[1] != self._points:
             raise EngineFault(f"input of shape {rows.shape}; the graph takes [n, {self._points}]")
-        logits = np.empty((len(rows), self._classes), dtype=np.float32)
-        features = np.empty((len(rows), self._features), dtype=np.float32)
+        found = {name: np.empty((len(rows), self._widths.get(name, 0)), dtype=np.float32) for name in OUTPUTS}
         for index in range(len(rows)):
-            logits[index], features[index] = self._run_row(rows[index : index + 1])
-        return Outputs(logits=logits, features=features)
+            for name, values in self._run_row(rows[index : index + 1]).items():
+                found[name][index] = values
+        return Outputs(**found)
 
-    def prove(self, bundle: Bundle) -> float:
-        """Run the golden vectors and return the largest difference of a logit. Raises EngineFault beyond the tolerance.
+    def prove(self, bundle: Bundle) -> dict[str, float]:
+        """Run the golden vectors and return the largest difference of each output. Raises EngineFault beyond what is
+        allowed.
 
-        Features are held to the same tolerance, relative to the largest golden feature where that is above one.
+        Features are held to the tolerance of the logits, relative to the largest golden feature where that is above
+        one; amounts to their own, relative to the range that the model was trained on.
         """
-        out = self.run(bundle.golden["spectra"])
-        tolerance = bundle.manifest.golden_tolerance
-        off = float(np.abs(out.logits - bundle.golden["logits"]).max())
-        scale = max(1.0, float(np.abs(bundle.golden["features"]).max()))
-        features_off = float(np.abs(out.features - bundle.golden["features"]).max()) / scale
-        if off > tolerance or features_off > tolerance:
+        out, manifest = self.run(bundle.golden["spectra"]), bundle.manifest
+        allowed = dict.fromkeys(self._widths, manifest.golden_tolerance)
+        if manifest.amount_tolerance is not None:
+            allowed["amounts"] = manifest.amount_tolerance
+        units = {
+            "features": max(1.0, float(np.abs(bundle.golden["features"]).max())),
+            "amounts": np.array([amount.highest - amount.lowest for amount in manifest.amounts]),
+        }
+        found = {}
+        for name in self._widths:
+            off = np.abs(getattr(out, name).astype(np.float64) - bundle.golden[name])
+            found[name] = float((off / units.get(name, 1.0)).max())
+        wrong = [
+            f"{name} differ by {found[name]:.3g}, allowed is {allowed[name]:.3g}"
+            for name in found
+            if found[name] > allowed[name]
+        ]
+        if wrong:
             raise EngineFault(
-                f"{bundle.file_name} computes differently on this CPU: logits differ by {off:.3g}, "
-                f"features by {features_off:.3g}, allowed is {tolerance:.3g}",
-                hint=_USE_ANOTHER,
+                f"{bundle.file_name} computes differently on this CPU: {'; '.join(wrong)}", hint=_USE_ANOTHER
             )
-        return off
+        return found
 
-    def _run_row(self, row: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def _run_row(self, row: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         try:
-            logits, features = self._session.run(OUTPUTS, {INPUT: row})
+            values = self._session.run(list(self._widths), {INPUT: row})
         except _runtime_errors() as error:
             raise EngineFault(f"the graph failed: {_first_line(error)}", hint=_USE_ANOTHER) from error
-        if logits.shape != (1, self._classes) or features.shape != (1, self._features):
-            raise EngineFault(
-                f"the graph gave logits {logits.shape} and features {features.shape}, "
-                f"not (1, {self._classes}) and (1, {self._features})",
-                hint=_USE_ANOTHER,
-            )
-        if not (np.isfinite(logits).all() and np.isfinite(features).all()):
+        found = dict(zip(self._widths, values, strict=True))
+        for name, width in self._widths.items():
+            if found[name].shape != (1, width):
+                raise EngineFault(f"the graph gave {name} {found[name].shape}, not {(1, width)}", hint=_USE_ANOTHER)
+        if not all(np.isfinite(array).all() for array in values):
             raise EngineFault("the graph gave a value that is not a finite number", hint="re-measure the sample")
-        return logits[0], features[0]
+        return {name: array[0] for name, array in found.items()}
+
+
+def _widths(bundle: Bundle) -> dict[str, int]:
+    """The columns of each output that the manifest speaks of."""
+    width = {
+        "logits": len(bundle.manifest.classes),
+        "features": bundle.golden["features"].shape[1],
+        "amounts": len(bundle.manifest.amounts),
+    }
+    return {name: width[name] for name in OUTPUTS if width[name]}
 
 
 def _session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
@@ -130,21 +149,16 @@ def _session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
         ) from error
 
 
-def _check_ports(session: onnxruntime.InferenceSession, bundle: Bundle) -> None:
+def _check_ports(session: onnxruntime.InferenceSession, bundle: Bundle, widths: Mapping[str, int]) -> None:
     found = {port.name: port for port in (*session.get_inputs(), *session.get_outputs())}
     inputs = [port.name for port in session.get_inputs()]
-    if inputs != [INPUT] or not set(OUTPUTS) <= set(found):
+    if inputs != [INPUT] or not set(widths) <= set(found):
         raise EngineFault(
             f"{bundle.file_name}: the graph has inputs {inputs} and outputs {sorted(set(found) - set(inputs))}; "
-            f"wanted {[INPUT]} and {OUTPUTS}",
+            f"wanted {[INPUT]} and {list(widths)}",
             hint=_USE_ANOTHER,
         )
-    width = {
-        INPUT: bundle.manifest.axis.points,
-        "logits": len(bundle.manifest.classes),
-        "features": bundle.golden["features"].shape[1],
-    }
-    for name, wanted in width.items():
+    for name, wanted in {INPUT: bundle.manifest.axis.points, **widths}.items():
         port = found[name]
         shape: list[Any] = list(port.shape)
         fits = len(shape) == 2 and (not isinstance(shape[0], int) or shape[0] == 1)

@@ -1,14 +1,26 @@
-"""From logits and features to a verdict: measurement, gates, conformal set, floor. numpy only, any thread.
+"""From what the graph says to a verdict. numpy only, any thread.
 
     a reason that makes the measurement unfit   -> rejected
-    a gate stands shut                          -> not_in_scope, and no class is named
-    conformal set is empty                      -> inconclusive (set_empty)
-    conformal set has more than one class       -> inconclusive (set_ambiguous), with the candidates
+    a gate stands shut                          -> not_in_scope, and neither class nor amount is told
+
+`identify` goes on with the conformal set and a floor:
+
+    the set is empty                            -> inconclusive (set_empty)
+    the set has more than one class             -> inconclusive (set_ambiguous), with the candidates
     one class, its probability under the floor  -> inconclusive (low_probability)
     one class                                   -> identified
 
-`verify` puts the same set to a claim: `pass` where identify would have named the claimed class, `fail` where the set is
-not empty and leaves the claimed class out, inconclusive otherwise.
+`verify` puts the spectrum to a claim. Where the manifest has residuals, the claimed class's own scans come first:
+
+    p of the claimed class under alpha          -> fail (residual_too_large)
+    the set is not empty and lacks the claim    -> fail
+    identify would have named the claimed class -> pass
+    anything else                               -> inconclusive, with the reason that identify would give
+
+`quantify` tells every amount with its interval:
+
+    one lies beyond its range by more than its half width  -> inconclusive (out_of_range)
+    else                                                   -> quantified
 """
 
 from __future__ import annotations
@@ -18,10 +30,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import Manifest, OutOfModelGate
+from edged.bundle.manifest import Amount, Manifest
 from edged.infer.errors import NotOffered
-from edged.infer.verdict import Candidate, Gate, Outcome, Preset, Procedure, Reason, Verdict
+from edged.infer.gates import Gates
+from edged.infer.residual import p_value
+from edged.infer.verdict import Candidate, Estimate, Gate, Outcome, Preset, Procedure, Reason, Verdict
 from edged.spectra.quality import is_unfit
+
+_NOTHING = np.empty(0, dtype=np.float32)
 
 
 def judge(
@@ -29,15 +45,16 @@ def judge(
     features: NDArray[np.floating],
     manifest: Manifest,
     *,
-    procedure: Procedure = "identify",
+    amounts: NDArray[np.floating] = _NOTHING,
+    procedure: Procedure | None = None,
     preset: Preset | None = None,
     claimed: str | None = None,
     measurement: tuple[Reason, ...] = (),
 ) -> Verdict:
-    """Judge one spectrum: see `Judge.verdict`. For many spectra of one bundle keep a `Judge`."""
-    return Judge(manifest).verdict(
-        logits, features, procedure=procedure, preset=preset, claimed=claimed, measurement=measurement
-    )
+    """Judge one spectrum: see `Judge`. For many spectra of one bundle keep a `Judge`. Raises NotOffered."""
+    bench = Judge(manifest)
+    asked = bench.question(procedure=procedure, preset=preset, claimed=claimed)
+    return bench.answer(asked, logits, features, measurement, amounts=amounts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,24 +71,27 @@ class Judge:
 
     def __init__(self, manifest: Manifest) -> None:
         self._manifest = manifest
-        self._means = [np.array(gate.means, dtype=np.float64) for gate in manifest.gates]
-        self._precisions = [np.array(gate.precision, dtype=np.float64) for gate in manifest.gates]
+        self._gates = Gates(manifest)
         self._columns = {info.label: column for column, info in enumerate(manifest.classes)}
 
     def question(
-        self, *, procedure: Procedure = "identify", preset: Preset | None = None, claimed: str | None = None
+        self, *, procedure: Procedure | None = None, preset: Preset | None = None, claimed: str | None = None
     ) -> Question:
-        """Check what is asked before anything is measured. Raises NotOffered."""
+        """Check what is asked before anything is measured. Raises NotOffered.
+
+        procedure: None takes identify, or the first that is offered instead. preset: None takes the bundle's own.
+        claimed: a label, for verify only.
+        """
         manifest = self._manifest
         name = f"{manifest.name} {manifest.version}"
-        if procedure not in manifest.procedures or procedure == "components":
-            offered = ", ".join(p for p in manifest.procedures if p != "components")
-            raise NotOffered(f"{name} does not offer the procedure {procedure}", hint=f"it offers: {offered}")
-        preset = preset or manifest.default_preset
-        if preset not in manifest.calibration.quantiles:
+        procedure = procedure or ("identify" if "identify" in manifest.procedures else manifest.procedures[0])
+        if procedure not in manifest.procedures:
             raise NotOffered(
-                f"{name} has no preset {preset}", hint=f"it has: {', '.join(manifest.calibration.quantiles)}"
+                f"{name} does not offer the procedure {procedure}", hint=f"it offers: {', '.join(manifest.procedures)}"
             )
+        preset = preset or manifest.default_preset
+        if preset not in manifest.presets:
+            raise NotOffered(f"{name} has no preset {preset}", hint=f"it has: {', '.join(manifest.presets)}")
         if procedure != "verify":
             if claimed is not None:
                 raise NotOffered(f"a claimed class has no meaning for {procedure}", hint="ask for the procedure verify")
@@ -94,48 +114,24 @@ class Judge:
         weights = np.exp(scaled - scaled.max())
         return np.asarray(weights / weights.sum(), dtype=np.float64)
 
-    def verdict(
-        self,
-        logits: NDArray[np.floating],
-        features: NDArray[np.floating],
-        *,
-        procedure: Procedure = "identify",
-        preset: Preset | None = None,
-        claimed: str | None = None,
-        measurement: tuple[Reason, ...] = (),
-    ) -> Verdict:
-        """Judge one row of logits [classes] and features [k], both finite. Raises NotOffered.
-
-        preset: None takes the bundle's own. claimed: a label, for verify only. measurement: what the quality checks
-        found. In pass and fail, `label` and `probability` are the claimed class's; `candidates` is what it looks like.
-        """
-        asked = self.question(procedure=procedure, preset=preset, claimed=claimed)
-        return self.answer(asked, logits, features, measurement)
-
     def answer(
         self,
         asked: Question,
         logits: NDArray[np.floating],
         features: NDArray[np.floating],
         measurement: tuple[Reason, ...] = (),
+        *,
+        amounts: NDArray[np.floating] = _NOTHING,
     ) -> Verdict:
-        """Judge one row for a question already checked."""
+        """Judge one row of logits [classes], features [k] and amounts [amounts], all finite.
+
+        measurement: what the quality checks found. In pass and fail, `label` and `probability` are the claimed class's;
+        `candidates` is what it looks like.
+        """
         if is_unfit(measurement):
             return self.rejected(asked, measurement)
-        gates = tuple(
-            self._gate(index, gate, features, asked.preset) for index, gate in enumerate(self._manifest.gates)
-        )
-        shut = tuple(
-            Reason(
-                code="out_of_model",
-                message=f"{gate.name}: {gate.distance:.4g} from the nearest class, allowed is {gate.limit:.4g}",
-                value=gate.distance,
-                limit=gate.limit,
-            )
-            for gate in gates
-            if not gate.passed
-        )
-        if shut:
+        gates = self._gates.measure(logits, features, asked.preset)
+        if shut := self._gates.refusals(gates):
             return Verdict(
                 procedure=asked.procedure,
                 preset=asked.preset,
@@ -143,12 +139,31 @@ class Judge:
                 gates=gates,
                 reasons=(*shut, *measurement),
             )
-        return self._from_set(asked, self.probabilities(logits), gates, measurement)
+        if asked.procedure == "quantify":
+            return self._from_amounts(asked, amounts, gates, measurement)
+        return self._from_set(asked, self.probabilities(logits), features, gates, measurement)
+
+    def _from_amounts(
+        self, asked: Question, amounts: NDArray[np.floating], gates: tuple[Gate, ...], measurement: tuple[Reason, ...]
+    ) -> Verdict:
+        pairs = list(zip(self._manifest.amounts, (float(value) for value in amounts), strict=True))
+        beyond = tuple(
+            reason for info, value in pairs if (reason := _beyond(info, value, info.half_widths[asked.preset]))
+        )
+        return Verdict(
+            procedure=asked.procedure,
+            preset=asked.preset,
+            outcome="inconclusive" if beyond else "quantified",
+            amounts=() if beyond else tuple(_estimate(info, v, info.half_widths[asked.preset]) for info, v in pairs),
+            gates=gates,
+            reasons=(*beyond, *measurement),
+        )
 
     def _from_set(
         self,
         asked: Question,
         probabilities: NDArray[np.float64],
+        features: NDArray[np.floating],
         gates: tuple[Gate, ...],
         measurement: tuple[Reason, ...],
     ) -> Verdict:
@@ -156,9 +171,12 @@ class Judge:
         quantiles = np.array(calibration.quantiles[asked.preset], dtype=np.float64)
         inside = np.flatnonzero(1.0 - probabilities <= quantiles)
         columns = sorted((int(c) for c in inside), key=lambda c: (-probabilities[c], c))
+        p = self._p_value(asked, features)
+        misfit = self._misfit(asked, p)
         doubt = self._doubt(asked.preset, columns, probabilities, quantiles)
-        named, outcome = self._named(asked, columns, doubt)
+        named, outcome = self._named(asked, columns, misfit, doubt)
         info = self._manifest.classes[named] if named is not None else None
+        why = misfit or (doubt if outcome == "inconclusive" else None)
         return Verdict(
             procedure=asked.procedure,
             preset=asked.preset,
@@ -166,19 +184,42 @@ class Judge:
             label=info.label if info else None,
             title=info.title if info else None,
             probability=float(probabilities[named]) if named is not None else None,
+            p_value=p,
             candidates=tuple(self._candidate(column, probabilities) for column in columns),
             gates=gates,
-            reasons=(*((doubt,) if doubt and outcome != "fail" else ()), *measurement),
+            reasons=(*((why,) if why else ()), *measurement),
         )
 
     @staticmethod
-    def _named(asked: Question, columns: list[int], doubt: Reason | None) -> tuple[int | None, Outcome]:
+    def _named(
+        asked: Question, columns: list[int], misfit: Reason | None, doubt: Reason | None
+    ) -> tuple[int | None, Outcome]:
         """The column of the class that the verdict speaks of, and what it says."""
         if asked.procedure == "verify":
-            if columns and asked.claimed not in columns:
+            if misfit or (columns and asked.claimed not in columns):
                 return asked.claimed, "fail"
             return (None, "inconclusive") if doubt else (asked.claimed, "pass")
         return (None, "inconclusive") if doubt else (columns[0], "identified")
+
+    def _p_value(self, asked: Question, features: NDArray[np.floating]) -> float | None:
+        residuals = self._manifest.residuals
+        if residuals is None or asked.claimed is None:
+            return None
+        return p_value(float(features[residuals.columns[0] + asked.claimed]), residuals.levels[asked.claimed])
+
+    def _misfit(self, asked: Question, p: float | None) -> Reason | None:
+        """Why the claimed class is refused by its own scans, or None when it is not."""
+        residuals = self._manifest.residuals
+        if residuals is None or asked.claimed is None or p is None or p >= residuals.alpha[asked.preset]:
+            return None
+        alpha, label = residuals.alpha[asked.preset], self._manifest.classes[asked.claimed].label
+        return Reason(
+            code="residual_too_large",
+            message=f"{residuals.name}: fits worse than scans of {label} do, p = {p:.2g}; "
+            f"{alpha:.2g} is needed at {asked.preset}",
+            value=p,
+            limit=alpha,
+        )
 
     def _doubt(
         self, preset: Preset, columns: list[int], probabilities: NDArray[np.float64], quantiles: NDArray[np.float64]
@@ -210,17 +251,27 @@ class Judge:
             )
         return None
 
-    def _gate(self, index: int, gate: OutOfModelGate, features: NDArray[np.floating], preset: Preset) -> Gate:
-        part = features[gate.columns[0] : gate.columns[1]].astype(np.float64)
-        if gate.metric == "norm":
-            distance = float(part.min())
-        else:
-            offsets = part - self._means[index]
-            squares = np.einsum("ci,ij,cj->c", offsets, self._precisions[index], offsets)
-            distance = float(np.sqrt(max(float(squares.min()), 0.0)))
-        limit = gate.limits[preset]
-        return Gate(name=gate.name, distance=distance, limit=limit, passed=distance <= limit)
-
     def _candidate(self, column: int, probabilities: NDArray[np.float64]) -> Candidate:
         info = self._manifest.classes[column]
         return Candidate(label=info.label, title=info.title, probability=min(float(probabilities[column]), 1.0))
+
+
+def _estimate(info: Amount, value: float, half: float) -> Estimate:
+    return Estimate(
+        label=info.label, title=info.title, unit=info.unit, value=value, low=value - half, high=value + half
+    )
+
+
+def _beyond(info: Amount, value: float, half: float) -> Reason | None:
+    """Why an amount is not told: it lies where the model has never been."""
+    lowest, highest = info.lowest - half, info.highest + half
+    if lowest <= value <= highest:
+        return None
+    limit = lowest if value < lowest else highest
+    return Reason(
+        code="out_of_range",
+        message=f"{info.title}: {value:.4g} {info.unit} is beyond {info.lowest:.4g} to {info.highest:.4g} {info.unit}, "
+        f"which the model was trained on, by more than the {half:.4g} that it may err",
+        value=value,
+        limit=limit,
+    )

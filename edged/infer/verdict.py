@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Procedure = Literal["identify", "verify", "components"]
-Outcome = Literal["identified", "pass", "fail", "resolved", "inconclusive", "not_in_scope", "rejected"]
+Procedure = Literal["identify", "verify", "components", "quantify"]
+Outcome = Literal["identified", "pass", "fail", "resolved", "quantified", "inconclusive", "not_in_scope", "rejected"]
 Preset = Literal["screen", "balanced", "confirm"]
 
 ReasonCode = Literal[
@@ -16,6 +17,8 @@ ReasonCode = Literal[
     "set_empty",  # no class is conformal at this operating point
     "set_ambiguous",  # more than one class is conformal
     "low_probability",  # calibrated probability under the operating point's floor
+    "residual_too_large",  # the claimed class leaves more of the spectrum unexplained than its own scans do
+    "out_of_range",  # an amount outside what the model was trained on
     "saturated",
     "low_signal",
     "low_snr",
@@ -54,7 +57,7 @@ class Candidate(Model):
 
 
 class Gate(Model):
-    """One out-of-model distance against its limit; passed when distance <= limit."""
+    """One out-of-model distance against its limit; passed when distance <= limit. An energy may be negative."""
 
     name: str
     distance: float
@@ -62,10 +65,29 @@ class Gate(Model):
     passed: bool
 
 
+class Estimate(Model):
+    """An amount in `unit`, and the interval that holds the true one at the operating point's coverage."""
+
+    label: str
+    title: str
+    unit: str
+    value: float
+    low: float
+    high: float
+
+    def in_words(self) -> str:
+        """Return it for people, such as "312 mg (295 to 329)": two digits of the half width, no more."""
+        half = max((self.high - self.low) / 2.0, 1e-6)
+        digits = min(max(1 - math.floor(math.log10(half)), 0), 6)
+        value, low, high = (f"{round(x, digits) + 0.0:.{digits}f}" for x in (self.value, self.low, self.high))
+        return f"{value} {self.unit} ({low} to {high})"
+
+
 class Verdict(Model):
     """A conclusion. `label` is set only for identified, pass and fail: no class is named before the gates are passed.
 
-    `candidates` is the conformal set, best first; empty whenever a gate stands shut.
+    `candidates` is the conformal set, best first; empty whenever a gate stands shut. `amounts` is set only for
+    quantified.
     """
 
     procedure: Procedure
@@ -74,6 +96,16 @@ class Verdict(Model):
     label: str | None = None
     title: str | None = None
     probability: Annotated[float, Field(ge=0, le=1)] | None = None
+    p_value: Annotated[
+        float | None,
+        Field(ge=0, le=1, description="verify: share of the claimed class's own scans that fit it no better"),
+    ] = None
     candidates: tuple[Candidate, ...] = ()
+    amounts: tuple[Estimate, ...] = ()
     gates: tuple[Gate, ...] = ()
     reasons: tuple[Reason, ...] = ()
+
+    def amounts_in_words(self) -> str:
+        """Return what was quantified for people; with its title where there is more than one. Empty without."""
+        many = len(self.amounts) > 1
+        return ", ".join(f"{a.title} {a.in_words()}" if many else a.in_words() for a in self.amounts)

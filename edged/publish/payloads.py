@@ -56,7 +56,9 @@ class BundleReport(Model):
     name: str | None = None
     version: str | None = None
     digest: str | None = None
-    labels: tuple[str, ...] = ()
+    procedures: tuple[Procedure, ...] = Field(default=(), description="what it answers")
+    labels: tuple[str, ...] = Field(default=(), description="the classes that it tells apart")
+    amounts: tuple[str, ...] = Field(default=(), description="labels of the amounts that it quantifies")
 
 
 class StationHealth(Model):

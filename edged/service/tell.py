@@ -89,6 +89,7 @@ def station_document(
             "outcome": latest.verdict.outcome if latest.verdict else None,
             "label": latest.verdict.label if latest.verdict else None,
             "probability": latest.verdict.probability if latest.verdict else None,
+            "amounts": latest.verdict.amounts_in_words() if latest.verdict else "",
             "to_disk_ms": None if to_disk_ms is None else round(to_disk_ms, 3),
         }
     return shown
@@ -116,6 +117,7 @@ def bundle_document(analyzer: Analyzer | None, problem: str) -> dict[str, Any]:
         "version": manifest.version,
         "digest": analyzer.bundle.digest,
         "classes": len(manifest.classes),
+        "amounts": len(manifest.amounts),
         "path": str(analyzer.bundle.path) if analyzer.bundle.path else None,
         "problem": "",
     }
@@ -170,7 +172,9 @@ def bundle_report(analyzer: Analyzer | None) -> BundleReport:
         name=manifest.name,
         version=manifest.version,
         digest=analyzer.bundle.digest,
+        procedures=manifest.procedures,
         labels=tuple(c.label for c in manifest.classes),
+        amounts=tuple(a.label for a in manifest.amounts),
     )
 
 

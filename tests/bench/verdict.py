@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edged.infer.analyze import Analyzer
-from edged.infer.engine import INPUT, OUTPUTS
+from edged.infer.engine import INPUT
 from edged.infer.resample import resample
 from edged.spectra.spectrum import Spectrum
 from export.compare import interleaved_us, session
@@ -46,7 +46,7 @@ def verdict(subject: Subject) -> Iterator[Row]:
     times = interleaved_us(
         {
             "ours": lambda: analyzer.analyze(spectrum, asked),
-            "graph": lambda: opened.run(OUTPUTS, {INPUT: row}),
+            "graph": lambda: opened.run(None, {INPUT: row}),
         },
         rounds=subject.scale.rounds,
     )

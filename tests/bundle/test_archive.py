@@ -201,7 +201,7 @@ def test_a_member_that_was_exchanged_and_sealed_again_breaks_its_digest() -> Non
         ({"version": "1"}, "version"),
         ({"name": "../up"}, "name"),
         ({"classes": [{"label": "A", "title": "A"}]}, "at least two"),
-        ({"default_preset": "screen"}, "default_preset among them"),
+        ({"default_preset": "screen"}, "default_preset: screen is none of ['balanced', 'confirm']"),
         ({"procedures": ["components"]}, "no thresholds for components"),
         ({"axis": {"unit": "nm", "start": 2.0, "stop": 1.0, "points": 8}}, "start must be under stop"),
         ({"digests": {}}, "digests and members differ"),
@@ -263,7 +263,7 @@ LOGITS = npy(GOLDEN @ TABLE)
             "spectra has shape (2, 7), not (2, 8)",
         ),
         (golden_zip(spectra=npy(GOLDEN * np.nan), logits=LOGITS, features=LOGITS), "not a finite number"),
-        (golden_zip(spectra=npy(GOLDEN), logits=LOGITS, features=npy((GOLDEN @ TABLE)[:, :2])), "the gates read 3"),
+        (golden_zip(spectra=npy(GOLDEN), logits=LOGITS, features=npy((GOLDEN @ TABLE)[:, :2])), "3 columns are read"),
         (
             golden_zip(
                 spectra=header("{'descr': '<f4', 'fortran_order': False, 'shape': (999999999, 999999999), }\n"),

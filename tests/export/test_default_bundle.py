@@ -101,7 +101,7 @@ def test_no_golden_vector_is_a_held_out_spectrum(bundle: Bundle, powders: Spectr
 
 
 def test_the_golden_vectors_hold_here_to_a_tenth_of_the_tolerance(bundle: Bundle) -> None:
-    assert Engine.load(bundle).prove(bundle) <= bundle.manifest.golden_tolerance / 10
+    assert Engine.load(bundle).prove(bundle)["logits"] <= bundle.manifest.golden_tolerance / 10
 
 
 def test_held_out_powders_are_named_rightly_and_hardly_ever_refused(
@@ -161,7 +161,7 @@ def test_int8_and_float_agree_on_outcome_and_name(
     for spectra in (powders, *others):
         rows = np.array([np.interp(grid, spectra.axis, row) for row in spectra.values], dtype=np.float32)
         logits, features = run_rows(float_session, rows, "logits"), run_rows(float_session, rows, "features")
-        expected = [judge.verdict(*pair) for pair in zip(logits, features, strict=True)]
+        expected = [judge.answer(judge.question(), *pair) for pair in zip(logits, features, strict=True)]
         got = verdicts(analyzer, spectra)
         same += [(a.outcome, a.label) == (b.outcome, b.label) for a, b in zip(got, expected, strict=True)]
 

@@ -80,13 +80,13 @@ def test_features_are_proven_too() -> None:
     off = LOGITS.copy()
     off[0, 0] += 1.0
 
-    assert "features by" in refusal(bundle(graph(), pack_golden(GOLDEN, LOGITS, off)))
+    assert "features differ by 0.2, allowed is 0.0001" in refusal(bundle(graph(), pack_golden(GOLDEN, LOGITS, off)))
 
 
 def test_a_result_within_the_tolerance_lets_it_in() -> None:
     made = bundle(graph(), pack_golden(GOLDEN, LOGITS + np.float32(5e-5), LOGITS))
 
-    assert Engine.load(made).prove(made) == pytest.approx(5e-5, rel=0.05)
+    assert Engine.load(made).prove(made) == {"logits": pytest.approx(5e-5, rel=0.05), "features": 0.0}
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ def test_the_same_numbers_give_the_same_bytes() -> None:
     rows = rng.normal(size=(50, 3)).astype(np.float32)
     bench = Judge(manifest())
 
-    first = [bench.verdict(row, NEAR_A).model_dump_json() for row in rows]
+    first = [bench.answer(bench.question(), row, NEAR_A).model_dump_json() for row in rows]
     second = [judge(row, NEAR_A, manifest()).model_dump_json() for row in rows]
 
     assert first == second
