@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from export.models.discriminant import Discriminant
 from export.models.network import Network
-from export.preprocess.pipeline import Pipeline, build
+from export.preprocess.pipeline import Pipeline, StepWords, build
 from export.recipe import Recipe
 
 
@@ -41,20 +41,20 @@ def new_member(recipe: Recipe, classes: int) -> Network:
     return recipe.network.build(points=recipe.axis.points, classes=classes)
 
 
-def steps_in_two(recipe: Recipe) -> tuple[Pipeline, Pipeline]:
-    """Return the recipe's steps, unfitted: those that need no training data, and the rest, from the first that does."""
+def steps_in_two(steps: Sequence[StepWords], points: int) -> tuple[Pipeline, Pipeline]:
+    """Return the steps, unfitted: those that need no training data, and the rest, from the first that does."""
     fitted = ("standardise", "msc")
-    first = next((i for i, words in enumerate(recipe.steps) if words.kind in fitted), len(recipe.steps))
-    points = recipe.axis.points
-    return build(recipe.steps[:first], points), build(recipe.steps[first:], points)
+    first = next((i for i, words in enumerate(steps) if words.kind in fitted), len(steps))
+    return build(steps[:first], points), build(steps[first:], points)
 
 
 def new_identifier(recipe: Recipe, *, classes: int, members: int) -> Identifier:
     """Return an unfitted identifier, to load a saved state into."""
-    common, _ = steps_in_two(recipe)
+    points = recipe.axis.points
+    common, _ = steps_in_two(recipe.steps, points)
     return Identifier(
         common,
-        [steps_in_two(recipe)[1] for _ in range(members)],
+        [steps_in_two(recipe.steps, points)[1] for _ in range(members)],
         [new_member(recipe, classes) for _ in range(members)],
-        Discriminant(points=recipe.axis.points, classes=classes),
+        Discriminant(points=points, classes=classes),
     )

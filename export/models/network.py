@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from export.words import Words
@@ -34,3 +35,10 @@ class NetworkKind(Words):
     def build(self, *, points: int, classes: int) -> Network:
         """Return an untrained network; its weights are drawn from torch's own generator. Raises as `check`."""
         raise NotImplementedError
+
+    def pretrain(self, network: Network, prepared: Tensor, *, generator: torch.Generator) -> tuple[float, ...]:
+        """Teach what needs no targets, on prepared training spectra [n, points], before the training proper.
+
+        Most networks have nothing of the kind. Returns the last loss of each phase.
+        """
+        return ()
