@@ -297,7 +297,7 @@ def _baseline(
 
 def _prepared(job: Job, spectra: Spectra, values: NDArray[np.floating]) -> NDArray[np.float64]:
     """What the network's own preprocessing, before its fitted step, makes of spectra."""
-    common, _ = steps_in_two(job.recipe)
+    common, _ = steps_in_two(job.recipe.steps, job.recipe.axis.points)
     with torch.no_grad():
         return np.asarray(common(torch.from_numpy(values.astype(np.float32))).double().numpy())
 

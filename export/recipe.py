@@ -16,16 +16,16 @@ from pydantic_core import ErrorDetails
 
 from edged.bundle.manifest import Axis
 from edged.infer.verdict import Preset, Procedure
-from export.data.augment import Augmentation, Session
+from export.data.augment import Session
 from export.data.split import SplitWords
 from export.errors import RecipeError
+from export.learning import Learning, Positive
 from export.models.catalogue import NetworkWords
 from export.preprocess.pipeline import StepWords
 from export.words import Words
 
 RECIPES = Path(__file__).parent / "recipes"
 Share = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
 Scheme = Literal["float", "weights", "weights-qdq", "unrolled-dynamic", "unrolled-static", "unrolled-float"]
 
 
@@ -42,19 +42,11 @@ class Data(Words):
     near_outsiders: tuple[str, ...] = ()
 
 
-class Training(Words):
-    """AdamW with a one-cycle rate; `ema` averages the weights. Each fold's members differ by seed."""
+class Training(Learning):
+    """An ensemble: each fold is left out by members of its own, which differ by seed."""
 
     seed: Annotated[int, Field(ge=0, le=2**31)]
     members_per_fold: Annotated[int, Field(ge=1, le=8)]
-    epochs: Annotated[int, Field(ge=1, le=2000)]
-    batch: Annotated[int, Field(ge=4, le=4096)]
-    learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0)]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    ema: Annotated[float, Field(ge=0, lt=1)]
-    strength: Annotated[float, Field(ge=0, le=3, description="of the augmentation")]
-    augmentation: Augmentation
 
 
 class Gate(Words):

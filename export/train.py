@@ -16,45 +16,19 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
-from export.data.augment import augment, refill, resample
+from export.data.augment import augment, resample
 from export.data.spectra import Spectra
 from export.data.split import Split
+from export.fit import FitTask, Member, as_tensor, fit_member
 from export.job import Job
 from export.models.discriminant import Discriminant
-from export.models.identifier import Identifier, new_identifier, new_member, steps_in_two
-from export.models.network import Network
+from export.models.identifier import Identifier, new_identifier
 from export.preprocess.pipeline import Pipeline
-from export.recipe import Recipe
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
-
-FIT_COPIES = 4  # augmented copies that the standardising constants are taken from
-WARM_UP = 0.15  # share of the steps in which the one-cycle rate rises
-CLIP = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemberTask:
-    """What one process needs to train one member. `rows` are the training spectra on the instrument's axis."""
-
-    recipe: Recipe
-    axis: NDArray[np.float64]
-    values: NDArray[np.float64]
-    targets: NDArray[np.int64]
-    classes: int
-    seed: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """A trained member: its own preprocessing constants and its weights; the mean training loss of each epoch."""
-
-    own: dict[str, Tensor]
-    network: dict[str, Tensor]
-    losses: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,12 +92,18 @@ def train_ensemble(
     recipe, classes = job.recipe, len(spectra.classes)
     per_fold = recipe.training.members_per_fold
     tasks = [
-        MemberTask(
-            recipe=recipe,
+        FitTask(
             axis=spectra.axis,
+            axis_unit=spectra.axis_unit,
+            quantity=spectra.quantity,
+            grid=job.grid,
             values=spectra.values[fold.train],
             targets=spectra.targets[fold.train],
+            groups=split.part[fold.train],
             classes=classes,
+            steps=recipe.steps,
+            network=recipe.network,
+            learning=recipe.training,
             seed=(job.seed, recipe.training.seed, variant, fold.part, number),
         )
         for fold in split.folds
@@ -132,74 +112,19 @@ def train_ensemble(
     members = _train_all(tasks, job.workers, progress, what)
     identifier = new_identifier(recipe, classes=classes, members=len(members)).eval()
     for own, network, member in zip(identifier.own, identifier.members, members, strict=True):
-        own.load_state_dict(member.own)
-        network.load_state_dict(member.network)
+        own.load_state_dict(member.own.state_dict())
+        network.load_state_dict(member.model.state_dict())
     gate = _GateFit(job=job, spectra=spectra, common=identifier.common)
     gate.fit(identifier.discriminant, split.development, fold=0)
     held = _held_out(job, spectra, split, identifier, gate)
     return Trained(identifier=identifier, held_out=held, losses=tuple(member.losses for member in members))
 
 
-def train_member(task: MemberTask) -> Member:
-    """Train one network on one thread. Runs in a process of its own."""
-    torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
-    recipe, words = task.recipe, task.recipe.training
-    rng = np.random.default_rng(task.seed)
-    torch.manual_seed(int(rng.integers(2**62)))
-    grid = np.linspace(recipe.axis.start, recipe.axis.stop, recipe.axis.points)
-    common, own = steps_in_two(recipe)
-
-    def changed() -> Tensor:
-        refilled = refill(task.values, task.targets, words.augmentation, rng)
-        drawn = augment(refilled, task.axis, grid, words.augmentation, rng, strength=words.strength)
-        return common(_tensor(drawn))
-
-    own.fit(torch.cat([changed() for _ in range(FIT_COPIES)]))
-    network = new_member(recipe, task.classes)
-    averaged = new_member(recipe, task.classes)
-    averaged.load_state_dict(network.state_dict())
-    losses = _descend(network, averaged, lambda: own(changed()), torch.from_numpy(task.targets), recipe)
-    return Member(own=own.state_dict(), network=averaged.state_dict(), losses=tuple(losses))
-
-
-def _descend(
-    network: Network, averaged: Network, draw: Callable[[], Tensor], targets: Tensor, recipe: Recipe
-) -> list[float]:
-    words = recipe.training
-    batches = -(-len(targets) // words.batch)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=words.learning_rate, weight_decay=words.weight_decay)
-    rate = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, words.learning_rate, total_steps=words.epochs * batches, pct_start=WARM_UP
-    )
-    losses = []
-    network.train()
-    for _ in range(words.epochs):
-        with torch.no_grad():
-            spectra = draw()
-        order, total = torch.randperm(len(targets)), 0.0
-        for rows in order.split(words.batch):
-            loss = nn.functional.cross_entropy(
-                network(spectra[rows]), targets[rows], label_smoothing=words.label_smoothing
-            )
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), CLIP)
-            optimiser.step()
-            rate.step()
-            total += loss.item() * len(rows)
-            with torch.no_grad():
-                for slow, fast in zip(averaged.parameters(), network.parameters(), strict=True):
-                    slow.lerp_(fast, 1.0 - words.ema)
-        losses.append(total / len(targets))
-    return losses
-
-
-def _train_all(tasks: list[MemberTask], workers: int, progress: Progress, what: str) -> list[Member]:
+def _train_all(tasks: list[FitTask], workers: int, progress: Progress, what: str) -> list[Member]:
     progress(what, 0, len(tasks))
     done: dict[int, Member] = {}
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(train_member, task): number for number, task in enumerate(tasks)}
+        waiting = {pool.submit(fit_member, task): number for number, task in enumerate(tasks)}
         for future in as_completed(waiting):
             done[waiting[future]] = future.result()
             progress(what, len(done), len(tasks))
@@ -234,7 +159,7 @@ class _GateFit:
     def fit(self, discriminant: Discriminant, rows: NDArray[np.int64], *, fold: int) -> None:
         """Fit on the rows' copies."""
         with torch.no_grad():
-            prepared = self.common(_tensor(self.copies(rows, 1, fold))).double().numpy()
+            prepared = self.common(as_tensor(self.copies(rows, 1, fold))).double().numpy()
         targets = np.tile(self.spectra.targets[rows], self.job.recipe.gate.copies)
         discriminant.fit(prepared, targets, shrinkage=self.job.recipe.gate.shrinkage)
 
@@ -253,8 +178,8 @@ def _held_out(job: Job, spectra: Spectra, split: Split, identifier: Identifier, 
         members = range(number * per_fold, (number + 1) * per_fold)
         space = Discriminant(points=job.recipe.axis.points, classes=classes)
         gate.fit(space, fold.train, fold=fold.part + 1)
-        plain = identifier.common(_tensor(resample(spectra.values[fold.held], spectra.axis, job.grid)))
-        changed = identifier.common(_tensor(gate.copies(fold.held, 2, fold.part)))
+        plain = identifier.common(as_tensor(resample(spectra.values[fold.held], spectra.axis, job.grid)))
+        changed = identifier.common(as_tensor(gate.copies(fold.held, 2, fold.part)))
         logits[at] = _mean_logits(identifier, members, plain)
         distances[at] = space.distance(space(plain).numpy())
         changed_logits[:, at] = _mean_logits(identifier, members, changed).reshape(copies, len(at), classes)
@@ -270,7 +195,3 @@ def _held_out(job: Job, spectra: Spectra, split: Split, identifier: Identifier, 
 def _mean_logits(identifier: Identifier, members: range, prepared: Tensor) -> NDArray[np.float32]:
     said = [identifier.members[m](identifier.own[m](prepared)) for m in members]
     return np.asarray(torch.stack(said).mean(dim=0).numpy(), dtype=np.float32)
-
-
-def _tensor(values: NDArray[np.float64]) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

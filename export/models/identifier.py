@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from export.models.discriminant import Discriminant
 from export.models.network import Network
-from export.preprocess.pipeline import Pipeline, StepWords, build
+from export.preprocess.pipeline import Axis, Pipeline, axis_after, build
+from export.preprocess.words import StepWords
 from export.recipe import Recipe
 
 
@@ -41,11 +42,13 @@ def new_member(recipe: Recipe, classes: int) -> Network:
     return recipe.network.build(points=recipe.axis.points, classes=classes)
 
 
-def steps_in_two(steps: Sequence[StepWords], points: int) -> tuple[Pipeline, Pipeline]:
-    """Return the steps, unfitted: those that need no training data, and the rest, from the first that does."""
-    fitted = ("standardise", "msc")
-    first = next((i for i, words in enumerate(steps) if words.kind in fitted), len(steps))
-    return build(steps[:first], points), build(steps[first:], points)
+def steps_in_two(steps: Sequence[StepWords], axis: Axis | int) -> tuple[Pipeline, Pipeline]:
+    """Return the steps, unfitted: those that need no training data, and the rest, from the first that does.
+
+    axis: as in `pipeline.build`.
+    """
+    first = next((i for i, words in enumerate(steps) if words.fitted), len(steps))
+    return build(steps[:first], axis), build(steps[first:], axis_after(steps[:first], axis))
 
 
 def new_identifier(recipe: Recipe, *, classes: int, members: int) -> Identifier:

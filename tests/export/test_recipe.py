@@ -43,7 +43,7 @@ def test_all_mistakes_are_reported_at_once_with_their_keys() -> None:
     assert "training.epochs: missing" in text
     assert "20 is even; a window has a middle point" in text
     assert "quantisation.scheme: 'int4'" in text
-    assert "data.split.test: -1" in text
+    assert "data.split.blocks.test: -1" in text
     assert len(caught.value.problems) == 5
     assert caught.value.message.startswith("broken.toml: 5 problems")
 

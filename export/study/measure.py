@@ -1,0 +1,142 @@
+"""Measure one cell: train on its training rows, name its test rows. A plain function of a cell and the data folder."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, matthews_corrcoef
+from torch import Tensor
+
+from export.data.augment import resample, session
+from export.data.catalogue import load_set
+from export.data.spectra import Spectra
+from export.data.split import grouped_parts, random_parts
+from export.errors import DataUnusable
+from export.fit import FitTask, Member, as_tensor, fit_member
+from export.models.identifier import steps_in_two
+from export.study.cell import BlockPart, Candidate, Cell, GroupPart, Outcome, RandomShare, Score
+
+INNER_PARTS = 4  # parts of the training rows that choose among candidates
+BATCH = 256
+
+
+def measure(cell: Cell, data: Path) -> Outcome:
+    """Return what the cell gives. Deterministic; one thread. Raises DataUnusable."""
+    started = time.process_time()
+    spectra = load_set(cell.set, data)
+    train, test = rows_of(cell, spectra)
+    chosen = _chosen(cell, spectra, train)
+    members = [_fit(cell, chosen, spectra, train, number) for number in range(cell.members)]
+    targets = spectra.targets[test]
+    plain = resample(spectra.values[test], spectra.axis, _grid(cell, spectra))
+    predicted = _named(chosen, members, plain)
+    stressed = _stressed(cell, spectra, test)
+    said = [_named(chosen, members, values) for values in stressed]
+    return Outcome(
+        cell=cell,
+        chosen=chosen.name,
+        score=score(targets, predicted),
+        stress=score(np.tile(targets, len(said)), np.concatenate(said)) if said else None,
+        tested=tuple(test.tolist()),
+        predicted=tuple(predicted.tolist()),
+        parameters=sum(parameters(member) for member in members),
+        settings=members[0].settings,
+        seconds=round(time.process_time() - started, 2),
+    )
+
+
+def rows_of(cell: Cell, spectra: Spectra) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows that learn and those that test. Raises DataUnusable where a side is empty."""
+    match cell.split:
+        case RandomShare(train=share, seed=seed):
+            part = random_parts(spectra.targets, parts=1000, seed=seed)
+            counts = np.bincount(spectra.targets)[spectra.targets]
+            tests = part >= np.rint(share * counts)
+        case GroupPart(parts=parts, test=test, seed=seed):
+            tests = grouped_parts(spectra.targets, spectra.groups, parts=parts, seed=seed) == test
+        case BlockPart(scans=scans, test=test):
+            tests = spectra.scan // scans == test
+    if tests.all() or not tests.any():
+        raise DataUnusable(f"{cell.set}: {cell.split} leaves a side empty", hint="name a part that the set has")
+    return np.flatnonzero(~tests), np.flatnonzero(tests)
+
+
+def score(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> Score:
+    """Return the four figures, by scikit-learn."""
+    return Score(
+        accuracy=round(float(accuracy_score(truth, predicted)), 6),
+        macro_f1=round(float(f1_score(truth, predicted, average="macro", zero_division=0.0)), 6),
+        mcc=round(float(matthews_corrcoef(truth, predicted)), 6),
+        kappa=round(float(cohen_kappa_score(truth, predicted)), 6),
+    )
+
+
+def parameters(member: Member) -> int:
+    """Return how many numbers a fitted model holds."""
+    weights = [*member.model.parameters(), *member.model.buffers()]
+    return sum(w.numel() for w in weights if w.is_floating_point())
+
+
+def _grid(cell: Cell, spectra: Spectra) -> NDArray[np.float64]:
+    axis = cell.axis
+    return spectra.axis if axis is None else np.linspace(axis.start, axis.stop, axis.points)
+
+
+def _chosen(cell: Cell, spectra: Spectra, train: NDArray[np.int64]) -> Candidate:
+    """The candidate that names most spectra of groups left out of the training rows; the first of equals."""
+    if len(cell.candidates) == 1:
+        return cell.candidates[0]
+    part = grouped_parts(spectra.targets[train], spectra.groups[train], parts=INNER_PARTS, seed=cell.seed)
+    right = []
+    for candidate in cell.candidates:
+        count = 0
+        for left in range(INNER_PARTS):
+            member = _fit(cell, candidate, spectra, train[part != left], 100 + left)
+            held = train[part == left]
+            values = resample(spectra.values[held], spectra.axis, _grid(cell, spectra))
+            count += int((_named(candidate, [member], values) == spectra.targets[held]).sum())
+        right.append(count)
+    return cell.candidates[int(np.argmax(right))]
+
+
+def _fit(cell: Cell, candidate: Candidate, spectra: Spectra, rows: NDArray[np.int64], number: int) -> Member:
+    return fit_member(
+        FitTask(
+            axis=spectra.axis,
+            axis_unit=spectra.axis_unit,
+            quantity=spectra.quantity,
+            grid=_grid(cell, spectra),
+            values=spectra.values[rows],
+            targets=spectra.targets[rows],
+            groups=spectra.groups[rows],
+            classes=len(spectra.classes),
+            steps=candidate.steps,
+            network=candidate.network,
+            learning=candidate.learning,
+            seed=(cell.seed, number),
+        )
+    )
+
+
+def _named(candidate: Candidate, members: list[Member], values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The class column of the largest mean logit."""
+    common, _ = steps_in_two(candidate.steps, values.shape[1])
+    with torch.no_grad():
+        prepared: Tensor = common(as_tensor(values))
+        said = [torch.cat([member.model(member.own(rows)) for rows in prepared.split(BATCH)]) for member in members]
+    return np.asarray(torch.stack(said).mean(dim=0).argmax(dim=1).numpy(), dtype=np.int64)
+
+
+def _stressed(cell: Cell, spectra: Spectra, test: NDArray[np.int64]) -> list[NDArray[np.float64]]:
+    if cell.stress is None:
+        return []
+    rng = np.random.default_rng([7, cell.seed])
+    logs = spectra.quantity == "intensity"
+    values = -np.log10(np.maximum(spectra.values[test], 1e-6)) if logs else spectra.values[test]
+    grid, words = _grid(cell, spectra), cell.stress
+    changed = [session(values, spectra.axis, grid, words.session, rng) for _ in range(words.sessions)]
+    return [10.0**-rows for rows in changed] if logs else changed
