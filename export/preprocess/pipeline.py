@@ -1,94 +1,43 @@
-"""The steps of a recipe in a row: each is fitted on what the steps before it make of the training spectra.
-
-A step's words in the recipe are its pydantic class here; the torch modules know nothing of recipes.
-"""
+"""The steps of a recipe in a row: each is fitted on what the steps before it make of the training spectra."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from export.preprocess.scatter import Msc, Snv, VectorNormalisation
+from export.errors import RecipeError
+from export.preprocess.baseline import Baseline
+from export.preprocess.detrend import Detrend
+from export.preprocess.scale import Crop, MinMax, NegativeLog
+from export.preprocess.scatter import Emsc, Msc, Snv, VectorNormalisation
 from export.preprocess.smooth import MovingAverage, SavitzkyGolay
-from export.preprocess.standardise import Standardise
+from export.preprocess.standardise import MeanCentre, Standardise
 from export.preprocess.wavelet import Wavelet
+from export.preprocess.words import (
+    BaselineStep,
+    CentreStep,
+    CropStep,
+    DetrendStep,
+    EmscStep,
+    LogStep,
+    MinMaxStep,
+    MscStep,
+    SavgolStep,
+    SmoothStep,
+    SnvStep,
+    StandardiseStep,
+    StepWords,
+    VectorStep,
+    WaveletStep,
+)
 
-
-class _Words(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SnvStep(_Words):
-    """Standard normal variate of each spectrum."""
-
-    kind: Literal["snv"]
-
-
-class VectorStep(_Words):
-    """Euclidean length one for each spectrum."""
-
-    kind: Literal["vector-normalise"]
-
-
-class MscStep(_Words):
-    """Multiplicative scatter correction against the training mean."""
-
-    kind: Literal["msc"]
-
-
-class StandardiseStep(_Words):
-    """Z-score of each wavelength over the training spectra."""
-
-    kind: Literal["standardise"]
-
-
-class SavgolStep(_Words):
-    """Savitzky-Golay smoothing (derivative 0) or derivative."""
-
-    kind: Literal["savgol"]
-    window: Annotated[int, Field(ge=3, le=201)]
-    order: Annotated[int, Field(ge=0, le=8)]
-    derivative: Annotated[int, Field(ge=0, le=4)] = 0
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> SavgolStep:
-        if self.window % 2 == 0:
-            raise ValueError(f"window: {self.window} is even; a window has a middle point")
-        if not self.derivative <= self.order < self.window:
-            raise ValueError("order: at least the derivative and under the window")
-        return self
-
-
-class SmoothStep(_Words):
-    """Moving average."""
-
-    kind: Literal["smooth"]
-    window: Annotated[int, Field(ge=3, le=201)]
-
-    @model_validator(mode="after")
-    def _makes_sense(self) -> SmoothStep:
-        if self.window % 2 == 0:
-            raise ValueError(f"window: {self.window} is even; a window has a middle point")
-        return self
-
-
-class WaveletStep(_Words):
-    """Wavelet denoising (`universal` soft threshold) or smoothing (`drop` the details)."""
-
-    kind: Literal["wavelet"]
-    wavelet: Literal["sym8", "db8"]
-    levels: Annotated[int, Field(ge=1, le=8)]
-    rule: Literal["universal", "drop"] = "universal"
-
-
-StepWords = Annotated[
-    SnvStep | VectorStep | MscStep | StandardiseStep | SavgolStep | SmoothStep | WaveletStep,
-    Field(discriminator="kind"),
-]
+Axis = NDArray[np.float64]
+FEWEST_POINTS = 8  # what a crop must leave
 
 
 @runtime_checkable
@@ -124,24 +73,98 @@ class Pipeline(nn.Module):
         return spectra
 
 
-def build(steps: Sequence[StepWords], points: int) -> Pipeline:
-    """Return the unfitted modules of a recipe's steps for spectra of `points` points."""
-    return Pipeline([_module(words, points) for words in steps])
+def build(steps: Sequence[StepWords], axis: Axis | int) -> Pipeline:
+    """Return the unfitted modules of a recipe's steps for spectra on an ascending axis.
+
+    Only a crop reads the positions; for other steps the number of points will do. Raises RecipeError that names a step
+    which does not fit the axis.
+    """
+    axis = _positions(axis)
+    modules = []
+    for number, words in enumerate(steps):
+        try:
+            modules.append(_module(words, axis))
+            axis = _after(words, axis)
+        except ValueError as error:
+            problem = f"steps.{number}.{words.kind}: {error}"
+            raise RecipeError(problem, problems=(problem,)) from error
+    return Pipeline(modules)
 
 
-def _module(words: StepWords, points: int) -> nn.Module:
+def axis_after(steps: Sequence[StepWords], axis: Axis | int) -> Axis:
+    """Return the axis of what the steps give; a crop shortens it. `axis` as in `build`, which checks the steps."""
+    axis = _positions(axis)
+    for words in steps:
+        axis = _after(words, axis)
+    return axis
+
+
+def _positions(axis: Axis | int) -> Axis:
+    return axis if isinstance(axis, np.ndarray) else np.full(axis, np.nan)
+
+
+def _after(words: StepWords, axis: Axis) -> Axis:
+    return axis[slice(*_ends(words, axis))] if isinstance(words, CropStep) else axis
+
+
+def _ends(words: CropStep, axis: Axis) -> tuple[int, int]:
+    if np.isnan(axis).any():
+        raise ValueError("a crop needs the axis, and only its number of points is known here")
+    slack = 1e-6 * (axis[-1] - axis[0])  # an end that was meant to be a point of the axis is one
+    begin, end = np.searchsorted(axis, [words.start - slack, words.stop + slack])
+    if end - begin < FEWEST_POINTS:
+        raise ValueError(
+            f"{words.start:g} to {words.stop:g} holds {end - begin} points of an axis from {axis[0]:g} to "
+            f"{axis[-1]:g}; at least {FEWEST_POINTS}"
+        )
+    return int(begin), int(end)
+
+
+def _module(words: StepWords, axis: Axis) -> nn.Module:
+    points = len(axis)
     match words:
         case SnvStep():
             return Snv()
         case VectorStep():
             return VectorNormalisation()
+        case MinMaxStep():
+            return MinMax()
         case MscStep():
             return Msc(points)
+        case EmscStep():
+            return Emsc(points, order=words.order, constituents=_constituents(words, points))
+        case StandardiseStep(by="spectrum"):
+            return Snv(correction=0)
         case StandardiseStep():
-            return Standardise(points)
+            return Standardise(points, together=words.by == "set")
+        case CentreStep():
+            return MeanCentre(points)
+        case DetrendStep():
+            return Detrend(points, order=words.order)
+        case BaselineStep():
+            return Baseline(points, knots=words.knots, stiffness=words.stiffness, rounds=words.rounds)
+        case LogStep():
+            return NegativeLog(floor=words.floor)
+        case CropStep():
+            begin, end = _ends(words, axis)
+            return Crop(begin=begin, end=end)
         case SavgolStep():
+            _fits(words.window, points)
             return SavitzkyGolay(window=words.window, order=words.order, derivative=words.derivative)
         case SmoothStep():
+            _fits(words.window, points)
             return MovingAverage(window=words.window)
         case WaveletStep():
             return Wavelet(points, wavelet=words.wavelet, levels=words.levels, rule=words.rule)
+
+
+def _constituents(words: EmscStep, points: int) -> NDArray[Any]:
+    for number, spectrum in enumerate(words.constituents):
+        if len(spectrum) != points:
+            raise ValueError(f"constituents.{number}: {len(spectrum)} values on an axis of {points} points")
+    return np.array(words.constituents, dtype=np.float64).reshape(len(words.constituents), points)
+
+
+def _fits(window: int, points: int) -> None:
+    if window > points:
+        raise ValueError(f"a window of {window} is wider than the {points} points")

@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from export.preprocess.level import centred
+
 
 class SavitzkyGolay(nn.Module):
     """Least-squares polynomial of `order` in a window of `window` points, or its derivative, per point of the axis.
@@ -27,11 +29,12 @@ class SavitzkyGolay(nn.Module):
         if window % 2 == 0 or not 0 <= derivative <= order < window:
             raise ValueError("an odd window, wider than the polynomial's order, which is at least the derivative's")
         half = window // 2
-        fit = np.linalg.pinv(np.vander(np.arange(-half, half + 1, dtype=np.float64), order + 1, increasing=True))
+        places = np.arange(-half, half + 1) / half  # powers of whole points would overflow the digits of float64
+        fit = np.linalg.pinv(np.vander(places, order + 1, increasing=True)) / float(half) ** derivative
         self.window = window
-        self.register_buffer("kernel", _values(fit, derivative, np.zeros(1)).reshape(1, 1, window))
-        self.register_buffer("start", _values(fit, derivative, np.arange(-half, 0)).T.contiguous())
-        self.register_buffer("stop", _values(fit, derivative, np.arange(1, half + 1)).T.contiguous())
+        self.register_buffer("kernel", _values(fit, derivative, places[half : half + 1]).reshape(1, 1, window))
+        self.register_buffer("start", _values(fit, derivative, places[:half]).T.contiguous())
+        self.register_buffer("stop", _values(fit, derivative, places[half + 1 :]).T.contiguous())
         self.derivative = derivative
 
     def fit(self, spectra: Tensor) -> None:
@@ -39,12 +42,11 @@ class SavitzkyGolay(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the smoothed spectra or their derivative per point."""
-        mean = spectra.mean(dim=1, keepdim=True)  # products of a large level cost digits that a derivative needs
-        offset = spectra - mean
+        offset, level = centred(spectra)  # products of a large level cost digits that a derivative needs
         middle = nn.functional.conv1d(offset.unsqueeze(1), self.kernel).squeeze(1)
         first, last = offset[:, : self.window] @ self.start, offset[:, -self.window :] @ self.stop
         out = torch.cat([first, middle, last], dim=1)
-        return out + mean if self.derivative == 0 else out
+        return out + level if self.derivative == 0 else out
 
 
 class MovingAverage(nn.Module):
@@ -63,9 +65,10 @@ class MovingAverage(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the averaged spectra."""
+        offset, level = centred(spectra)
         half = self.kernel.shape[2] // 2
-        ends = [spectra[:, :1].expand(-1, half), spectra, spectra[:, -1:].expand(-1, half)]
-        return nn.functional.conv1d(torch.cat(ends, dim=1).unsqueeze(1), self.kernel).squeeze(1)
+        ends = [offset[:, :1].expand(-1, half), offset, offset[:, -1:].expand(-1, half)]
+        return nn.functional.conv1d(torch.cat(ends, dim=1).unsqueeze(1), self.kernel).squeeze(1) + level
 
 
 def _values(fit: NDArray[np.floating], derivative: int, at: NDArray[Any]) -> Tensor:

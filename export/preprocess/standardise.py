@@ -1,4 +1,4 @@
-"""Z-score per wavelength: each point minus its mean over the training spectra, over its standard deviation there."""
+"""Steps that compare with the training spectra: z-score and mean centring. Float32 [n, points] in and out."""
 
 from __future__ import annotations
 
@@ -9,22 +9,47 @@ SMALLEST_SPREAD = 1e-6  # a point that never moves in training must not become a
 
 
 class Standardise(nn.Module):
-    """Per-wavelength standardisation with constants fitted on training data (population standard deviation)."""
+    """Minus a mean, over a standard deviation (population), both from training spectra.
+
+    Each wavelength has its own; with `together`, the whole set has one mean and one standard deviation, which changes
+    the unit of the spectra and nothing else.
+    """
 
     mean: Tensor
     spread: Tensor
 
-    def __init__(self, points: int) -> None:
+    def __init__(self, points: int, *, together: bool = False) -> None:
         super().__init__()
+        self.together = together
         self.register_buffer("mean", torch.zeros(points))
         self.register_buffer("spread", torch.ones(points))
 
     def fit(self, spectra: Tensor) -> None:
-        """Take mean and standard deviation of each point."""
+        """Take mean and standard deviation."""
         double = spectra.double()
+        if self.together:
+            double = double.reshape(-1, 1).expand(-1, spectra.shape[1])
         self.mean = double.mean(dim=0).float()
         self.spread = double.std(dim=0, correction=0).clamp(min=SMALLEST_SPREAD).float()
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the standardised spectra."""
         return (spectra - self.mean) / self.spread
+
+
+class MeanCentre(nn.Module):
+    """Each wavelength minus its mean over the training spectra."""
+
+    mean: Tensor
+
+    def __init__(self, points: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(points))
+
+    def fit(self, spectra: Tensor) -> None:
+        """Take the mean of each point."""
+        self.mean = spectra.double().mean(dim=0).float()
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        """Return the centred spectra."""
+        return spectra - self.mean

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from export.preprocess.level import centred
+
 Rule = Literal["universal", "drop"]
 MAD_TO_SIGMA = 0.6745  # median absolute value of a standard normal
 LOW_PASS = {  # decomposition low-pass filters
@@ -89,8 +91,8 @@ class Wavelet(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the smoothed spectra."""
-        level_of = spectra.mean(dim=1, keepdim=True)  # a constant passes the transform unchanged and costs digits
-        smooth, details = spectra - level_of, []
+        smooth, level_of = centred(spectra)  # a constant passes the transform unchanged and costs digits
+        details = []
         for level in range(len(self.lengths) - 1):
             extended = smooth.index_select(1, getattr(self, f"places_{level}"))
             both = nn.functional.conv1d(extended.unsqueeze(1), self.analysis, stride=2)
