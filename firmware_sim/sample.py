@@ -66,6 +66,15 @@ class Twin:
                 score_sds=data["score_sds"].astype(float),
             )
 
+    @classmethod
+    def named(cls, name: str) -> Twin:
+        """Read one of the twins that come with the simulator. Raises OperatorError when none has that name."""
+        folder = Path(str(resources.files("firmware_sim") / "twins"))
+        known = {path.stem: path for path in sorted(folder.glob("*.npz"))}
+        if name not in known:
+            raise OperatorError(f"no twin {name!r}; there are {', '.join(known)}")
+        return cls.load(known[name])
+
     def draw(self, label: str, chance: np.random.Generator) -> View:
         """Return one filling of this product, as one more scan of it might look without noise."""
         index = self.labels.index(label)

@@ -1,7 +1,10 @@
 """Where bundles are installed, and which one judges. One file names the active and the previous: both change at once.
 
-    <folder>/slots.json                        {"active": NAME or null, "previous": NAME or null}; null is the built-in
+    <folder>/slots.json                        {"active": NAME or null, "previous": NAME or null}; null is DEFAULT
     <folder>/<name>-<version>.edgebundle       installed, never changed in place
+
+Several bundles are built in. One of them, DEFAULT, judges where nothing was activated; to activate another installs it,
+so that it stays what it was when edged is updated.
 
 Every change is on disk before it is reported, and a power cut leaves the old state or the new one. Processes that
 change the same folder wait for each other. Safe on any thread.
@@ -25,6 +28,7 @@ from edged.bundle.errors import BundleDamaged, BundleError, BundleMissing, Bundl
 
 State = Literal["active", "previous", "installed", "built-in"]
 
+DEFAULT = "powders12"  # of the built-in ones
 STATE_FILE = "slots.json"
 MAX_STATE_BYTES = 4096
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}-\d{1,9}\.\d{1,9}\.\d{1,9}")
@@ -55,26 +59,28 @@ class Slots:
         self.folder = Path(folder)
 
     def entries(self) -> tuple[Entry, ...]:
-        """Return what is installed and the built-in, sorted by name; nothing is read but names."""
+        """Return what is installed and built in, sorted by name; nothing is read but names."""
         pointers = self._pointers()
         found = [Entry(name=name, path=path, state=_state(name, pointers)) for name, path in self._installed().items()]
-        shipped = built_in()
-        if shipped is not None:
-            state: State = "active" if pointers.active is None else "built-in"
-            found.append(Entry(name=shipped.stem, path=shipped, state=state))
+        for shipped in built_ins():
+            judges = pointers.active is None and shipped == built_in()
+            found.append(Entry(name=shipped.stem, path=shipped, state="active" if judges else "built-in"))
         return tuple(sorted(found, key=lambda entry: (entry.name, entry.state)))
 
     def find(self, name: str) -> Path:
         """Return the path of an installed or built-in bundle named `powders12-1.1.0`, with or without the suffix."""
         name = name.removesuffix(SUFFIX)
-        installed = self._installed()
-        if name in installed:
-            return installed[name]
-        shipped = built_in()
-        if shipped is not None and shipped.stem == name:
-            return shipped
-        known = ", ".join(sorted({*installed, *([shipped.stem] if shipped else [])})) or "none"
-        raise BundleMissing(f"no bundle {name[:100]!a} is installed", hint=f"installed: {known}")
+        known = self._known()
+        if name in known:
+            return known[name]
+        raise BundleMissing(
+            f"no bundle {name[:100]!a} is installed", hint=f"installed: {', '.join(sorted(known)) or 'none'}"
+        )
+
+    def newest(self, name: str) -> Path:
+        """Return the newest bundle named `powders12`, or what `find` does for a name with its version."""
+        versions = [stem for stem in self._known() if stem.rpartition("-")[0] == name]
+        return self.find(max(versions, key=_version) if versions else name)
 
     def current(self) -> Bundle:
         """Read the bundle that judges: the active one, else the built-in."""
@@ -89,9 +95,9 @@ class Slots:
         return read_bundle(shipped)
 
     def fallbacks(self) -> tuple[Entry, ...]:
-        """Return what to try, in order: the active one, the previous one, the built-in; absent ones are left out."""
+        """Return what to try, in order: the active one, the previous one, DEFAULT; absent ones are left out."""
         order = {"active": 0, "previous": 1, "built-in": 2}
-        tried = [entry for entry in self.entries() if entry.state in order]
+        tried = [e for e in self.entries() if e.state in order and (e.state != "built-in" or e.path == built_in())]
         return tuple(sorted(tried, key=lambda entry: order[entry.state]))
 
     def missing(self) -> str | None:
@@ -117,7 +123,8 @@ class Slots:
 
     def activate(self, name: str) -> Bundle:
         """Make an installed bundle the one that judges, and the one before it the previous one."""
-        bundle = read_bundle(self.find(name))
+        path = self.find(name)
+        bundle = self.install(path) if path in built_ins() and path != built_in() else read_bundle(path)
         with self._changing():
             pointers = self._pointers()
             target = bundle.file_name.removesuffix(SUFFIX)
@@ -143,6 +150,9 @@ class Slots:
         if shipped is None:
             raise BundleMissing("the previous bundle was the built-in, and none is built in", hint="edged bundle list")
         return read_bundle(shipped)
+
+    def _known(self) -> dict[str, Path]:
+        return {path.stem: path for path in built_ins()} | self._installed()
 
     def _installed(self) -> dict[str, Path]:
         try:
@@ -203,10 +213,23 @@ class Slots:
             os.close(handle)
 
 
-def built_in() -> Path | None:
-    """Return the bundle that edged ships with, the last by name if there are several, or None."""
+def built_ins() -> tuple[Path, ...]:
+    """Return the bundles that edged ships with, by name and version, the newest of DEFAULT first."""
     folder = Path(str(resources.files("edged.bundle") / "default"))
-    return max(folder.glob(f"*{SUFFIX}"), default=None)
+    paths = [path for path in folder.glob(f"*{SUFFIX}") if _NAME.fullmatch(path.stem)]
+    newest = max(
+        (p for p in paths if p.stem.rpartition("-")[0] == DEFAULT), key=lambda p: _version(p.stem), default=None
+    )
+    return tuple(sorted(paths, key=lambda path: (path != newest, path.name)))
+
+
+def built_in() -> Path | None:
+    """Return the bundle that judges where none was activated, or None."""
+    return next(iter(built_ins()), None)
+
+
+def _version(stem: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in stem.rpartition("-")[2].split("."))
 
 
 def _digest_of(path: Path) -> str | None:

@@ -58,10 +58,10 @@ def slots_at(storage: Path | None, config: Path | None) -> Slots:
 
 def chosen_bundle(name: str | None, storage: Path | None, config: Path | None) -> Bundle:
     """Read the bundle named: a file, an installed one, or as the daemon would choose when `name` is None."""
-    if name is not None and (name.endswith(SUFFIX) or "/" in name or Path(name).exists()):
+    if name is not None and (name.endswith(SUFFIX) or "/" in name or Path(name).is_file()):
         return read_bundle(name)
     if name is not None:
-        return read_bundle(slots_at(storage, config).find(name))
+        return read_bundle(slots_at(storage, config).newest(name))
     found = configuration_at(config) if storage is None else None
     if found is not None and found.bundle.path is not None:
         return read_bundle(found.bundle.path)

@@ -19,7 +19,10 @@ from typing import Any
 
 import click
 
+from edged.bundle.errors import BundleError
 from edged.cli.audience import Audience
+from edged.cli.bundle import chosen_bundle
+from edged.cli.shelf import Shelf, shelf_for, usual_shelf
 from edged.cli.stage import (
     SPEED,
     BrokerChild,
@@ -32,11 +35,13 @@ from edged.cli.stage import (
     start_daemon,
     until_stations_ready,
 )
+from edged.infer.verdict import Verdict
 
 STATIONS = (("left", "6100023"), ("right", "6100041"))
 VERDICT_WITHIN_S = 30.0
 OFFLINE_WITHIN_S = 3.0
-ROW = "{:>4}  {:8} {:12} {:16} {:>6} {:>6}"
+ROW = "{:>4}  {:8} {:12} {:{}} {:>6} {:>6}"
+WIDTHS = {"identify": 16, "quantify": 22}  # of the verdict's column
 
 
 @click.command(epilog="Example: edged demo --count 24")
@@ -52,18 +57,25 @@ ROW = "{:>4}  {:8} {:12} {:16} {:>6} {:>6}"
     show_default=True,
     help="auto takes Mosquitto where it is installed.",
 )
+@click.option(
+    "--bundle",
+    "bundle_name",
+    metavar="FILE|NAME",
+    help="Another model, with simulated products that it knows; edged bundle list shows those that are built in.",
+)
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep journal and logs in this folder.")
 def demo(
     count: int | None,
     port: int | None,
     seed: int,
     broker: BrokerKind,
+    bundle_name: str | None,
     keep: Path | None,
     *,
     as_json: bool,
     no_web: bool,
 ) -> None:
-    """Show the whole path without hardware: two simulated handhelds measure twelve powders.
+    """Show the whole path without hardware: two simulated handhelds measure twelve powders, or what --bundle knows.
 
     Only the instruments are simulated, with light fitted to scans of real powders; wire, driver, daemon, model, journal
     and broker are the ones that run on a board. One powder after the other is measured, named, recorded, published.
@@ -72,8 +84,10 @@ def demo(
     when a part failed.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    shelf = _shelf(bundle_name)
     folder = _folder(keep)
-    play = _Play(folder=folder, as_json=as_json, count=count, rng=random.Random(seed))  # noqa: S311 - a shuffled shelf
+    chance = random.Random(seed)  # noqa: S311 - a shuffled shelf
+    play = _Play(folder=folder, as_json=as_json, count=count, rng=chance, shelf=shelf)
     try:
         try:
             with contextlib.ExitStack() as stack:
@@ -102,6 +116,7 @@ class _Play:
     as_json: bool
     count: int | None
     rng: random.Random
+    shelf: Shelf
     audience: Audience | None = None
     measured: int = 0
     right: int = 0
@@ -119,20 +134,21 @@ def _perform(play: _Play, stack: contextlib.ExitStack, *, kind: BrokerKind, port
     play.audience = stack.enter_context(Audience(broker.port, mqtt5=broker.mqtt5))
     handhelds = []
     for number, (name, serial_number) in enumerate(STATIONS):
-        handheld = Handheld.start(name, serial_number, folder, seed=seed * len(STATIONS) + number)
+        begin = seed * len(STATIONS) + number
+        handheld = Handheld.start(name, serial_number, folder, seed=begin, twin=play.shelf.twin)
         stack.callback(handheld.end)
         handhelds.append(handheld)
     for handheld in handhelds:
         handheld.until_ready()
-    daemon = start_daemon(folder, handhelds, broker)
+    daemon = start_daemon(folder, handhelds, broker, procedure=play.shelf.procedure, bundle=play.shelf.bundle)
     stack.callback(play.audience.until_offline, within_s=OFFLINE_WITHIN_S)
     stack.callback(daemon.end)
     until_stations_ready(folder, daemon)
     _introduce(play, broker, handhelds)
-    for handheld in handhelds:
+    for handheld in handhelds if play.shelf.wants_white else ():
         handheld.put("white")
         _measured(play.audience, "reference", handheld, daemon)
-    for handheld, product in zip(itertools.cycle(handhelds), _products(play.rng), strict=False):
+    for handheld, product in zip(itertools.cycle(handhelds), _products(play), strict=False):
         if play.count is not None and play.measured >= play.count:
             break
         handheld.put(product)
@@ -145,11 +161,16 @@ def _introduce(play: _Play, broker: BrokerChild, handhelds: list[Handheld]) -> N
     play.note(f"broker: {broker.title} on port {broker.port}; watch with:")
     play.note(f"    mosquitto_sub -p {broker.port} -t 'edged/v1/demo/edge/#' -v")
     for handheld in handhelds:
-        play.note(f"instrument {handheld.serial_number} (simulated) at station {handheld.name}, white reference first")
+        first = ", white reference first" if play.shelf.wants_white else ""
+        play.note(f"instrument {handheld.serial_number} (simulated) at station {handheld.name}{first}")
     if not play.as_json:
-        play.note("9010ACLA is 90 % AC and 10 % LA: AC acetaminophen, AA ascorbic acid, LA lactose.")
+        if play.shelf.bundle is None:
+            play.note("9010ACLA is 90 % AC and 10 % LA: AC acetaminophen, AA ascorbic acid, LA lactose.")
+        else:
+            play.note(f"{play.shelf.title}, to {play.shelf.procedure}")
         play.note(f"ms: from the command to the record; the instruments run {SPEED:g} times faster.")
-        play.note(click.style(ROW.format("#", "station", "powder", "verdict", "p", "ms"), bold=True))
+        width = WIDTHS[play.shelf.procedure]
+        play.note(click.style(ROW.format("#", "station", "powder", "verdict", width, "p", "ms"), bold=True))
 
 
 def _measured(audience: Audience, verb: str, handheld: Handheld, daemon: Child) -> dict[str, Any]:
@@ -171,25 +192,41 @@ def _show(play: _Play, handheld: Handheld, record: dict[str, Any], *, took_s: fl
     truth = handheld.truth(record["reading"]["scan_index"])
     verdict = record["verdict"]
     play.measured += 1
-    right = verdict["label"] == truth
+    right = play.shelf.is_right(truth, verdict)
     play.right += right
     if play.as_json:
         click.echo(json.dumps({"truth": truth, "record": record}))
         sys.stdout.flush()
         return
-    said = verdict["label"] or verdict["outcome"].replace("_", " ")
+    amounts = Verdict.model_validate(verdict).amounts_in_words()
+    said = verdict["label"] or amounts or verdict["outcome"].replace("_", " ")
     sure = f"{verdict['probability']:.3f}" if verdict["probability"] is not None else ""
-    row = ROW.format(play.measured, handheld.name, truth, said, sure, f"{took_s * 1e3:.0f}")
+    width = WIDTHS[play.shelf.procedure]
+    row = ROW.format(play.measured, handheld.name, truth, said, width, sure, f"{took_s * 1e3:.0f}")
     click.echo(click.style(row, fg=None if right else "yellow"))
 
 
-def _products(rng: random.Random) -> Iterator[str]:
-    """The shelf again and again, each time in another order, so that any count is balanced."""
+def _shelf(bundle_name: str | None) -> Shelf:
+    """What is measured: the usual powders, or products for the bundle that was named. Raises UsageError."""
+    from firmware_sim.contract import OperatorError
     from firmware_sim.sample import Twin
 
-    labels = list(Twin.load().labels)
+    if bundle_name is None:
+        return usual_shelf(Twin.load().labels)
+    try:
+        bundle = chosen_bundle(bundle_name, None, None)
+        return shelf_for(bundle, Twin.named(bundle.manifest.name).labels)
+    except (BundleError, DemoFailed) as error:
+        raise click.UsageError(f"--bundle: {error.message} ({error.hint})") from error
+    except OperatorError as error:
+        raise click.UsageError(f"--bundle: the simulators have no products for {bundle_name}: {error}") from error
+
+
+def _products(play: _Play) -> Iterator[str]:
+    """The shelf again and again, each time in another order, so that any count is balanced."""
+    labels = list(play.shelf.products)
     while True:
-        rng.shuffle(labels)
+        play.rng.shuffle(labels)
         yield from labels
 
 
@@ -208,7 +245,8 @@ def _compare(play: _Play) -> bool:
     agrees = set(delivered) == set(kinds) and intact
     count = Counter(kinds.values())
     if play.measured:
-        play.note(f"{play.right} of {play.measured} named rightly")
+        how = "named rightly" if play.shelf.procedure == "identify" else "within the interval that was told"
+        play.note(f"{play.right} of {play.measured} {how}")
     play.note(
         f"journal: {_counted(count['result'], 'result')} and {_counted(count['reference'], 'white reference')}, "
         f"chain {'intact' if intact else 'BROKEN'};"

@@ -15,11 +15,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Literal, TypeVar
 
+from edged.infer.verdict import Procedure
 from edged.service.control import NotRunning, Refusal, ask
 
 T = TypeVar("T")
@@ -70,8 +71,10 @@ class Child:
         return self.process.returncode
 
 
-def start(name: str, command: list[str], folder: Path, *, pipes: bool = False) -> Child:
-    """Start one child; `pipes` connects its standard input and output to us."""
+def start(
+    name: str, command: list[str], folder: Path, *, pipes: bool = False, environ: Mapping[str, str] | None = None
+) -> Child:
+    """Start one child; `pipes` connects its standard input and output to us, `environ` goes before ours."""
     log = folder / f"{name}.log"
     with log.open("w", encoding="utf-8") as err:
         process = subprocess.Popen(
@@ -82,7 +85,7 @@ def start(name: str, command: list[str], folder: Path, *, pipes: bool = False) -
             text=True,
             bufsize=1,
             start_new_session=True,
-            env=_environment(),
+            env=_environment() | dict(environ or {}),
         )
     return Child(name, process, log)
 
@@ -101,11 +104,12 @@ class Handheld:
     _reader: threading.Thread | None = None
 
     @classmethod
-    def start(cls, name: str, serial_number: str, folder: Path, *, seed: int) -> Handheld:
-        """Start the simulator; wait with `until_ready`."""
+    def start(cls, name: str, serial_number: str, folder: Path, *, seed: int, twin: str | None = None) -> Handheld:
+        """Start the simulator; wait with `until_ready`. twin: whose products it has, None for its own."""
         port = folder / f"{name}.pty"
         command = [sys.executable, "-m", "firmware_sim.main", "nirscan", "--pty", str(port)]
         command += ["--serial-number", serial_number, "--seed", str(seed), "--speed", f"{SPEED:g}"]
+        command += ["--twin", twin] if twin is not None else []
         handheld = cls(name, serial_number, port, start(f"sim-{name}", command, folder, pipes=True))
         out = handheld.child.process.stdout
         assert out is not None
@@ -196,12 +200,15 @@ def start_broker(kind: BrokerKind, port: int | None, folder: Path) -> BrokerChil
     return broker
 
 
-def start_daemon(folder: Path, stations: list[Handheld], broker: BrokerChild) -> Child:
-    """Write a configuration and start `edged run` with it."""
+def start_daemon(
+    folder: Path, stations: list[Handheld], broker: BrokerChild, *, procedure: Procedure, bundle: Path | None
+) -> Child:
+    """Write a configuration and start `edged run` with it. bundle: None takes the one that edged would."""
     config = folder / "edged.toml"
-    config.write_text(_configuration(folder, stations, broker), encoding="utf-8")
-    starter = "from edged.cli.main import main; main()"
-    return start("edged", [sys.executable, "-c", starter, "run", "--config", str(config), "--no-web"], folder)
+    config.write_text(_configuration(folder, stations, broker, procedure), encoding="utf-8")
+    command = [sys.executable, "-c", "from edged.cli.main import main; main()", "run", "--config", str(config)]
+    environ = {} if bundle is None else {"EDGED_BUNDLE__PATH": str(bundle)}
+    return start("edged", [*command, "--no-web"], folder, environ=environ)
 
 
 def until_stations_ready(folder: Path, daemon: Child) -> None:
@@ -262,7 +269,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _configuration(folder: Path, stations: list[Handheld], broker: BrokerChild) -> str:
+def _configuration(folder: Path, stations: list[Handheld], broker: BrokerChild, procedure: Procedure) -> str:
     (folder / "state").mkdir(exist_ok=True)
     text = f"""\
 site = "demo"
@@ -285,5 +292,6 @@ path = {json.dumps(str(control_socket(folder)))}
 kind = "nirscan"
 port = {json.dumps(str(station.port))}
 serial_number = {json.dumps(station.serial_number)}
+procedure = {json.dumps(procedure)}
 """
     return text

@@ -8,7 +8,7 @@ import click
 
 from firmware_sim.commands._attach import Attachment, attachable, serve
 from firmware_sim.devices.nirscan import OWN_FAULTS, NirscanNano, NirscanOnHid, NirscanOnHidraw, Unit
-from firmware_sim.sample import Products, Replay, Source, Tray
+from firmware_sim.sample import Products, Replay, Source, Tray, Twin
 from firmware_sim.spectra_file import SpectraFileError, read_spectra
 
 
@@ -16,6 +16,7 @@ from firmware_sim.spectra_file import SpectraFileError, read_spectra
 @click.option(
     "--sample", "names", help="Samples in turn, NAME[,NAME...]; a product, white or dark. Default: all products."
 )
+@click.option("--twin", metavar="NAME", help="Products of another twin that comes with the simulator.")
 @click.option("--replay", type=click.Path(path_type=Path), help="CSV file of absorbance spectra to show instead.")
 @attachable("pty", "usbredir", serial_number="SIM0001", length="1 to 7 characters.")
 @click.option(
@@ -28,6 +29,7 @@ from firmware_sim.spectra_file import SpectraFileError, read_spectra
 def nirscan(
     *,
     names: str | None,
+    twin: str | None,
     replay: Path | None,
     white: int,
     strict_gap: bool,
@@ -54,9 +56,9 @@ def nirscan(
       edged-sim nirscan --pty /tmp/nirscan --replay RawNIRData.csv --speed 0
       edged-sim nirscan --hid --pty /tmp/hidraw
     """
-    if names is not None and replay is not None:
-        raise click.UsageError("--sample and --replay exclude each other")
-    tray = Tray(_source(names, replay), white=white, seed=at.seed)
+    if replay is not None and (names or twin) is not None:
+        raise click.UsageError("--replay excludes --sample and --twin")
+    tray = Tray(_source(names, twin, replay), white=white, seed=at.seed)
     unit = Unit(serial_number=at.serial_number)
     if at.medium == "pty" and not hid:
         faults = at.faults()
@@ -69,9 +71,10 @@ def nirscan(
     serve(on_hid(tray, unit=unit, seed=at.seed, speed=at.speed, faults=at.faults(OWN_FAULTS)), at, own=OWN_FAULTS)
 
 
-def _source(names: str | None, replay: Path | None) -> Source:
+def _source(names: str | None, twin: str | None, replay: Path | None) -> Source:
     if replay is None:
-        return Products() if names is None else Products([name.strip() for name in names.split(",")])
+        chosen = None if names is None else [name.strip() for name in names.split(",")]
+        return Products(chosen, Twin.named(twin) if twin is not None else None)
     try:
         return Replay(read_spectra(replay))
     except OSError as error:

@@ -11,10 +11,12 @@ from edged.bundle.errors import BundleDamaged, BundleError, BundleMissing, Bundl
 from edged.bundle.slots import STATE_FILE, Slots
 from tests.bundle.tiny import tiny_bytes
 
+SHIPPED = module.built_ins()
+
 
 @pytest.fixture(autouse=True)
 def _nothing_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "built_in", lambda: None)
+    monkeypatch.setattr(module, "built_ins", lambda: ())
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_rollback_from_the_first_one_returns_to_the_built_in(
 ) -> None:
     shipped = tmp_path / "shipped-0.9.0.edgebundle"
     shipped.write_bytes(tiny_bytes(name="shipped", version="0.9.0"))
-    monkeypatch.setattr(module, "built_in", lambda: shipped)
+    monkeypatch.setattr(module, "built_ins", lambda: (shipped,))
     slots.install(made(tmp_path, "1.0.0"))
 
     assert slots.current().manifest.name == "shipped"
@@ -198,3 +200,50 @@ def test_changes_from_many_threads_leave_a_readable_state(slots: Slots, tmp_path
 
     assert all("previous bundle was the built-in" in fault.message for fault in faults)
     assert set(json.loads((slots.folder / STATE_FILE).read_text())) == {"active", "previous"}
+
+
+@pytest.fixture
+def two_built_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """The default, and one that sorts before it."""
+    paths = []
+    for name in (module.DEFAULT, "another"):
+        paths.append(tmp_path / f"{name}-1.0.0.edgebundle")
+        paths[-1].write_bytes(tiny_bytes(name=name, version="1.0.0"))
+    monkeypatch.setattr(module, "built_ins", lambda: tuple(paths))
+    return paths[0], paths[1]
+
+
+def test_of_several_built_in_bundles_the_default_judges_and_the_others_can_be_named(
+    slots: Slots, two_built_in: tuple[Path, Path]
+) -> None:
+    assert slots.current().manifest.name == "powders12"
+    assert states(slots) == {"powders12-1.0.0": "active", "another-1.0.0": "built-in"}
+    assert [entry.name for entry in slots.fallbacks()] == ["powders12-1.0.0"]
+    assert slots.find("another-1.0.0") == slots.newest("another") == two_built_in[1]
+
+
+def test_another_built_in_bundle_is_installed_when_it_is_activated_and_stays_when_edged_is_updated(
+    slots: Slots, two_built_in: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slots.activate("another-1.0.0")
+    monkeypatch.setattr(module, "built_ins", lambda: two_built_in[:1])
+
+    assert slots.missing() is None
+    assert slots.current().manifest.name == "another"
+    assert slots.current().path == slots.folder / "another-1.0.0.edgebundle"
+    assert slots.rollback().manifest.name == "powders12"
+
+
+def test_the_newest_of_a_name_is_by_number_and_not_by_letter(slots: Slots, tmp_path: Path) -> None:
+    for version in ("1.9.0", "1.10.0", "1.2.0"):
+        slots.install(made(tmp_path, version))
+
+    assert slots.newest("tiny").stem == "tiny-1.10.0"
+    assert slots.newest("tiny-1.2.0").stem == "tiny-1.2.0"
+    with pytest.raises(BundleMissing):
+        slots.newest("tin")
+
+
+def test_what_edged_ships_with_begins_with_the_default() -> None:
+    assert SHIPPED[0].stem.startswith(f"{module.DEFAULT}-")
+    assert len({path.stem for path in SHIPPED}) == len(SHIPPED)

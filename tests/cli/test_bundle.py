@@ -16,7 +16,7 @@ from tests.bundle.tiny import GOLDEN, TABLE, fields, files, tiny_bytes
 
 @pytest.fixture(autouse=True)
 def _nothing_built_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "built_in", lambda: None)
+    monkeypatch.setattr(slots, "built_ins", lambda: ())
 
 
 @pytest.fixture

@@ -1,0 +1,71 @@
+"""What a demo measures: simulated products that the model knows, and what is asked about them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edged.bundle.archive import Bundle
+from edged.cli.stage import DemoFailed
+from edged.infer.verdict import Procedure, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """bundle: the model's file, None for the one that edged would take. twin: the simulators' products, None for their
+    own. products: labels of that twin.
+    """
+
+    title: str
+    bundle: Path | None
+    twin: str | None
+    products: tuple[str, ...]
+    procedure: Procedure
+    wants_white: bool
+
+    def is_right(self, truth: str, verdict: dict[str, Any]) -> bool:
+        """Whether a verdict names the product, or its interval holds the amount by which the product's label begins."""
+        if self.procedure == "identify":
+            return bool(verdict["label"] == truth)
+        amounts, told = Verdict.model_validate(verdict).amounts, re.match(r"\d+(\.\d+)?", truth)
+        return bool(amounts and told) and amounts[0].low <= float(told[0] if told else 0) <= amounts[0].high
+
+
+def usual_shelf(products: Sequence[str]) -> Shelf:
+    """Return the powders of the simulators' own twin, for the bundle that edged ships with."""
+    return Shelf(
+        title="twelve powders",
+        bundle=None,
+        twin=None,
+        products=tuple(products),
+        procedure="identify",
+        wants_white=True,
+    )
+
+
+def shelf_for(bundle: Bundle, products: Sequence[str]) -> Shelf:
+    """Return the products of the twin of the bundle's name that the bundle knows. Raises DemoFailed without any.
+
+    A model that quantifies is shown every product of its twin, whose labels begin with the amount: `300mg`.
+    """
+    manifest = bundle.manifest
+    procedure: Procedure = "identify" if "identify" in manifest.procedures else "quantify"
+    if procedure not in manifest.procedures:
+        raise DemoFailed(
+            f"{bundle.file_name} neither identifies nor quantifies", hint="take another: edged bundle list"
+        )
+    known = {info.label for info in manifest.classes} if procedure == "identify" else set(products)
+    shown = tuple(label for label in products if label in known)
+    if not shown:
+        raise DemoFailed(f"the simulators have no product that {bundle.file_name} knows", hint="edged bundle show")
+    return Shelf(
+        title=f"{len(shown)} products for {manifest.name} {manifest.version}",
+        bundle=bundle.path,
+        twin=manifest.name,
+        products=shown,
+        procedure=procedure,
+        wants_white=manifest.quantity != "intensity",
+    )
