@@ -15,7 +15,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from drivers.contract import ScanSettings
+import numpy as np
+
+from drivers.contract import ExposureSettings, RawScan, ScanSettings
 from edged.acquire.check import SelfTestLimits
 from edged.acquire.counts import Counts, counts_of
 from edged.acquire.errors import Unfit
@@ -54,7 +56,7 @@ from edged.store.retention import Retention, require_room
 
 SCAN = "scan"  # attachment: the device's own transfer, byte for byte
 KIND_OF: Mapping[Role, Literal["reference", "dark"]] = {"white": "reference", "dark": "dark"}
-SPECTRUM = "spectrum.npz"  # attachment: the absorbance that was judged, or a white reference's counts
+SPECTRUM = "spectrum.npz"  # attachment: what was judged, or a white reference's counts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +133,9 @@ def judge_reading(
         )
         stages: dict[str, float] = {}
     else:
-        corrected = _corrected(corrected, white.scaled_to(reading.scan) if white is not None else None, analyzer)
+        corrected = _corrected(
+            reading.scan, corrected, white.scaled_to(reading.scan) if white is not None else None, analyzer
+        )
         corrected, counts = _alike(reading, corrected, counts, references.selftests, rules)
         analysis = analyzer.analyze(corrected, question, measurement=quality.reasons)
         verdict, stages = analysis.verdict, analysis.timing_ms
@@ -250,16 +254,24 @@ def bundle_info(analyzer: Analyzer) -> BundleInfo:
     return BundleInfo(name=manifest.name, version=manifest.version, digest=analyzer.bundle.digest)
 
 
-def _corrected(counts: Spectrum, white: Spectrum | None, analyzer: Analyzer) -> Spectrum:
+def _corrected(scan: RawScan, counts: Spectrum, white: Spectrum | None, analyzer: Analyzer) -> Spectrum:
     match analyzer.bundle.manifest.quantity:
         case "intensity":
-            return dataclasses.replace(counts, quantity="intensity")
+            per = _exposure(scan) if analyzer.bundle.manifest.technique == "nir" else 1.0
+            return dataclasses.replace(counts, values=counts.values / np.float32(per), quantity="intensity")
         case "absorbance":
             assert white is not None
             return counts_to_absorbance(counts, white).spectrum
         case "reflectance":
             assert white is not None
             return counts_to_reflectance(counts, white).spectrum
+
+
+def _exposure(scan: RawScan) -> float:
+    """What a detector array counted for: ms of integration times gain. A scanning instrument's own programs save its
+    counts as they are, and so are they judged.
+    """
+    return scan.settings.integration_ms * scan.gain if isinstance(scan.settings, ExposureSettings) else 1.0
 
 
 def _alike(

@@ -4,6 +4,9 @@
 ***Scan Data***, ...
 Wavelength (nm),Absorbance (AU),Reference Signal (unitless),Sample Signal (unitless)
 900.813664922249,-0.117087124581832,3907,5116
+
+Absorbance is against the reference that the instrument had stored, whatever that was; the sample's signal, the dark
+level taken off by the instrument, is given as counts or intensity.
 """
 
 from __future__ import annotations
@@ -21,7 +24,11 @@ from edged.spectra.rows import FileError, Found, Lost, Row, clean_title
 from edged.spectra.spectrum import MAX_POINTS, Quantity, Spectrum, SpectrumError
 
 MAX_HEADER_LINES = 200
-COLUMNS: Final[dict[Quantity, str]] = {"absorbance": "absorbance", "counts": "sample signal"}
+COLUMNS: Final[dict[Quantity, str]] = {
+    "absorbance": "absorbance",
+    "intensity": "sample signal",
+    "counts": "sample signal",
+}
 _DIALECT = Dialect(delimiter=",", decimal_comma=False)
 
 
