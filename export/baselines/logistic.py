@@ -20,7 +20,7 @@ class LogisticWords(Words):
     """costs: inverse penalties (scikit-learn's C), strongest penalty first. scaled: z-score of each point."""
 
     kind: Literal["logistic"] = "logistic"
-    costs: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (0.01, 0.1, 1.0, 10.0, 100.0)
+    costs: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (0.01, 0.1, 1.0, 10.0)
     scaled: bool = True
 
     def tune(self, spectra: Values, targets: Targets, groups: Targets, *, seed: int) -> Fitted:

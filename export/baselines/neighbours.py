@@ -69,7 +69,7 @@ class Neighbours(nn.Module):
         self.register_buffer("scale", torch.from_numpy(np.ones(points) if plain else scaler.scale_.copy()))
         kept = torch.from_numpy(references - origin)
         self.register_buffer("references", normalised(kept) if self.cosine else kept)
-        self.register_buffer("belongs", torch.eye(int(targets.max()) + 1)[torch.from_numpy(targets)])
+        self.register_buffer("belongs", torch.eye(int(targets.max()) + 1)[torch.from_numpy(targets.copy())])
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the logits."""

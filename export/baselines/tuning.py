@@ -1,7 +1,8 @@
 """How every baseline is tuned: whole groups are left out in turn, inside the rows given and nowhere else.
 
 Groups (a batch, a filling, a day) are never on both sides. Up to five groups are left out one at a time; more are dealt
-to five folds. Of equally good settings the one listed first wins, so grids list the simpler first.
+to five folds, unless those would leave a class out whole. Of equally good settings the one listed first wins, so grids
+list the simpler first.
 """
 
 from __future__ import annotations
@@ -133,16 +134,17 @@ def _class_folds(targets: Targets, groups: Targets) -> Targets:
     names, group = _groups(groups)
     table = np.zeros((len(names), int(targets.max()) + 1), dtype=np.int64)
     np.add.at(table, (group, targets), 1)
-    lonely = np.flatnonzero((table > 0).sum(axis=0) < 2)
+    groups_of = (table > 0).sum(axis=0)
+    lonely = np.flatnonzero(groups_of < 2)
     if len(lonely):
         name = names[table[:, lonely[0]].argmax()]
         raise DataUnusable(f"class {lonely[0]} is in one group only ({name})", hint=SECOND_GROUP)
-    for count in range(min(FOLDS, len(names)), 1, -1):
-        fold = _dealt(table.argmax(axis=1), count)
-        held = np.stack([table[fold == f].sum(axis=0) for f in range(count)])
-        if (held.sum(axis=0) > held).all():
-            return np.asarray(fold[group], dtype=np.int64)
-    raise DataUnusable("no folds of whole groups leave every class in the rest", hint=SECOND_GROUP)
+    rarest = np.where(table > 0, groups_of, len(names) + 1).argmin(axis=1)
+    fold = _dealt(rarest, FOLDS)
+    held = np.stack([table[fold == left_out].sum(axis=0) for left_out in range(fold.max() + 1)])
+    if (held == held.sum(axis=0)).any():  # a rare class would be left out whole, which one group alone never is
+        fold = np.arange(len(names))
+    return np.asarray(fold[group], dtype=np.int64)
 
 
 def _dealt(kind: NDArray[Any], count: int) -> Targets:
