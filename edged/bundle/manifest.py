@@ -215,16 +215,16 @@ def _answers(manifest: Manifest) -> Iterator[str]:
         yield "procedures: any of identify, verify, quantify; this schema holds no thresholds for components"
     if naming := sorted(asked & {"identify", "verify"}):
         if n < 2 or len({c.label for c in manifest.classes}) != n:
-            yield f"classes: {' and '.join(naming)} need at least two, with different labels"
+            yield f"classes: at least two, with different labels, for {' and '.join(naming)}"
         if not manifest.calibration.quantiles:
-            yield f"calibration.quantiles: {' and '.join(naming)} need them"
+            yield f"calibration.quantiles: one row a preset, for {' and '.join(naming)}"
     elif n or calibrated:
         yield "classes, calibration: neither identify nor verify is among the procedures"
     if manifest.residuals is not None and "verify" not in asked:
         yield "residuals: verify is not among the procedures"
     labels = {amount.label for amount in manifest.amounts}
     if "quantify" in asked and (not labels or len(labels) != len(manifest.amounts)):
-        yield "amounts: quantify needs at least one, with different labels"
+        yield "amounts: at least one, with different labels, for quantify"
     if manifest.amounts and "quantify" not in asked:
         yield "amounts: quantify is not among the procedures"
     if manifest.amount_tolerance is not None and not manifest.amounts:

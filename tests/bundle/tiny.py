@@ -107,6 +107,73 @@ def tiny_bytes(**changes: object) -> bytes:
     return bundle_bytes(fields(**changes), files())
 
 
+DOSE_TABLE = np.zeros((POINTS, 2), dtype=np.float32)
+DOSE_TABLE[0, 0], DOSE_TABLE[1, 1] = 100.0, 1.0  # the first point in 1/100 mg, the second in percent
+DOSE: dict[str, Any] = {
+    "amounts": [
+        {
+            "label": "drug",
+            "title": "Isoniazid",
+            "unit": "mg",
+            "lowest": 100.0,
+            "highest": 500.0,
+            "half_widths": {"balanced": 17.0, "confirm": 40.0},
+        },
+        {
+            "label": "water",
+            "title": "Water",
+            "unit": "%",
+            "lowest": 0.0,
+            "highest": 10.0,
+            "half_widths": {"balanced": 0.25, "confirm": 0.5},
+        },
+    ],
+    "procedures": ["quantify"],
+    "gates": [{"name": "away", "metric": "norm", "columns": [2, 3], "limits": {"balanced": 5.0, "confirm": 5.0}}],
+}
+DOSE_GOLDEN = np.array([[1, 0, 0, 9, 9, 9, 9, 9], [5, 10, 0, 1, 1, 1, 1, 1]], dtype=np.float32)
+
+
+def dose_fields(**changes: object) -> dict[str, Any]:
+    """The manifest of a bundle that only quantifies, with some top-level keys replaced."""
+    made = fields(**copy.deepcopy(DOSE))
+    del made["classes"], made["calibration"]
+    return made | changes
+
+
+def dose_graph(table: NDArray[np.float32] = DOSE_TABLE, *, output_name: str = "amounts") -> bytes:
+    """A graph without logits: `amounts` is the spectrum times a table, `features` the spectrum itself."""
+    made = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["spectrum", "table"], [output_name]),
+            helper.make_node("Identity", ["spectrum"], ["features"]),
+        ],
+        "dose",
+        [helper.make_tensor_value_info("spectrum", TensorProto.FLOAT, ["N", POINTS])],
+        [
+            helper.make_tensor_value_info(output_name, TensorProto.FLOAT, ["N", table.shape[1]]),
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", POINTS]),
+        ],
+        [numpy_helper.from_array(table, "table")],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    data = model.SerializeToString()
+    assert isinstance(data, bytes)
+    return data
+
+
+def dose_files(**changes: bytes) -> dict[str, bytes]:
+    """As `files`, of a bundle that only quantifies."""
+    golden = pack_golden(DOSE_GOLDEN, None, DOSE_GOLDEN, DOSE_GOLDEN @ DOSE_TABLE)
+    return files(model_onnx=dose_graph(), golden_npz=golden, **changes)
+
+
+def dose_bytes(**changes: object) -> bytes:
+    """The bytes of a whole bundle that only quantifies."""
+    return bundle_bytes(dose_fields(**changes), dose_files())
+
+
 def resealed(body: bytes) -> bytes:
     """Bytes with the seal that fits them, as someone with bad intent would make it."""
     body = body if body.endswith(SEAL) else body + SEAL
