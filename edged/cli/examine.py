@@ -48,7 +48,7 @@ def examine(configuration: Configuration, environ: Mapping[str, str]) -> Iterato
     yield _udev()
     yield from _ports(configuration)
     yield _broker(configuration, environ)
-    yield _bundle(configuration)
+    yield from _bundle(configuration)
     yield _processor()
     yield _daemon(configuration)
 
@@ -213,22 +213,35 @@ def _broker(configuration: Configuration, environ: Mapping[str, str]) -> Finding
     return Finding(about="broker", level="ok", text=f"{where}: accepts connections")
 
 
-def _bundle(configuration: Configuration) -> Finding:
+def _bundle(configuration: Configuration) -> Iterator[Finding]:
     from edged.bundle.errors import BundleError
-    from edged.infer.errors import InferError
+    from edged.infer.errors import InferError, NotOffered
     from edged.service.settings import path_or_none
     from edged.service.threads import load_analyzer
 
     try:
-        bundle = load_analyzer(path_or_none(configuration.bundle.path), Path(configuration.storage.path)).bundle
+        analyzer = load_analyzer(path_or_none(configuration.bundle.path), Path(configuration.storage.path))
     except (BundleError, InferError) as error:
-        return Finding(about="bundle", level="fail", text=error.message, cure=error.hint or "edged bundle list")
-    manifest = bundle.manifest
-    return Finding(
+        yield Finding(about="bundle", level="fail", text=error.message, cure=error.hint or "edged bundle list")
+        return
+    manifest = analyzer.bundle.manifest
+    yield Finding(
         about="bundle",
         level="ok",
         text=f"{manifest.name} {manifest.version}, {_knows(manifest)}, computes here as it should",
     )
+
+    for name, station in configuration.station.items():
+        claimed = station.claimed  # a command may name it later: then any class will do here
+        if station.procedure == "verify" and claimed is None and manifest.classes:
+            claimed = manifest.classes[0].label
+        try:
+            preset = station.preset or configuration.bundle.preset
+            analyzer.question(procedure=station.procedure, preset=preset, claimed=claimed)
+        except NotOffered as error:
+            yield Finding(
+                about=f"question of {name}", level="fail", text=error.message, cure=f"station.{name}: {error.hint}"
+            )
 
 
 def _knows(manifest: Manifest) -> str:

@@ -28,6 +28,11 @@ WITHIN_S = 120.0  # eight triggers may be waiting before this one
     "--reference", is_flag=True, help="Take the white reference instead: put the white tile on the window first."
 )
 @click.option("--dark", is_flag=True, help="Take the dark reference of a detector array: cover the probe first.")
+@click.option(
+    "--procedure",
+    type=click.Choice(["identify", "verify", "quantify"]),
+    help="What is asked; unset takes the station's, or verify with --claimed.",
+)
 @click.option("--claimed", metavar="LABEL", help="Verify that the sample is this.")
 @click.option("--operator", help="Who measures; goes into the record, as the next three do.")
 @click.option("--lot", help="Lot or batch of the sample.")
@@ -43,6 +48,7 @@ def measure(
     station: str,
     config: Path,
     assignments: tuple[str, ...],
+    procedure: str | None,
     claimed: str | None,
     operator: str | None,
     lot: str | None,
@@ -61,12 +67,19 @@ def measure(
     """
     if reference and dark:
         raise click.UsageError("--reference and --dark exclude each other")
-    if (reference or dark) and (claimed or lot or barcode):
+    if (reference or dark) and (procedure or claimed or lot or barcode):
         raise click.UsageError(f"--{'dark' if dark else 'reference'} takes only --operator and --note")
     if save is not None:
         require_free(save)
     configuration = load_or_exit(config, assignments)
-    words = {"claimed": claimed, "operator": operator, "lot": lot, "barcode": barcode, "note": note}
+    words = {
+        "procedure": procedure,
+        "claimed": claimed,
+        "operator": operator,
+        "lot": lot,
+        "barcode": barcode,
+        "note": note,
+    }
     verb = "reference" if reference else "dark" if dark else "measure"
     request = {"do": verb, "station": station}
     request |= {name: text for name, text in words.items() if text is not None}

@@ -2,6 +2,7 @@
 
     {"do": "status"}
     {"do": "measure", "station": "bench", "operator": "kl", "lot": "A", "barcode": "4", "note": "left", "claimed": "X"}
+    {"do": "measure", "station": "bench", "procedure": "quantify"}
     {"do": "reference", "station": "bench"}     or "dark"
     {"do": "selftest", "station": "bench", "material": "polystyrene"}
     {"do": "look", "station": "bench"}          look again at a parked or absent instrument
@@ -29,6 +30,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from edged.infer.verdict import Procedure
+
 log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES = 16_384  # the longest request is under 4 KiB; bounds what one connection can make us hold
@@ -55,6 +58,7 @@ class MeasureRequest(_Request):
 
     do: Literal["measure"]
     station: ShortText
+    procedure: Procedure | None = None
     claimed: ShortText | None = None
     operator: ShortText | None = None
     lot: ShortText | None = None

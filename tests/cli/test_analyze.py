@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edged.cli.main import main
-from tests.bundle.tiny import AXIS_NM, tiny_bytes
+from tests.bundle.tiny import AXIS_NM, DOSE, bundle_bytes, dose_bytes, dose_fields, dose_files, tiny_bytes
 
 HEAD = "nm," + ",".join(f"{nm:g}" for nm in AXIS_NM)
 
@@ -281,3 +282,63 @@ def test_what_the_file_says_of_its_values_goes_before_what_the_model_wants(bundl
     (found,) = objects(result)
     assert result.exit_code == 1
     assert found["error"]["message"] == "the values are intensity, the model wants absorbance"
+
+
+def test_a_bundle_that_quantifies_is_asked_for_amounts_without_being_told(tmp_path: Path) -> None:
+    bundle, capsules = tmp_path / "dose.edgebundle", tmp_path / "capsules.csv"
+    bundle.write_bytes(dose_bytes())
+    capsules.write_text("\n".join([HEAD, line("one", 3.12, 4, 0), line("two", 9, 4, 0), line("far", 3, 4, 9)]))
+
+    table, found = analyze(capsules, "--bundle", bundle), objects(analyze(capsules, "--bundle", bundle, "--json"))
+
+    assert table.exit_code == 0
+    assert "Isoniazid 312 mg (295 to 329), Water 4.00 % (3.75 to 4.25)" in table.stdout
+    assert "Isoniazid: 900 mg is beyond 100 to 500 mg" in " ".join(table.stdout.split())
+    assert "1 quantified, 1 inconclusive, 1 not_in_scope; tiny 1.2.3, quantify, balanced" in table.stdout
+    assert [o["verdict"]["outcome"] for o in found] == ["quantified", "inconclusive", "not_in_scope"]
+    assert found[0]["verdict"]["amounts"][0] == {
+        "label": "drug",
+        "title": "Isoniazid",
+        "unit": "mg",
+        "value": pytest.approx(312, abs=1e-4),
+        "low": pytest.approx(295, abs=1e-4),
+        "high": pytest.approx(329, abs=1e-4),
+    }
+    assert [o["probabilities"] for o in found] == [None] * 3
+
+
+def test_the_model_picks_absorbance_or_signal_of_a_file_that_holds_both(tmp_path: Path, data_dir: Path) -> None:
+    """100 a unit at 1000 nm, as the dose table has it; the file's own columns are read by csv."""
+    wide: dict[str, Any] = {"lowest": -1e8, "highest": 1e8}
+    fields = dose_fields(amounts=[amount | wide for amount in DOSE["amounts"]], gates=[])
+    paths = sorted((data_dir / "nir_api20_nirmr2" / "scans").glob("*.csv"))[::7]
+    for quantity, column in (("absorbance", 1), ("intensity", 3)):
+        bundle = tmp_path / f"{quantity}.edgebundle"
+        bundle.write_bytes(bundle_bytes(fields | {"quantity": quantity}, dose_files()))
+
+        found = objects(analyze(*paths, "--bundle", bundle, "--json"))
+
+        for path, told in zip(paths, found, strict=True):
+            with path.open(encoding="utf-8-sig") as file:
+                lines = list(csv.reader(file))
+            start = next(i for i, cells in enumerate(lines) if cells and cells[0] == "Wavelength (nm)")
+            table = np.array([cells[:4] for cells in lines[start + 1 :] if cells and cells[0]], dtype=float)
+            truth = 100 * np.interp(1000.0, table[:, 0], table[:, column])
+            assert told["verdict"]["amounts"][0]["value"] == pytest.approx(truth, rel=1e-5)
+
+
+def test_a_claim_is_shown_with_its_p_value(tmp_path: Path, powders: Path) -> None:
+    levels = {"quantiles": [0.0, 3.0], "n": 99}
+    table = {"name": "own scans", "columns": [0, 3], "levels": [levels] * 3}
+    alpha = {"balanced": 0.05, "confirm": 0.05}
+    fits, strange = tmp_path / "fits.edgebundle", tmp_path / "strange.edgebundle"
+    fits.write_bytes(tiny_bytes(residuals=table | {"levels": [levels | {"quantiles": [0.0, 8.0]}] * 3, "alpha": alpha}))
+    strange.write_bytes(tiny_bytes(residuals=table | {"alpha": alpha}))
+
+    words = (powders, "--procedure", "verify", "--claimed", "A", "--bundle")
+    passed, failed = analyze(*words, fits), analyze(*words, strange)
+
+    assert "p-value 0.510" in " ".join(passed.stdout.split())  # half of 98 ranks: (1 + 99 - 49) / 100
+    assert objects(analyze(*words, fits, "--json"))[0]["verdict"]["p_value"] == pytest.approx(0.51)
+    assert objects(analyze(*words, strange, "--json"))[0]["verdict"]["outcome"] == "fail"
+    assert "own scans: fits worse than scans of A do, p = 0.01" in " ".join(failed.stdout.split())

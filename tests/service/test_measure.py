@@ -11,14 +11,16 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 
+from drivers.contract import ExposureSettings
 from edged.acquire.counts import counts_of
 from edged.acquire.reading import Moment, Reading
-from edged.bundle.archive import read_bundle
+from edged.acquire.references import unpack_spectrum
+from edged.bundle.archive import bundle_from_bytes, read_bundle
 from edged.bundle.slots import built_in
 from edged.config.vocabulary import StationConfig
 from edged.infer.analyze import Analyzer
 from edged.service.measure import Measuring
-from edged.service.pipeline import Asked, References, Rules, judge_reading, reference_from, white_reading
+from edged.service.pipeline import SPECTRUM, Asked, References, Rules, judge_reading, reference_from, white_reading
 from edged.service.threads import ModelThread, StoreThread, load_analyzer
 from edged.store.errors import StoreBusy
 from edged.store.identity import Uuid7
@@ -26,6 +28,7 @@ from edged.store.journal import Journal
 from edged.store.record import Record
 from edged.store.retention import Retention
 from tests.acquire.bench import raw_scan
+from tests.bundle.tiny import tiny_bytes
 
 T = TypeVar("T")
 UNSYNCED = Moment(wall_s=1000.0, monotonic_s=50.0, boot_id="a", synced=False)
@@ -131,3 +134,36 @@ def test_a_station_without_an_activated_bundle_is_judged_by_the_built_in_without
     load_analyzer(None, tmp_path)
 
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize(("technique", "shown"), [("nir", 20_000 / (50 * 2)), ("raman", 20_000)])
+def test_the_signal_of_an_array_is_told_by_its_exposure_where_the_model_is_one_of_nir(
+    technique: str, shown: float
+) -> None:
+    """20,000 counts above the dark, in 50 ms at a gain of 2."""
+    dark = np.full((1, 16), 1_000, dtype=np.int32)
+    scan = replace(
+        raw_scan(gain=2),
+        settings=ExposureSettings(integration_ms=50.0),
+        raw=dark + 20_000,
+        dark=dark,
+        counts=np.full(16, 21_000.0),
+    )
+    analyzer = Analyzer(bundle_from_bytes(tiny_bytes(quantity="intensity", technique=technique)))
+
+    finished = judge_reading(
+        replace(reading(), scan=scan),
+        References(),
+        analyzer,
+        analyzer.question(),
+        asked=Asked(),
+        rules=Rules(),
+        device="board",
+        new_id=Uuid7(),
+    )
+
+    spectrum = unpack_spectrum(finished.attachments[SPECTRUM])
+    assert finished.draft.verdict is not None
+    assert finished.draft.verdict.outcome == "not_in_scope"
+    assert (finished.draft.reference, spectrum.quantity) == (None, "intensity")
+    np.testing.assert_allclose(spectrum.values, shown, rtol=1e-6)
