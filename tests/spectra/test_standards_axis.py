@@ -364,17 +364,20 @@ def test_no_other_sample_is_taken_for_neon(charisma):
             assert check_lamp(charisma.spectrum(key), laser_nm=entry.laser_nm).median_deviation is None, key
 
 
-def test_sharp_bands_of_ten_real_spectra_are_put_within_the_limit(measured):
-    """Acceptance of the self test; docs/selftest.md says which broad bands are not, and why."""
-    sharp = {way: [r for r in readings if r.sharp and r.counts] for way, readings in measured.items()}
+def test_all_bands_of_ten_real_spectra_are_put_within_the_limit(measured):
+    """Acceptance of the self test; docs/selftest.md names the one that is not when the correction has not seen it."""
     counted = {way: [r for r in readings if r.counts] for way, readings in measured.items()}
+    sharp = {way: [r for r in readings if r.sharp] for way, readings in counted.items()}
+    over = [(r.key, r.table) for r in counted["left out"] if abs(r.off) > 1.5]
 
     assert max(abs(r.off) for r in sharp["before"]) > 5.5
-    assert len({r.key for r in sharp["in sample"]}) == 10
-    assert max(abs(r.off) for r in sharp["in sample"]) < 1.5
+    assert len({r.key for r in counted["in sample"]}) == 10
+    assert len(counted["in sample"]) == 83
+    assert max(abs(r.off) for r in counted["in sample"]) < 1.5
+    assert max(abs(r.off) for r in sharp["left out"]) < 1.5
+    assert over == [("s062", 1450.5)]
+    assert max(abs(r.off) for r in counted["left out"]) < 1.6
     assert max(abs(r.off) for r in sharp["other spectrum"]) < 1.0
-    assert sum(abs(r.off) > 1.5 for r in sharp["left out"]) <= 1
-    assert np.mean([abs(r.off) <= 1.5 for r in counted["left out"]]) > 0.88
 
 
 def test_calcite_agrees_among_instruments_that_polystyrene_corrected(charisma):

@@ -2,6 +2,7 @@
 
     axis_check    check_axis(polystyrene, POLYSTYRENE), check_lamp(neon, laser_nm=785.0), attribute_drift(raman, lamp)
     correction    check.correction.apply(axis): the session's axis, where check.correction is not None
+    shapes        from the fitted top of a composite band to its maximum: data
     resolution    check_resolution(calcite): width of 1085 1/cm
     intensity     check_intensity(glass, SRM_2241, stored=response): ASTM E2911
     wavelength    check_wavelength(absorbance): NIR, centres of gravity

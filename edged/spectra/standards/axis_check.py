@@ -7,7 +7,7 @@ lamp's lines do not move with the laser: with both checks, `attribute_drift` say
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -18,6 +18,7 @@ from edged.spectra.standards.matching import Assignment, Match, assign
 from edged.spectra.standards.materials import NEON, RAMAN_MATERIALS, Material
 from edged.spectra.standards.outcome import CheckReason, CheckVerdict, graded, verdict_of
 from edged.spectra.standards.peaks import SMOOTH_CM1, Peak, find_peaks
+from edged.spectra.standards.shapes import SHAPES, at_maxima
 
 LAMP_SMOOTH_CM1 = 1.0  # a lamp's lines are as narrow as the instrument
 BROAD_CM1 = 15.0  # the resolution that Ph. Eur. 2.2.48 asks for; the top of a wider band depends on the instrument
@@ -56,8 +57,9 @@ class AxisLimits:
 class AxisCheck:
     """The check of one axis. Deviations are found - table, 1/cm, of the peaks that count; None where too few do.
 
-    matches: every line that was found, those in doubt too. likeness: of table and spectrum. correction: what the peaks
-    support, None where they must not be corrected by. caution: what a common offset does not tell, empty for a lamp.
+    matches: every line that was found, at the maximum of its band, those in doubt too. likeness: of table and
+    spectrum. correction: what the peaks support, None where they must not be corrected by. caution: what a common
+    offset does not tell, empty for a lamp.
     """
 
     material: str
@@ -108,6 +110,8 @@ def check_axis(
     span = (float(spectrum.axis[0]), float(spectrum.axis[-1]))
     found = assign(_lines(material), peaks, span=span)
     mistaken = _mistaken(material, found, peaks, span, others)
+    if material.name in SHAPES:
+        found = replace(found, matches=at_maxima(found.matches, SHAPES[material.name]))
     return _checked(material, found, limits or AxisLimits(), known=mistaken, caution=CAUTION)
 
 
