@@ -81,7 +81,7 @@ def pretrain(network: Sae, prepared: Tensor, *, epochs: int, generator: torch.Ge
 
 
 def _decoder(layer: nn.Linear, generator: torch.Generator) -> nn.Linear:
-    decoder = nn.Linear(layer.out_features, layer.in_features)
+    decoder = nn.utils.skip_init(nn.Linear, layer.out_features, layer.in_features)
     bound = layer.out_features**-0.5
     with torch.no_grad():
         decoder.weight.uniform_(-bound, bound, generator=generator)

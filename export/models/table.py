@@ -48,7 +48,7 @@ def multiply_adds(network: Network, points: int) -> int:
 
 def _fused_lstm(read: torch.Size, of_input: torch.Size, of_state: torch.Size, *_: object, **__: object) -> int:
     """Return the operations of one layer and direction, which some processors run as one operator."""
-    steps, spectra, _ = read
+    steps, spectra = read[:2]
     return 2 * steps * spectra * (of_input.numel() + of_state.numel())
 
 
