@@ -1,2 +1,2 @@
-"""From public spectra to a bundle: train, calibrate, convert, quantise, verify, evaluate, report, pack. torch lives
+"""From public spectra to a bundle: train, calibrate, convert, quantise, verify, trial, report, pack. torch lives
 here."""

@@ -28,8 +28,8 @@ STAGE_OF = {  # file in the work folder -> the stage that writes it
     "quantise.json": "quantise",
     "golden.npz": "verify",
     "verify.json": "verify",
-    "evaluate.json": "evaluate",
-    "evaluate.npz": "evaluate",
+    "trial.json": "trial",
+    "trial.npz": "trial",
     "report.html": "report",
 }
 

@@ -6,17 +6,17 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from edged.bundle.errors import BundleError
 from export.errors import ExportError
+from export.progress import Report, bar
+from export.study.command import evaluate
 from export.transfer_commands import transfer
 
 try:
@@ -34,14 +34,13 @@ STAGES = {
     "convert": "torch to one ONNX graph in float",
     "quantise": "weights to int8, and all ways of doing so side by side",
     "verify": "graphs against torch; golden vectors",
-    "evaluate": "accuracy, refusals, stress, baselines",
+    "trial": "accuracy, refusals, stress, baselines of what will be shipped",
     "report": "one HTML page of all that",
     "pack": "the sealed bundle",
 }
 """In the order in which `build` runs them."""
 
 EXIT_FAILED, EXIT_BAD_RECIPE = 1, 78
-Report = Callable[[str, int, int], None]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
@@ -53,6 +52,7 @@ def main() -> None:
 
 
 main.add_command(transfer)
+main.add_command(evaluate)
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -124,7 +124,7 @@ def _run(
         results: dict[str, Any] = {}
         for stage in stages:
             started = time.monotonic()
-            with _bar(console, stage) as report:
+            with bar(console, stage) as report:
                 results[stage] = _perform(stage, job, out, report)
             shown = ", ".join(f"{key} {_short(value)}" for key, value in results[stage].items())
             console.print(f"[bold]{stage}[/] {time.monotonic() - started:.1f} s  {shown}", highlight=False)
@@ -155,17 +155,17 @@ def _perform(stage: str, job: Job, out: Path, report: Report) -> dict[str, Any]:
 
             return convert(job)
         case "quantise":
-            from export.quantise import quantise
+            from export.quantise.stage import quantise
 
             return quantise(job)
         case "verify":
             from export.verify import verify
 
             return verify(job)
-        case "evaluate":
-            from export.evaluate import evaluate
+        case "trial":
+            from export.trial import trial
 
-            return evaluate(job, report)
+            return trial(job, report)
         case "report":
             from export.report import report as write_report
 
@@ -176,25 +176,6 @@ def _perform(stage: str, job: Job, out: Path, report: Report) -> dict[str, Any]:
             bundle = pack(job, out)
             return {"bundle": str(bundle.path), "digest": bundle.digest, "size_bytes": bundle.size_bytes}
     raise AssertionError(stage)
-
-
-@contextmanager
-def _bar(console: Console, stage: str) -> Iterator[Report]:
-    """A progress bar for one stage; its text follows what the stage reports."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(stage, total=None)
-
-        def report(what: str, done: int, total: int) -> None:
-            progress.update(task, description=f"{stage}: {what}", completed=done, total=total)
-
-        yield report
 
 
 def _short(value: Any) -> str:

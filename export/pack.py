@@ -15,6 +15,7 @@ from export.calibrate import Calibrated, load_calibration
 from export.data.origin import DataSet
 from export.data.spectra import Spectra
 from export.job import Job
+from export.quantise.stage import data_sheet as quantisation
 
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "scikit-learn")
 MODEL_TERMS = """The model in this bundle is licensed under the Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
@@ -49,7 +50,7 @@ CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
 
 def pack(job: Job, out: Path) -> Bundle:
     """Stage: write the bundle into the folder `out` and return it as read back."""
-    manifest = manifest_of(job, job.spectra(), load_calibration(job), metrics=job.read_json("evaluate.json")["summary"])
+    manifest = manifest_of(job, job.spectra(), load_calibration(job), metrics=job.read_json("trial.json")["summary"])
     out.mkdir(parents=True, exist_ok=True)
     target = out / f"{manifest.name}-{manifest.version}{SUFFIX}"
     return write_bundle(target, manifest, _members(job, job.need("report.html").read_bytes()))
@@ -121,7 +122,7 @@ def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
         "training": words["training"],
         "gate": words["gate"],
         "presets": words["presets"],
-        "quantisation": words["quantisation"],
+        "quantisation": {**words["quantisation"], **quantisation(job)},
     }
 
 

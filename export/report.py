@@ -14,7 +14,7 @@ from export import plots
 from export.data.augment import resample
 from export.data.catalogue import known_set
 from export.data.split import Blocks
-from export.evaluate import BUNDLE, outsiders
+from export.trial import BUNDLE, outsiders
 from export.job import Job
 from export.pack import data_sheet
 from export.sensitivity import BAND_FWHM_NM, BAND_NM
@@ -39,8 +39,8 @@ def report(job: Job) -> dict[str, Any]:
 
 def report_page(job: Job) -> str:
     """Return the page."""
-    found, spectra = job.read_json("evaluate.json"), job.spectra()
-    with np.load(job.need("evaluate.npz")) as file:
+    found, spectra = job.read_json("trial.json"), job.spectra()
+    with np.load(job.need("trial.npz")) as file:
         arrays = {name: file[name] for name in file.files}
     recipe, preset = job.recipe, job.recipe.default_preset
     title = f"{recipe.name} {recipe.version}"

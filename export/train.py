@@ -8,7 +8,6 @@ many run at a time.
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Any
@@ -26,9 +25,7 @@ from export.job import Job
 from export.models.discriminant import Discriminant
 from export.models.identifier import Identifier, new_identifier
 from export.preprocess.pipeline import Pipeline
-
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+from export.progress import Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +51,7 @@ class Trained:
     losses: tuple[tuple[float, ...], ...]
 
 
-def train(job: Job, progress: Progress) -> dict[str, Any]:
+def train(job: Job, progress: Report) -> dict[str, Any]:
     """Stage: train the recipe's ensemble and leave model, history and held-out answers in the work folder."""
     spectra = job.spectra()
     trained = train_ensemble(job, spectra, job.split(spectra), progress)
@@ -86,7 +83,7 @@ def load_identifier(job: Job, classes: int) -> Identifier:
 
 
 def train_ensemble(
-    job: Job, spectra: Spectra, split: Split, progress: Progress, *, variant: int = 0, what: str = "members"
+    job: Job, spectra: Spectra, split: Split, progress: Report, *, variant: int = 0, what: str = "members"
 ) -> Trained:
     """Train one member (or several) for each fold. `variant` draws other seeds. Deterministic for one seed."""
     recipe, classes = job.recipe, len(spectra.classes)
@@ -120,7 +117,7 @@ def train_ensemble(
     return Trained(identifier=identifier, held_out=held, losses=tuple(member.losses for member in members))
 
 
-def _train_all(tasks: list[FitTask], workers: int, progress: Progress, what: str) -> list[Member]:
+def _train_all(tasks: list[FitTask], workers: int, progress: Report, what: str) -> list[Member]:
     progress(what, 0, len(tasks))
     done: dict[int, Member] = {}
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:

@@ -7,44 +7,59 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import TimeoutError as FuturesTimeout
 from contextlib import contextmanager
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from export.errors import ExportError
+from export.progress import Report
 from export.study.cell import Cell, Outcome
 from export.study.measure import measure
 
-Progress = Callable[[str, int, int], None]
 
+def run(
+    cells: Sequence[Cell],
+    *,
+    data: Path,
+    folder: Path,
+    known: Mapping[str, Outcome],
+    executor: Executor,
+    progress: Report,
+    minutes: float | None = None,
+) -> list[Outcome]:
+    """Return the outcomes of the cells, in their order; of all of them unless `minutes` are over first.
 
-def run(cells: Sequence[Cell], *, data: Path, folder: Path, executor: Executor, progress: Progress) -> list[Outcome]:
-    """Return the outcome of every cell, in their order. What `folder` holds already is not measured again.
-
+    What is known, by the digest of its cell, or lies in `folder`, is not measured again.
     An outcome is written whole or not at all, as soon as it is there: a stop loses only the cells at work.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {cell.digest(): cell for cell in cells}
-    known = {digest: outcome for digest, cell in wanted.items() if (outcome := _kept(folder, cell)) is not None}
-    missing = {digest: cell for digest, cell in wanted.items() if digest not in known}
-    progress("cells", len(known), len(wanted))
+    found = {digest: known[digest] for digest in wanted if digest in known}
+    for digest in wanted.keys() - found.keys():
+        if (outcome := _kept(folder, digest)) is not None:
+            found[digest] = outcome
+    missing = {digest: cell for digest, cell in wanted.items() if digest not in found}
+    progress("cells", len(found), len(wanted))
+    limit = None if minutes is None else 60.0 * minutes
     waiting: dict[Future[Outcome], str] = {
         executor.submit(measure, cell, data): digest for digest, cell in missing.items()
     }
     try:
-        for future in as_completed(waiting):
+        for future in as_completed(waiting, timeout=limit):
             outcome = future.result()
             _keep(folder, waiting[future], outcome)
-            known[waiting[future]] = outcome
-            progress(outcome.cell.name, len(known), len(wanted))
-    except BaseException:
+            found[waiting[future]] = outcome
+            progress(outcome.cell.name, len(found), len(wanted))
+    except FuturesTimeout:
+        pass  # the caller's time is over; what is at work is finished by the executor, and not waited for here
+    finally:
         for future in waiting:
             future.cancel()
-        raise
-    return [known[cell.digest()] for cell in cells]
+    return [found[digest] for digest in wanted if digest in found]
 
 
 @contextmanager
@@ -75,9 +90,9 @@ def default_workers() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _kept(folder: Path, cell: Cell) -> Outcome | None:
+def _kept(folder: Path, digest: str) -> Outcome | None:
     """The outcome that an earlier run left, or None; a file that is not whole counts as none."""
-    path = folder / f"{cell.digest()}.json"
+    path = folder / f"{digest}.json"
     try:
         return Outcome.model_validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):

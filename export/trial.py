@@ -35,10 +35,11 @@ from export.data.split import Split
 from export.job import Job
 from export.models.identifier import Identifier, steps_in_two
 from export.pack import draft, manifest_of
+from export.progress import Report
 from export.quantise import quantised
 from export.sensitivity import changed_copies, sensitivity_table
 from export.to_onnx import float_graph
-from export.train import Progress, Trained, load_identifier, train_ensemble
+from export.train import Trained, load_identifier, train_ensemble
 from export.verify import torch_outputs
 
 Rows = NDArray[np.float32]
@@ -46,8 +47,8 @@ BASELINE_COPIES = 2  # augmented copies that the augmented baseline learns from
 BUNDLE, TORCH = "this bundle", "the same in float torch"  # rows of the accuracy table
 
 
-def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
-    """Stage: leave evaluate.json (every number of the report) and evaluate.npz (what its plots are drawn from)."""
+def trial(job: Job, progress: Report) -> dict[str, Any]:
+    """Stage: leave trial.json (every number of the report) and trial.npz (what its plots are drawn from)."""
     spectra = job.spectra()
     split = job.split(spectra)
     bundle = draft(job)
@@ -101,7 +102,7 @@ def evaluate(job: Job, progress: Progress) -> dict[str, Any]:
         "footnote": _random_split(job, spectra, progress),
     }
     result["summary"] = _headline(job, result)
-    job.write_json("evaluate.json", result)
+    job.write_json("trial.json", result)
     _save_plot_data(job, answers[manifest.default_preset], raw, manifest, truth, runs)
     return dict(result["summary"])
 
@@ -151,7 +152,7 @@ def _joined(of: Mapping[str, Answers], prefix: str) -> Answers:
     return Answers.joined(parts)
 
 
-def _rotation(job: Job, spectra: Spectra, progress: Progress) -> list[dict[str, Any]]:
+def _rotation(job: Job, spectra: Spectra, progress: Report) -> list[dict[str, Any]]:
     """Train the recipe anew with every other block held out, and on the shipped split with other seeds."""
     words, shipped = job.recipe.evaluation, job.recipe.data.split.test
     blocks = int(job.split(spectra).part.max()) + 1
@@ -223,7 +224,7 @@ def _shipped_row(
 
 
 def _accuracy_table(
-    job: Job, spectra: Spectra, runs: list[dict[str, Any]], progress: Progress
+    job: Job, spectra: Spectra, runs: list[dict[str, Any]], progress: Report
 ) -> dict[str, dict[str, Any]]:
     """Accuracy on held-out block, stress sessions, mild sessions: the shipped split, and the spread over blocks and
     seeds."""
@@ -243,7 +244,7 @@ def _accuracy_table(
 
 
 def _baselines(
-    job: Job, spectra: Spectra, splits: list[Split], plans: list[tuple[str, bool]], progress: Progress
+    job: Job, spectra: Spectra, splits: list[Split], plans: list[tuple[str, bool]], progress: Report
 ) -> list[list[tuple[list[float], dict[str, Any]]]]:
     """Tune and test each planned baseline on each split, in processes of their own."""
     if not plans:
@@ -302,7 +303,7 @@ def _prepared(job: Job, spectra: Spectra, values: NDArray[np.floating]) -> NDArr
         return np.asarray(common(torch.from_numpy(values.astype(np.float32))).double().numpy())
 
 
-def _random_split(job: Job, spectra: Spectra, progress: Progress) -> dict[str, float] | None:
+def _random_split(job: Job, spectra: Spectra, progress: Report) -> dict[str, float] | None:
     """The figure that a random split would have given; a footnote, because it measures memory of fillings."""
     if not job.recipe.evaluation.rotation:
         return None
@@ -377,7 +378,7 @@ def _save_plot_data(
         arrays[f"distance {name}"] = gate_distances(manifest, raw[name][1])
     stress = [raw[name][1] for name in raw if name.startswith("session ")]
     arrays["distance stress sessions"] = gate_distances(manifest, np.concatenate(stress))
-    np.savez(job.path("evaluate.npz"), **arrays)  # type: ignore[arg-type]  # numpy types no keyword arrays
+    np.savez(job.path("trial.npz"), **arrays)  # type: ignore[arg-type]  # numpy types no keyword arrays
 
 
 def bundle_answers(bundle: Bundle, spectra: Spectra, preset: Preset | None = None) -> Answers:

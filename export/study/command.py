@@ -1,0 +1,98 @@
+"""The command `edged-export evaluate`: measure a study and write its page."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from export.errors import ExportError
+from export.progress import bar
+
+if TYPE_CHECKING:
+    from export.study.cell import Outcome
+
+RESULTS = Path("docs/results")
+
+
+@click.command()
+@click.argument("name", metavar="STUDY")
+@click.option("--data", type=click.Path(path_type=Path), help="Folder of public spectra.  [default: $EDGED_DATA]")
+@click.option("--out", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="Where the page goes.")
+@click.option(
+    "--work",
+    type=click.Path(path_type=Path),
+    default=Path("build/studies"),
+    show_default=True,
+    help="Where outcomes are kept while the study runs.",
+)
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes.  [default: one a core]")
+@click.option("--dask", metavar="ADDRESS", help="Measure on the workers of this Dask scheduler instead.")
+@click.option("--only", metavar="TEXT", help="Only models whose name holds this; no page is written.")
+@click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True), help="Stop after that; a later run goes on.")
+@click.option("--fresh", is_flag=True, help="Measure everything anew.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
+def evaluate(name: str, as_json: bool, **options: Any) -> None:
+    """Measure a study on public spectra and write its page; what is known already is not measured again.
+
+    Example: edged-export evaluate tablets
+    """
+    from export.study.catalogue import STUDIES
+
+    console = Console(stderr=as_json, quiet=as_json)
+    try:
+        if name not in STUDIES:
+            raise ExportError(f"no study is named {name!r}", hint=f"one of: {', '.join(STUDIES)}")
+        told = _evaluate(name, console, **options)
+    except ExportError as error:
+        if as_json:
+            click.echo(json.dumps({"error": error.message, "hint": error.hint}))
+        click.echo(f"edged-export: {error}", err=True)
+        sys.exit(1)
+    if as_json:
+        click.echo(json.dumps(told, sort_keys=True))
+    else:
+        for key, value in told.items():
+            console.print(f"{key}: {value}", highlight=False)
+
+
+def _evaluate(
+    name: str,
+    console: Console,
+    *,
+    data: Path | None,
+    out: Path,
+    work: Path,
+    workers: int | None,
+    dask: str | None,
+    only: str | None,
+    minutes: float | None,
+    fresh: bool,
+) -> dict[str, Any]:
+    from export.study.archive import SUFFIX, read_outcomes, write_outcomes
+    from export.study.catalogue import STUDIES
+    from export.study.run import default_workers, executor_of, run
+
+    study, folder = STUDIES[name](), data or Path(os.environ.get("EDGED_DATA") or "../shared/data")
+    cells = [cell for cell in study.cells if only is None or only in cell.name]
+    if not cells:
+        raise ExportError(f"no model of {name} has {only!r} in its name", hint="leave --only out to measure all")
+    archive = out / f"{name}{SUFFIX}"
+    known = {} if fresh else read_outcomes(archive)
+    with executor_of(workers=workers or default_workers(), dask=dask) as executor, bar(console, name) as progress:
+        measured = run(
+            cells, data=folder, folder=work / name, known=known, executor=executor, progress=progress, minutes=minutes
+        )
+    known |= {outcome.cell.digest(): outcome for outcome in measured}
+    outcomes: list[Outcome] = [known[d] for cell in study.cells if (d := cell.digest()) in known]
+    out.mkdir(parents=True, exist_ok=True)
+    write_outcomes(archive, outcomes)
+    told: dict[str, Any] = {"study": name, "cells": len(study.cells), "measured": len(outcomes)}
+    if len(outcomes) < len(study.cells):
+        return told | {"left": len(study.cells) - len(outcomes), "page": "not written: cells are left"}
+    return told | {"page": [str(path) for path in study.page(outcomes, folder).write(out, name)]}

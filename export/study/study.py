@@ -1,0 +1,106 @@
+"""What a study is: cells to measure, and how their outcomes become one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from export.page import Code, Page, Part, Table, Text
+from export.study.cell import Cell, Outcome, Score
+
+Figure = Callable[[Outcome], float | None]
+"""One number of an outcome; None where it has none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A question, the cells that answer it, and the page.
+
+    question: paragraphs that open the page. parts: from all outcomes, in the order of the cells, and the data folder,
+    to what follows.
+    """
+
+    name: str
+    title: str
+    question: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    parts: Callable[[Sequence[Outcome], Path], Sequence[Part]]
+
+    def page(self, outcomes: Sequence[Outcome], data: Path) -> Page:
+        """Return the page of a measured study."""
+        seconds = sum(outcome.seconds for outcome in outcomes)
+        cost = f"{len(outcomes):,} cells, {seconds / 60:.0f} minutes of CPU on one core each. Written by"
+        opening = [
+            *(Text(" ".join(text.split())) for text in self.question),
+            Text(cost),
+            Code(f"edged-export evaluate {self.name}"),
+        ]
+        return Page(title=self.title, parts=(*opening, command, *self.parts(outcomes, data)))
+
+
+def accuracy(outcome: Outcome) -> float | None:
+    """The share of test spectra that were named rightly."""
+    return outcome.score.accuracy
+
+
+def stressed_accuracy(outcome: Outcome) -> float | None:
+    """The same after changes of session."""
+    return outcome.stress.accuracy if outcome.stress else None
+
+
+def figure(name: str, *, stress: bool = False) -> Figure:
+    """Return what reads one figure of a score by its name."""
+
+    def read(outcome: Outcome) -> float | None:
+        found: Score | None = outcome.stress if stress else outcome.score
+        return None if found is None else float(getattr(found, name))
+
+    return read
+
+
+def table(
+    outcomes: Sequence[Outcome],
+    *,
+    first: str,
+    row: Callable[[Outcome], str],
+    columns: Sequence[tuple[str, Callable[[Outcome], bool], Figure]],
+    bold: bool = True,
+) -> Table:
+    """Return rows in the order of their first outcome: mean and standard deviation in percent, the best column bold.
+
+    columns: title, which outcomes belong to it, and what is read from them. The number of outcomes a cell stands on is
+    in the title of the column, where it is the same for all rows.
+    """
+    names = list(dict.fromkeys(row(outcome) for outcome in outcomes))
+    values = [[_values(outcomes, name, row, of, read) for _, of, read in columns] for name in names]
+    best = [max((float(np.mean(line[c])) for line in values if line[c]), default=0.0) for c in range(len(columns))]
+    rows = [
+        [
+            name,
+            *(
+                _shown(cell, strong=bold and bool(cell) and float(np.mean(cell)) >= best[c] - 1e-9)
+                for c, cell in enumerate(line)
+            ),
+        ]
+        for name, line in zip(names, values, strict=True)
+    ]
+    return Table([first, *(title for title, _, _ in columns)], rows)
+
+
+def _values(
+    outcomes: Sequence[Outcome], name: str, row: Callable[[Outcome], str], of: Callable[[Outcome], bool], read: Figure
+) -> list[float]:
+    found = [read(outcome) for outcome in outcomes if row(outcome) == name and of(outcome)]
+    return [value for value in found if value is not None]
+
+
+def _shown(values: Sequence[float], *, strong: bool) -> str:
+    if not values:
+        return "–"
+    text = f"{100 * float(np.mean(values)):.1f}"
+    if len(values) > 1:
+        text += f" ± {100 * float(np.std(values, ddof=1)):.1f}"
+    return f"**{text}**" if strong else text
