@@ -33,12 +33,9 @@ class Study:
         """Return the page of a measured study."""
         seconds = sum(outcome.seconds for outcome in outcomes)
         cost = f"{len(outcomes):,} cells, {seconds / 60:.0f} minutes of CPU on one core each. Written by"
-        opening = [
-            *(Text(" ".join(text.split())) for text in self.question),
-            Text(cost),
-            Code(f"edged-export evaluate {self.name}"),
-        ]
-        return Page(title=self.title, parts=(*opening, command, *self.parts(outcomes, data)))
+        opening: list[Part] = [Text(" ".join(text.split())) for text in self.question]
+        opening += [Text(cost), Code(f"edged-export evaluate {self.name}")]
+        return Page(title=self.title, parts=(*opening, *self.parts(outcomes, data)))
 
 
 def accuracy(outcome: Outcome) -> float | None:

@@ -104,8 +104,8 @@ follows earlier readings of this set. Mean ± standard deviation over {SEEDS} se
 SOURCES = (
     "Published: InvertResNet, CNN, SwinTR, GhostNetV2, PLS-DA, SVM and RF from Huang, Yang, Li, Spectrosc. Spectr. "
     "Anal. 45(8) 2218 (2025), its low and high share of training spectra, taken for 60:40 and 80:20; SpectraTr from Fu "
-    "et al., JIOHS 15(3) 2250021 (2022), 211 to train and 99 to test. All on random splits. *As published* are the classical "
-    "models with the settings of the papers' code (OpenSA): untuned, on raw spectra."
+    "et al., JIOHS 15(3) 2250021 (2022), 211 to train and 99 to test. All on random splits. *As published* are the "
+    "classical models with the settings of the papers' code (OpenSA): untuned, on raw spectra."
 )
 
 
