@@ -85,6 +85,8 @@ def _fit_member(task: FitTask) -> Member:
     if isinstance(task.network, NetworkKind):
         points = own(changed()[:1]).shape[1]
         network = task.network.build(points=points, classes=task.classes)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        task.network.pretrain(network, own(changed()), generator=generator)
         averaged, losses = _descend(network, lambda: own(changed()), torch.from_numpy(task.targets), task.learning)
         return Member(own=own, model=averaged, losses=tuple(losses))
     copies = max(1, task.learning.copies)
