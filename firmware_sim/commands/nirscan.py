@@ -57,7 +57,7 @@ def nirscan(
       edged-sim nirscan --hid --pty /tmp/hidraw
     """
     if replay is not None and (names or twin) is not None:
-        raise click.UsageError("--replay excludes --sample and --twin")
+        raise click.UsageError("--sample or --twin and --replay exclude each other")
     tray = Tray(_source(names, twin, replay), white=white, seed=at.seed)
     unit = Unit(serial_number=at.serial_number)
     if at.medium == "pty" and not hid:

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tests.broker import free_port
-from tests.bundle.tiny import tiny_bytes
+from tests.bundle.tiny import dose_bytes, tiny_bytes
 from tests.flow.plant import REPOSITORY, clean_environment, eventually
 from tests.subscriber import Subscriber
 
@@ -141,3 +141,20 @@ def test_the_model_that_comes_with_edged_names_at_least_23_of_24_products(broker
     assert (demo.returncode, len(lines)) == (0, 24), demo.stderr
     assert Counter(Counter(line["truth"] for line in lines).values()) == {2: 12}
     assert sum(line["record"]["verdict"]["label"] == line["truth"] for line in lines) >= 23
+
+
+def test_a_model_that_is_named_is_shown_what_it_quantifies_without_a_white_reference(tmp_path: Path) -> None:
+    """A dose bundle of the twin's name: 100AC counts as 100, which its amounts, from counts, are not."""
+    bundle = tmp_path / "powders12-9.0.0.edgebundle"
+    bundle.write_bytes(dose_bytes(name="powders12", version="9.0.0", quantity="intensity", gates=[]))
+
+    words = ["demo", "--count", "2", "--json", "--no-web", "--bundle", str(bundle)]
+    demo = edged(*words, environ=clean_environment() | {"EDGED_BUNDLE__PATH": "/nowhere"})
+
+    lines = [json.loads(line) for line in demo.stdout.splitlines()]
+    assert demo.returncode == 0, demo.stderr
+    assert [line["record"]["procedure"] for line in lines] == ["quantify"] * 2
+    assert [line["record"]["bundle"]["version"] for line in lines] == ["9.0.0"] * 2
+    assert {line["record"]["verdict"]["reasons"][0]["code"] for line in lines} == {"out_of_range"}
+    assert "0 of 2 within the interval that was told" in demo.stderr
+    assert "2 results and 0 white references" in demo.stderr
