@@ -22,11 +22,11 @@ from export.errors import RecipeError
 from export.learning import Learning, Positive
 from export.models.catalogue import NetworkWords
 from export.preprocess.pipeline import StepWords
+from export.quantise.schemes import Wanted
 from export.words import Words
 
 RECIPES = Path(__file__).parent / "recipes"
 Share = Annotated[float, Field(gt=0, lt=1)]
-Scheme = Literal["float", "weights", "weights-qdq", "unrolled-dynamic", "unrolled-static", "unrolled-float"]
 
 
 class Data(Words):
@@ -71,9 +71,12 @@ class OperatingPoint(Words):
 
 
 class Quantisation(Words):
-    """scheme: how the weights become int8; float keeps them. tolerance: largest logit difference on any CPU."""
+    """scheme: how the weights become int8; float keeps them, auto measures and chooses (`export.quantise.choose`).
 
-    scheme: Scheme
+    tolerance: largest logit difference on any CPU.
+    """
+
+    scheme: Wanted
     tolerance: Positive
     golden_vectors: Annotated[int, Field(ge=1, le=256)]
 

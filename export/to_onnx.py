@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import logging
 import warnings
 from typing import Any
@@ -16,6 +17,7 @@ from export.train import load_identifier
 
 OPSET = 18
 PRODUCER = "edged-export"
+SCOPES = "pkg.torch.onnx.name_scopes"  # the exporter's list of the modules that a node comes from
 LARGEST_CONSTANT = 1 << 24  # elements; torch cuts and joins a GRU's weights in the graph, which is folded here
 
 
@@ -68,6 +70,9 @@ def _stripped(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.graph.metadata_props[:]
     del model.graph.value_info[:]
     for node in model.graph.node:
+        scopes = ast.literal_eval(next((p.value for p in node.metadata_props if p.key == SCOPES), "[]"))
+        if len(scopes) > 1 and scopes[-2]:
+            node.name = f"{scopes[-2]}/{node.name}"  # the quantiser leaves preprocessing and gates alone by these names
         node.doc_string = ""
         del node.metadata_props[:]
     for value in (*model.graph.input, *model.graph.output, *model.graph.initializer):

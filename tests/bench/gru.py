@@ -10,8 +10,8 @@ import numpy as np
 from edged.infer.judge import Judge
 from export.answers import Answers, ask
 from export.compare import interleaved_us, run_rows, session
-from export.quantise import SCHEMES, quantised
-from export.recipe import Scheme
+from export.quantise.candidates import candidates
+from export.quantise.schemes import Scheme
 from tests.bench.subject import Subject
 from tests.bench.table import Row
 
@@ -25,14 +25,14 @@ LARGEST_DIFFERENCE = 0.02  # of a probability
 
 def gru(subject: Subject) -> Iterator[Row]:
     """One spectrum at a time, one thread, CPU time; then what the int8 weights do to real held-out spectra."""
-    models = {scheme: quantised(subject.float_graph, scheme) for scheme in SCHEMES}
+    models = candidates(subject.float_graph, subject.held_out)
     sessions = {scheme: session(model) for scheme, model in models.items()}
     one = subject.held_out[:1]
     calls: dict[str, Callable[[], object]] = {scheme: _call(opened, one) for scheme, opened in sessions.items()}
     times = interleaved_us(calls, rounds=subject.scale.rounds)
     sizes = {scheme: model.ByteSize() / 1e3 for scheme, model in models.items()}
     answers = {scheme: _answers(opened, subject) for scheme, opened in sessions.items()}
-    others = [scheme for scheme in SCHEMES if scheme != "float"]
+    others = [scheme for scheme in models if scheme != "float"]
     for scheme in others:
         chosen = " (the bundle's)" if scheme == subject.recipe.quantisation.scheme else ""
         yield _row(f"{scheme}{chosen}, latency", times[scheme], times["float"], "us")

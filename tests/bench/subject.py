@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from edged.bundle.archive import Bundle, read_bundle
 from edged.bundle.slots import built_in
 from export.job import Job
+from export.quantise.weights import unfolded
 from export.recipe import Recipe, load_recipe
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -106,13 +107,7 @@ class Subject:
         """The float graph that the bundle's was made from, or the bundle's own made float again."""
         if self.has_float_original:
             return onnx.load_from_string((self.work / "float.onnx").read_bytes())
-        from onnxscript import optimizer
-
-        from export.to_onnx import LARGEST_CONSTANT
-
-        model = onnx.load_from_string(self.bundle.model)
-        folded = optimizer.optimize(model, input_size_limit=LARGEST_CONSTANT, output_size_limit=LARGEST_CONSTANT)
-        return _renamed(folded)
+        return unfolded(onnx.load_from_string(self.bundle.model))
 
     @cached_property
     def has_float_original(self) -> bool:
@@ -147,22 +142,3 @@ class Subject:
             for rows in (split.development, split.test)
         )
         return development, held_out
-
-
-def _renamed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Give all inner values other names: the names that quantising gives must be free."""
-    graph = model.graph
-    outer = {value.name for value in (*graph.input, *graph.output)} | {""}
-
-    def name_of(name: str) -> str:
-        return name if name in outer else f"float_{name}"
-
-    for node in graph.node:
-        inputs, outputs = [name_of(n) for n in node.input], [name_of(n) for n in node.output]
-        del node.input[:], node.output[:]
-        node.input.extend(inputs)
-        node.output.extend(outputs)
-    for tensor in graph.initializer:
-        tensor.name = name_of(tensor.name)
-    del graph.value_info[:]
-    return model
