@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -138,6 +140,19 @@ def test_all_problems_are_told_at_once_also_by_the_archive() -> None:
 
     for part in ("start must be under stop", "lowest must be under highest", "there are no classes", "screen is none"):
         assert part in caught.value.message
+
+
+def test_the_examples_in_the_document_are_true() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "models" / "manifest.md").read_text()
+    blocks = re.findall(r"<!-- (\w+) -->\n```json\n(.*?)\n```", text, re.DOTALL)
+    made = fields(classes=fields()["classes"][:2], procedures=["identify", "verify", "quantify"], digests={})
+    made["calibration"]["quantiles"] = {"balanced": [0.6, 0.6], "confirm": [0.1, 0.1]}
+
+    found = Manifest.model_validate(made | {key: json.loads(block) for key, block in blocks})
+
+    assert [key for key, _ in blocks] == ["amounts", "residuals", "gates"]
+    assert found.residuals is not None
+    assert found.feature_columns == 10
 
 
 JSON = st.recursive(

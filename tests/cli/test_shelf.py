@@ -60,7 +60,7 @@ def test_a_twin_is_found_by_its_name_and_no_path_is_followed() -> None:
     assert Twin.named("powders12").labels == Twin.load().labels
 
     for name in ("nothing", "../twins/powders12", "/etc/passwd", ""):
-        with pytest.raises(OperatorError, match="there are .*powders12"):
+        with pytest.raises(OperatorError, match=r"there are .*powders12"):
             Twin.named(name)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from edged.publish.payloads import AuditHead, CommandReply, CommandRequest, Status
+from edged.infer.verdict import Verdict
+from edged.publish.payloads import AuditHead, BundleReport, CommandReply, CommandRequest, Status
 from edged.publish.schema import editions, schemas
 from edged.publish.settings import MqttSettings
 from edged.publish.topics import TOPICS, Names
@@ -39,6 +40,8 @@ def test_the_examples_in_the_document_are_true() -> None:
         "Record": Record,
         "Status": Status,
         "AuditHead": AuditHead,
+        "Verdict": Verdict,
+        "BundleReport": BundleReport,
         "CommandRequest": CommandRequest,
         "CommandReply": CommandReply,
     }
