@@ -13,7 +13,7 @@ from scipy.interpolate import BSpline
 from torch import Tensor, nn
 
 DEGREE = 3
-LEAST_SPREAD = 1e-150  # of what lies under the baseline, in float64: the division of a flat spectrum
+LEAST_VARIANCE = 1e-36  # of what lies under the baseline of a flat spectrum; the exporter writes it as a float32
 
 
 class Baseline(nn.Module):
@@ -79,7 +79,7 @@ def _weights(above: Tensor) -> Tensor:
     many = (above < 0).to(above.dtype).sum(dim=1, keepdim=True).clamp(min=2.0)
     mean = under.sum(dim=1, keepdim=True) / many
     squares = (under * under).sum(dim=1, keepdim=True) - many * mean * mean
-    spread = torch.sqrt((squares / (many - 1.0)).clamp(min=LEAST_SPREAD**2))
+    spread = torch.sqrt((squares / (many - 1.0)).clamp(min=LEAST_VARIANCE))
     return torch.sigmoid(-2.0 * ((above + mean) / spread - 2.0))
 
 
