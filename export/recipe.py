@@ -73,12 +73,20 @@ class OperatingPoint(Words):
 class Quantisation(Words):
     """scheme: how the weights become int8; float keeps them, auto measures and chooses (`export.quantise.choose`).
 
-    tolerance: largest logit difference on any CPU.
+    tolerance: largest logit difference on any CPU. aware_epochs: of learning with the rounding in the loop, which makes
+    the candidate `aware`; with none there is no such candidate.
     """
 
     scheme: Wanted
     tolerance: Positive
+    aware_epochs: Annotated[int, Field(ge=0, le=1000)] = 0
     golden_vectors: Annotated[int, Field(ge=1, le=256)]
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Quantisation:
+        if self.scheme == "aware" and not self.aware_epochs:
+            raise ValueError("aware_epochs: aware is made by learning, so at least 1")
+        return self
 
 
 class Evaluation(Words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,15 +26,13 @@ def quantise(job: Job) -> dict[str, Any]:
     model = onnx.load_from_string(job.need("float.onnx").read_bytes())
     subject = subject_of(job)
     built = candidates(model, subject.spectra)
-    if job.path("aware.onnx").is_file():
-        from export.quantise.aware import folded
-
-        built["aware"] = folded(onnx.load_from_string(job.need("aware.onnx").read_bytes()))
+    if job.recipe.quantisation.aware_epochs:
+        built["aware"] = _aware(job, len(subject.manifest.classes or subject.manifest.amounts), subject.spectra)
     table = measured(built, subject, rounds=5 if job.quick else 25)
     choice = choose(table, tolerance=job.recipe.quantisation.tolerance)
     wanted = job.recipe.quantisation.scheme
     scheme: Scheme = choice.scheme if wanted == "auto" else wanted
-    chosen = built.get(scheme) or quantised(model, scheme, subject.spectra)
+    chosen = built[scheme] if scheme in built else quantised(model, scheme, subject.spectra)
     job.path("model.onnx").write_bytes(chosen.SerializeToString(deterministic=True))
     found = {
         "scheme": scheme,
@@ -89,6 +88,32 @@ def subject_of(job: Job) -> Subject:
         targets=targets[rows],
         foreign=np.concatenate([nothing, *others]).astype(np.float32),
     )
+
+
+def _aware(job: Job, outputs: int, rows: NDArray[np.float32]) -> onnx.ModelProto:
+    """Teach a rounded copy of each network to follow it on the development spectra, and return their graph."""
+    import torch
+
+    from export.models.network import Network
+    from export.quantise.aware import folded, follow
+    from export.to_onnx import float_graph
+    from export.train import load_identifier
+
+    torch.set_num_threads(1)
+    identifier = load_identifier(job, outputs)
+    generator = torch.Generator().manual_seed(job.seed)
+    with torch.no_grad():
+        common = identifier.common(torch.from_numpy(rows))
+        prepared = [own(common) for own in identifier.own]
+    for number, member in enumerate(identifier.members):
+        if isinstance(member, Network):
+            identifier.members[number] = follow(
+                member,
+                partial(prepared.__getitem__, number),
+                epochs=job.recipe.quantisation.aware_epochs,
+                generator=generator,
+            )
+    return folded(float_graph(identifier, job.recipe.axis.points))
 
 
 def development_rows(job: Job) -> NDArray[np.float32]:
