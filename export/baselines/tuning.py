@@ -39,13 +39,16 @@ class Tuning:
 
     @property
     def rows_to_fit(self) -> int:
-        """Rows of the smallest part that a setting is fitted on: bounds components and neighbours."""
+        """Rows of the smallest part that a setting is fitted on, which bounds the neighbours."""
         return len(self.spectra) - (0 if self.fold is None else int(np.bincount(self.fold).max()))
 
     @property
     def most_components(self) -> int:
-        """As many components as the smallest part of the centred rows has dimensions."""
-        return min(self.rows_to_fit - 1, self.spectra.shape[1])
+        """The rank of the centred rows, or of the part of them that has the lowest: further components are noise."""
+        parts = [self.spectra]
+        if self.fold is not None:
+            parts = [self.spectra[self.fold != left_out] for left_out in np.unique(self.fold)]
+        return max(1, min(int(np.linalg.matrix_rank(part - part.mean(axis=0))) for part in parts))
 
     def best(self, model: Any, grid: Sequence[Mapping[str, Any]]) -> tuple[Any, dict[str, Any]]:
         """Return the model fitted on all rows with the best setting of the grid, and that setting."""
@@ -120,6 +123,10 @@ def _examine(spectra: Values, targets: NDArray[Any], groups: Targets) -> None:
     bad = np.flatnonzero(~np.isfinite(spectra).all(axis=1))
     if len(bad):
         raise DataUnusable(f"spectrum {bad[0]} and {len(bad) - 1} more hold values that are not finite")
+    if (spectra == spectra[0]).all():
+        raise DataUnusable(
+            f"all {rows} spectra are the same", hint="look at the preprocessing: it left nothing of them"
+        )
 
 
 def _groups(groups: Targets) -> tuple[Targets, Targets]:
