@@ -113,7 +113,7 @@ class Calibration(Model):
     Empty where there are no classes.
     """
 
-    temperature: Annotated[float, Field(gt=0)] = 1.0
+    temperature: Annotated[float, Field(ge=1e-9)] = 1.0  # a float32 divided by it stays finite
     quantiles: dict[Preset, tuple[float, ...]] = Field(default_factory=dict)
     min_probability: dict[Preset, Annotated[float, Field(ge=0, le=1)]] = Field(default_factory=dict)
 

@@ -31,7 +31,7 @@ class Shelf:
         if self.procedure == "identify":
             return bool(verdict["label"] == truth)
         amounts, told = Verdict.model_validate(verdict).amounts, re.match(r"\d+(\.\d+)?", truth)
-        return bool(amounts and told) and amounts[0].low <= float(told[0] if told else 0) <= amounts[0].high
+        return bool(amounts) and told is not None and amounts[0].low <= float(told[0]) <= amounts[0].high
 
 
 def usual_shelf(products: Sequence[str]) -> Shelf:

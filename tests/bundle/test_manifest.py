@@ -69,6 +69,7 @@ def test_each_gate_is_read_as_its_metric_says() -> None:
         ({"procedures": ["quantify"]}, "classes, calibration: neither identify nor verify is among the procedures"),
         ({"procedures": []}, "procedures: any of identify, verify, quantify"),
         ({"calibration": {}}, "calibration.quantiles: one row a preset, for identify and verify"),
+        ({"calibration": fields()["calibration"] | {"temperature": 1e-300}}, "calibration.temperature"),
         ({"classes": []}, "classes: at least two, with different labels, for identify and verify"),
         ({"residuals": RESIDUALS, "procedures": ["identify"]}, "residuals: verify is not among the procedures"),
         ({"residuals": RESIDUALS | {"columns": [0, 2]}}, "one column and one entry of levels for each of the 3"),

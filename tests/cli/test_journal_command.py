@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edged.cli.main import main
+from edged.infer.verdict import Estimate, Verdict
 from edged.store.journal import Journal
 from tests.store.drafts import assert_chain, draft
 
@@ -95,6 +96,21 @@ def test_export_writes_lines_as_stored_and_rows_for_a_spreadsheet(place: Path) -
     again = edged(place, "export", str(table))
     assert (again.exit_code, "--force" in again.stderr) == (2, True)
     assert list(place.glob(".out*")) == []
+
+
+def test_amounts_are_listed_and_exported_with_their_intervals(place: Path) -> None:
+    amount = Estimate(label="drug", title="Drug", unit="mg", value=312.4, low=295.4, high=329.4)
+    told = Verdict(procedure="quantify", preset="balanced", outcome="quantified", amounts=(amount,))
+    with Journal.open(place / "journal.db") as journal:
+        journal.append(draft().model_copy(update={"procedure": "quantify", "verdict": told}))
+
+    listed = edged(place, "list", "--limit", "1")
+    edged(place, "export", str(place / "out.csv"))
+
+    assert "312 mg (295 to 329)" in listed.stdout
+    *_, named, last = csv.DictReader((place / "out.csv").read_text().splitlines())
+    assert (last["outcome"], last["amounts"]) == ("quantified", "drug 312.4 mg (295.4 to 329.4)")
+    assert (named["amounts"], named["p_value"]) == ("", "")
 
 
 def test_a_journal_that_is_not_there_is_one_line_and_exit_1(tmp_path: Path) -> None:
