@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
 
 from edged.bundle.archive import bundle_bytes, bundle_from_bytes, pack_golden
 from edged.bundle.manifest import Manifest
@@ -22,6 +24,8 @@ from tests.bundle.tiny import (
     DOSE,
     DOSE_GOLDEN,
     DOSE_TABLE,
+    GOLDEN,
+    TABLE,
     dose_bytes,
     dose_fields,
     dose_files,
@@ -237,3 +241,41 @@ def test_a_tolerance_of_their_own_goes_before_that_of_the_logits() -> None:
 )
 def test_a_graph_whose_amounts_do_not_fit_is_refused(model: bytes, message: str) -> None:
     assert message in refusal(model)
+
+
+def test_one_graph_gives_names_and_amounts() -> None:
+    rows = np.concatenate([GOLDEN, DOSE_GOLDEN])
+    golden = pack_golden(rows, rows @ TABLE, rows, rows @ DOSE_TABLE)
+    made = fields(amounts=DOSE["amounts"], procedures=["identify", "quantify"], gates=[])
+    parts = dose_files() | {"model.onnx": both_graph(), "golden.npz": golden}
+    analyzer = Analyzer(bundle_from_bytes(bundle_bytes(made, parts)))
+
+    named = analyzer.analyze(spectrum(4.0, 0.0, 0.0))
+    told = analyzer.analyze(spectrum(4.0, 0.0, 0.0), analyzer.question(procedure="quantify"))
+
+    assert (named.verdict.outcome, named.verdict.label, named.verdict.amounts) == ("identified", "A", ())
+    assert named.probabilities is not None
+    assert (told.verdict.outcome, told.verdict.amounts[0].value, told.probabilities) == ("quantified", 400.0, None)
+
+
+def both_graph() -> bytes:
+    model = onnx.load_from_string(dose_graph())
+    model.graph.node.append(helper.make_node("MatMul", ["spectrum", "classes"], ["logits"]))
+    model.graph.initializer.append(numpy_helper.from_array(TABLE, "classes"))
+    model.graph.output.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 3]))
+    data = model.SerializeToString()
+    assert isinstance(data, bytes)
+    return data
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_a_damaged_graph_gives_an_engine_or_a_fault_and_nothing_else(data: st.DataObject) -> None:
+    model = bytearray(both_graph() if data.draw(st.booleans()) else dose_graph())
+    start = data.draw(st.integers(0, len(model) - 1))
+    model[start : start + data.draw(st.integers(0, 6))] = data.draw(st.binary(max_size=6))
+
+    try:
+        Engine.load(bundle_from_bytes(bundle_bytes(dose_fields(), dose_files() | {"model.onnx": bytes(model)})))
+    except EngineFault as fault:
+        assert str(fault).isprintable()  # noqa: PT017 - either outcome is right
