@@ -14,10 +14,19 @@ from export.baselines.library import LibraryWords
 from export.baselines.logistic import LogisticWords
 from export.baselines.neighbours import NeighboursWords
 from export.baselines.plsda import PlsDaWords
+from export.baselines.plslda import PlsLdaWords
 from export.baselines.svm import SvmWords
 
 BaselineWords = Annotated[
-    PlsDaWords | SvmWords | ForestWords | LogisticWords | LdaWords | PcaLdaWords | NeighboursWords | LibraryWords,
+    PlsDaWords
+    | PlsLdaWords
+    | SvmWords
+    | ForestWords
+    | LogisticWords
+    | LdaWords
+    | PcaLdaWords
+    | NeighboursWords
+    | LibraryWords,
     Field(discriminator="kind"),
 ]
 """A classifier: `tune(spectra [n, points], targets [n], groups [n], seed=...)`."""

@@ -31,6 +31,7 @@ from export.baselines.library import Library, LibraryWords
 from export.baselines.logistic import LogisticWords
 from export.baselines.neighbours import NeighboursWords
 from export.baselines.plsda import PlsDaWords
+from export.baselines.plslda import PlsLdaWords
 from export.baselines.svm import SvmWords
 from export.data.catalogue import load_set
 from export.to_onnx import module_graph
@@ -47,6 +48,20 @@ def pls_da(scale: bool = False) -> Judge:
         components = min(won["components"], len(x) - 1)
         scores = PLSRegression(components, scale=scale).fit(x, np.eye(y.max() + 1)[y]).predict(at)
         return scores, scores.argmax(axis=1)
+
+    return judge
+
+
+def pls_lda(scale: bool) -> Judge:
+    def judge(x: Array, y: NDArray[np.int64], at: Array, won: dict[str, Any]) -> tuple[Array, NDArray[np.int64]]:
+        one_hot = np.eye(y.max() + 1)[y]
+        if scale:
+            scaler = StandardScaler().fit(x)
+            x, at = scaler.transform(x), scaler.transform(at)
+        pls = PLSRegression(won["components"], scale=False).fit(x, one_hot)
+        lda = LinearDiscriminantAnalysis().fit(pls.transform(x), y)
+        scores = lda.decision_function(pls.transform(at))
+        return (scores if scores.ndim == 2 else np.stack([0 * scores, scores], axis=1)), lda.predict(pls.transform(at))
 
     return judge
 
@@ -103,6 +118,8 @@ SHRUNKEN = decided(make_pipeline(LinearDiscriminantAnalysis(solver="eigen")), "l
 CASES: dict[str, tuple[Any, Judge]] = {
     "PLS-DA": (PlsDaWords(components=(4, 8, 12)), pls_da()),
     "PLS-DA scaled": (PlsDaWords(components=(6, 10), scaled=True), pls_da(scale=True)),
+    "PLS-LDA": (PlsLdaWords(components=(6, 8)), pls_lda(scale=False)),
+    "PLS-LDA scaled": (PlsLdaWords(components=(8,), scaled=True), pls_lda(scale=True)),
     "linear SVM": (SvmWords(rbf_costs=()), decided(SCALED_SVC, "svc")),
     "Gaussian SVM": (SvmWords(linear_costs=(), rbf_costs=(10.0, 100.0)), decided(SCALED_SVC, "svc")),
     "SVM unscaled": (
@@ -128,7 +145,17 @@ CASES: dict[str, tuple[Any, Judge]] = {
     "published SVM": (PUBLISHED["SVM"], decided(make_pipeline("passthrough", SVC(break_ties=True)), "svc")),
     "published RF": (PUBLISHED["RF"], forest(max_depth=3, min_samples_split=3)),
 }
-TWO_CLASSES = ("linear SVM", "Gaussian SVM", "logistic regression", "LDA", "PCA-LDA", "PLS-DA", "library", "forest")
+TWO_CLASSES = (
+    "linear SVM",
+    "Gaussian SVM",
+    "logistic regression",
+    "LDA",
+    "PCA-LDA",
+    "PLS-DA",
+    "PLS-LDA",
+    "library",
+    "forest",
+)
 
 
 class Taught:

@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.neighbors import KNeighborsClassifier
 
+from export.baselines import BASELINES, tuned
 from export.baselines.catalogue import PUBLISHED, BaselineWords, DoseWords
 from export.baselines.dose import PlsDoseWords, SvrDoseWords
 from export.baselines.forest import ForestWords
@@ -20,6 +21,7 @@ from export.baselines.library import LibraryWords
 from export.baselines.logistic import LogisticWords
 from export.baselines.neighbours import NeighboursWords
 from export.baselines.plsda import PlsDaWords
+from export.baselines.plslda import PlsLdaWords
 from export.baselines.svm import SvmWords
 from export.baselines.tuning import tune_amounts, tune_classes
 from export.data.catalogue import load_set
@@ -28,6 +30,7 @@ from export.errors import DataUnusable
 Array = NDArray[np.float64]
 CLASSIFIERS: tuple[Any, ...] = (
     PlsDaWords(components=(2, 3)),
+    PlsLdaWords(components=(2, 3)),
     SvmWords(rbf_costs=(1.0,)),
     ForestWords(trees=(5, 10)),
     LogisticWords(costs=(0.1, 1.0)),
@@ -243,6 +246,16 @@ def test_folds_of_amounts_each_hold_low_and_high_ones() -> None:
     assert fold is not None
     assert all(set(amounts[fold == f]) == {100.0, 200.0, 500.0} for f in range(5))
     assert all(len(np.unique(fold[groups == group])) == 1 for group in range(30))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_the_baselines_of_a_report_are_tuned_by_name(name: str) -> None:
+    x, y, groups = in_groups(groups=20)
+
+    classify, settings = tuned(name, x, y, groups)
+
+    assert (classify(x) == y).mean() > 0.6
+    assert settings
 
 
 def test_every_baseline_is_named_by_its_kind() -> None:
