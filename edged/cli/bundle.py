@@ -133,7 +133,7 @@ def verify(names: tuple[str, ...], storage: Path | None, config: Path | None, *,
         else:
             click.echo(
                 f"{found.file_name}: whole; {len(found.golden['spectra'])} golden vectors agree, "
-                f"largest difference {max(differences.values()):.2g} (allowed {found.manifest.golden_tolerance:.2g})"
+                f"largest difference of {', '.join(f'{name} {value:.2g}' for name, value in differences.items())}"
             )
     if failed:
         raise SystemExit(1)
