@@ -92,6 +92,8 @@ class NormGate(Model):
     metric: Literal["norm"]
     columns: Columns
     scales: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    means: tuple[()] = ()  # once written of every gate: read, and not written any more
+    precision: tuple[()] = ()
     limits: dict[Preset, float]
 
 

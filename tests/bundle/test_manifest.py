@@ -54,6 +54,15 @@ def test_a_manifest_that_uses_nothing_new_says_nothing_new() -> None:
     assert set(written) == {*fields(), "digests"}
 
 
+def test_a_norm_gate_is_read_as_it_was_written_when_every_gate_had_tables() -> None:
+    old = DOSE["gates"][0] | {"means": [], "precision": []}
+
+    made = Manifest.model_validate(fields(gates=[old], digests={}))
+
+    assert isinstance(made.gates[0], NormGate)
+    assert "gates.0.norm.means" in refusal(fields(gates=[old | {"means": [[1.0]]}]))
+
+
 def test_each_gate_is_read_as_its_metric_says() -> None:
     norm = DOSE["gates"][0]
     made = Manifest.model_validate(fields(gates=[fields()["gates"][0], norm, ENERGY], digests={}))
