@@ -3,6 +3,7 @@
 ExportError
     RecipeError          the recipe is wrong: every problem at once
     DataUnusable         the spectra are absent or not what the recipe's data set is: get the data
+    NotFetched           a public set could not be fetched: the network, or a copy by hand
     StageMissing         an earlier stage has not run in this work folder: run it
     NothingGained        no correction between two instruments is better than none: use none
     VerificationFailed   the graph does not compute what it should: do not ship it
@@ -33,6 +34,10 @@ class RecipeError(ExportError, ValueError):
 
 class DataUnusable(ExportError, ValueError):
     """The spectra are absent or damaged. Cure: get the data set again."""
+
+
+class NotFetched(ExportError):
+    """A public set could not be fetched. Cure: the network, or a copy of its folder."""
 
 
 class StageMissing(ExportError, LookupError):

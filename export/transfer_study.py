@@ -6,9 +6,8 @@ both instruments. The test samples are only predicted: no correction, setting or
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,7 +17,9 @@ from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 from sklearn.cross_decomposition import PLSRegression
 
-from export.errors import DataUnusable
+from export.data.catalogue import load_set
+from export.data.fetch import place_of
+from export.data.sets import idrc
 from export.transfer import Fit, Pairs, choose, corrected_rows, judge
 from export.transfer_fits import axis_polynomial, mean_difference, slope_bias, textbook_piecewise
 
@@ -26,7 +27,7 @@ Rows: TypeAlias = NDArray[np.float64]
 Predict: TypeAlias = Callable[[Rows], Rows]
 Progress: TypeAlias = Callable[[str, int, int], None]
 
-CORN, TABLETS = "nir_corn_3instruments", "nir_tablets_idrc2002"
+CORN, TABLETS = "corn-moisture", "tablets-assay"
 COUNTS = (5, 10, 25)
 SEEDS = 10
 LEAST_SPREAD = 0.0005  # what three digits show
@@ -82,23 +83,22 @@ def tasks(data: Path, *, splits: int = SEEDS, seed: int = 0) -> list[Task]:
 
     The random splits bear one name, and are one table. Raises DataUnusable when the data are not in the folder.
     """
-    try:
-        corn = {name: _table(data / CORN / f"{name}_spectra.csv") for name in ("m5", "mp5", "mp6")}
-        moisture = _table(data / CORN / "property_values.csv")[1][:, 0]
-        with np.load(data / TABLETS / "idrc2002_tablets.npz", allow_pickle=False) as file:
-            tablets = {name: file[name] for name in file.files}
-    except (OSError, ValueError) as error:
-        raise DataUnusable(f"{data}: {error}", hint="name the folder of public spectra: --data") from error
+    corn, tablets = load_set(CORN, data), load_set(TABLETS, data)
+    corn_of = {name: corn.values[corn.of_instrument(name)] for name in ("m5", "mp5", "mp6")}
+    one, two = (tablets.of_instrument(name) for name in ("1", "2"))
+    assert corn.amounts is not None
+    assert tablets.amounts is not None
+    split = np.array(idrc.parts(place_of(idrc.SET, data)))[one]
     rng = np.random.default_rng([seed, CORN_SAMPLES])
     orders = [rng.permutation(CORN_SAMPLES) for _ in range(splits)]
     found = [
         Task(
             name=f"corn, m5 to {slave}, {split}",
             what="moisture, %",
-            axis=corn["m5"][0],
-            master=corn["m5"][1],
-            slave=corn[slave][1],
-            target=moisture,
+            axis=corn.axis,
+            master=corn_of["m5"],
+            slave=corn_of[slave],
+            target=corn.amounts[corn.of_instrument("m5")],
             train=np.sort(order[:CORN_TRAIN]),
             test=np.sort(order[CORN_TRAIN:]),
             prepare=lambda values: values,
@@ -110,19 +110,18 @@ def tasks(data: Path, *, splits: int = SEEDS, seed: int = 0) -> list[Task]:
             *((f"{splits} random splits", order) for order in orders),
         )
     ]
-    nm = tablets["wavelength_nm"].astype(np.float64)
-    used = nm <= TABLETS_END_NM
+    used = tablets.axis <= TABLETS_END_NM
     return [
         *found,
         Task(
             name="tablets, 1 to 2",
             what="assay, mg",
-            axis=nm[used],
-            master=tablets["inst1"].astype(np.float64)[:, used],
-            slave=tablets["inst2"].astype(np.float64)[:, used],
-            target=tablets["assay_mg"],
-            train=np.flatnonzero(tablets["split"] == "Train"),
-            test=np.flatnonzero(tablets["split"] == "Test"),
+            axis=tablets.axis[used],
+            master=tablets.values[one][:, used],
+            slave=tablets.values[two][:, used],
+            target=tablets.amounts[one],
+            train=np.flatnonzero(split == "Train"),
+            test=np.flatnonzero(split == "Test"),
             prepare=snv_slopes,
             latent=TABLETS_LATENT,
         ),
@@ -252,17 +251,3 @@ def _errors(task: Task, predict: Predict, standards: NDArray[np.int64]) -> tuple
         errors[row] = task.rmsep(predict(corrected))
     chosen = choose(judged).candidate
     return errors, f"{chosen.method}, {chosen.settings}"
-
-
-def _table(path: Path) -> tuple[Rows, Rows]:
-    """The first row as numbers where it holds some, else empty; the other rows."""
-    with path.open(newline="", encoding="utf-8") as file:
-        head, *rows = csv.reader(file)
-    return _floats(head), np.array([_floats(row) for row in rows])
-
-
-def _floats(cells: Iterable[str]) -> Rows:
-    try:
-        return np.array([float(cell) for cell in cells])
-    except ValueError:
-        return np.empty(0)

@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from export.data.fetch import place_of
 from export.data.origin import DataSet
-from export.data.sets import api20, isoniazid, powders12, tablets
+from export.data.sets import (
+    api20,
+    charisma,
+    corn,
+    drugs,
+    idrc,
+    isoniazid,
+    powders12,
+    solvents,
+    strawberry,
+    tablets,
+)
 from export.data.spectra import Spectra
 from export.errors import DataUnusable
 
@@ -19,6 +31,14 @@ SETS: dict[str, DataSet] = {
         api20.LOG_COUNTS,
         isoniazid.SET,
         tablets.SET,
+        idrc.SET,
+        corn.SET,
+        *corn.OTHERS,
+        *drugs.SETS,
+        charisma.SET,
+        solvents.SET,
+        solvents.POWDERS,
+        strawberry.SET,
     )
 }
 
@@ -31,5 +51,6 @@ def known_set(name: str) -> DataSet:
 
 
 def load_set(name: str, data: Path) -> Spectra:
-    """Read a set from the folder of public spectra. Raises DataUnusable."""
-    return known_set(name).load(data)
+    """Read a set from the folder of public spectra, or from the cache where that lacks it. Raises DataUnusable."""
+    found = known_set(name)
+    return found.load(place_of(found, data))

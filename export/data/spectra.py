@@ -22,7 +22,9 @@ class Spectra:
     labels: the source's own class name of each spectrum. groups: number of the preparation, filling or batch that it
     belongs to; no group is ever on both sides of a split. scan: its number within its class, from 0, in the order in
     which they were taken. titles: what a label means to people, where that differs. amounts: [n] in `amount_unit`, of
-    sets that state a dose. digests: SHA-256 of each file read, by name.
+    sets that state a dose. instruments: which one took each spectrum, empty where the source does not tell. places:
+    where each spectrum was read, for messages, or empty. remarks: what was done to the numbers while they were read,
+    that a user should know of. digests: SHA-256 of each file read, by name.
     """
 
     axis: NDArray[np.float64]
@@ -35,6 +37,9 @@ class Spectra:
     titles: Mapping[str, str] = field(default_factory=dict)
     amounts: NDArray[np.float64] | None = None
     amount_unit: str = ""
+    instruments: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -50,6 +55,9 @@ class Spectra:
             array = getattr(self, name)
             if array is not None and array.shape != (n,):
                 raise DataUnusable(f"{array.shape} {name} for {n} spectra", hint=f"one of {name} for each spectrum")
+        for name in ("instruments", "places"):
+            if getattr(self, name) and len(getattr(self, name)) != n:
+                raise DataUnusable(f"{len(getattr(self, name))} {name} for {n} spectra", hint="one for each, or none")
         for array in (self.axis, self.values, self.groups, self.scan, self.amounts):
             if array is not None:
                 array.flags.writeable = False
@@ -68,6 +76,14 @@ class Spectra:
     def title(self, label: str) -> str:
         """What a label means to people."""
         return self.titles.get(label, label)
+
+    def place(self, row: int) -> str:
+        """What to call a spectrum in a message: where it was read, else which scan of its class it is."""
+        return self.places[row] if self.places else f"{self.labels[row]}, scan {self.scan[row] + 1}"
+
+    def of_instrument(self, name: str) -> NDArray[np.int64]:
+        """Return the rows that one instrument took, ascending."""
+        return np.flatnonzero(np.array(self.instruments) == name)
 
 
 def scans_of(labels: Sequence[str]) -> NDArray[np.int64]:

@@ -25,6 +25,7 @@ THEIRS = {  # package -> third-party modules it may import
         "onnx",
         "onnxruntime",
         "onnxscript",
+        "pooch",
         "pydantic",
         "pydantic_core",
         "pywt",

@@ -2,19 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data.files import numbers, read_rows
-from export.data.origin import NOTRE_DAME_PAPER, DataSet
+from export.data.files import known_sums, numbers, read_rows
+from export.data.origin import NOTRE_DAME_PAPER, DataSet, on_github
 from export.data.spectra import Quantity, Spectra, group_numbers, scans_of
 from export.errors import DataUnusable
 
 FOLDER = "nir_api20_nirmr2"
 POINTS = 228
+COMPOUNDS = {  # number in a file's name -> what the source's .docx says it is
+    9: "Antipyrine",
+    18: "Cefuroxime axetil",
+    19: "Chloramphenicol",
+    20: "Chloroquine",
+    22: "Dapsone",
+    23: "Digoxin",
+    32: "Hydrochlorothiazide",
+    33: "Isatin",
+    37: "Levofloxacin",
+    39: "Lovastatin",
+    42: "Metformin hydrochloride",
+    47: "Pravastatin",
+    53: "Simvastatin",
+    54: "Spironolactone",
+    57: "Sulfamethoxazole",
+    59: "Verapamil hydrochloride",
+    70: "L-citrulline",
+    77: "Tetracycline hydrochloride",
+    84: "D-penicillamine",
+    94: "Uric acid",
+}
+_NUMBER = re.compile(r"sample(\d+)_", re.IGNORECASE)
+_REPOSITORY = "aawotund/Combined-machine-learning-and-linear-regression-analysis-of-NIR-spectra-..."
+_COMMIT, _UPSTREAM = "8912ea5fa2e8cc60146a7c727a07a50859a77445", "RandomPharmaceuticals_20APIExcipientsandOthers"
 ABSORBANCE, SAMPLE_SIGNAL = 1, 3  # columns of the vendor's file
 
 
@@ -33,14 +59,26 @@ def load_log_counts(data: Path) -> Spectra:
     return _load(data, lambda table: -np.log10(table[:, SAMPLE_SIGNAL]), "absorbance")
 
 
+def scans() -> list[str]:
+    """Return the names of the hundred files below the set's folder, ascending."""
+    prefix = f"{FOLDER}/"
+    return sorted(path.removeprefix(prefix) for path in known_sums() if path.startswith(f"{prefix}scans/"))
+
+
+def compound(name: str) -> str:
+    """Return which compound a file holds, by the number in its name."""
+    found = _NUMBER.search(name)
+    assert found is not None
+    return COMPOUNDS[int(found[1])]
+
+
 def _load(data: Path, column: Callable[[NDArray[np.float64]], NDArray[np.float64]], quantity: Quantity) -> Spectra:
     folder = data / FOLDER
     digests: dict[str, str] = {}
-    names = {row[0]: row[2] for row in read_rows(folder / "labels.csv", digests)[1:]}
     axis: NDArray[np.float64] | None = None
     values, labels = [], []
-    for name in sorted(names):
-        path = folder / "scans" / name
+    for name in scans():
+        path = folder / name
         rows = read_rows(path, digests)
         start = next((i for i, row in enumerate(rows) if row and row[0].startswith("Wavelength (nm)")), None)
         if start is None:
@@ -49,9 +87,8 @@ def _load(data: Path, column: Callable[[NDArray[np.float64]], NDArray[np.float64
         if axis is None:
             axis = table[:, 0].copy()
         values.append(np.interp(axis, table[:, 0], column(table)))
-        labels.append(names[name])
-    if axis is None:
-        raise DataUnusable(f"{folder}: no scans")
+        labels.append(compound(name))
+    assert axis is not None
     scan = scans_of(labels)
     return Spectra(
         axis=axis,
@@ -68,6 +105,7 @@ SET = DataSet(
     name="api20",
     title="twenty pure drugs and other compounds, five scans each",
     folder=FOLDER,
+    files={name: on_github(_REPOSITORY, _COMMIT, f"{_UPSTREAM}/{name.removeprefix('scans/')}") for name in scans()},
     licence="MIT",
     copyright="Copyright (c) 2021 Olatunde",
     origin="github.com/aawotund, repository Combined-machine-learning-and-linear-regression-analysis-of-NIR-spectra-"

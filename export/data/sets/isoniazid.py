@@ -42,6 +42,7 @@ SET = DataSet(
     name="isoniazid",
     title="isoniazid capsules at 100, 200, 300 and 500 mg, through the wall",
     folder=FOLDER,
+    files={"isoniazid_capsules.npz": ""},
     licence="MIT",
     copyright="Copyright (c) 2021 Olatunde",
     origin="github.com/aawotund, repository Handling-the-interference-effects-of-gelatin-capsule-composition-and-"

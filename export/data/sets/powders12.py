@@ -7,12 +7,14 @@ import re
 from pathlib import Path
 
 from export.data.files import numbers, read_rows
-from export.data.origin import NOTRE_DAME_PAPER, DataSet
+from export.data.origin import NOTRE_DAME_PAPER, DataSet, on_github
 from export.data.spectra import Spectra, group_numbers, scans_of
 from export.errors import DataUnusable
 
 FOLDER = "nir_pharma_powders_notredame"
 SCANS_A_FILLING = 10
+_REPOSITORY = "aawotund/Combined-machine-learning-and-linear-regression-analysis-of-NIR-spectra-..."
+_COMMIT, _TERNARY_COMMIT = "ae6c6de25a7e45c4c77d5b36f516bda8676416e8", "7f742164ca90c9880211f96a5dd3f93c1b36b655"
 _NAMES = {"AC": "acetaminophen", "AA": "ascorbic acid", "LA": "lactose"}
 _LABEL = re.compile(r"(?P<parts>100|\d{4})(?P<codes>(?:AC|AA|LA){1,2})")
 
@@ -76,6 +78,7 @@ SET = DataSet(
     name="powders12",
     title="twelve powder formulations of acetaminophen, ascorbic acid and lactose",
     folder=FOLDER,
+    files={name: on_github(_REPOSITORY, _COMMIT, f"R-PLAYING/{name}") for name in ("RawNIRData.csv", "ClassRef.csv")},
     licence="MIT",
     copyright="Copyright (c) 2021 Olatunde",
     origin="github.com/aawotund, repository Combined-machine-learning-and-linear-regression-analysis-of-NIR-spectra-"
@@ -88,5 +91,10 @@ SET = DataSet(
     load=load,
 )
 TERNARIES = SET.other(
-    name="powders-ternary", title="four ternary mixtures of the compounds of powders12", load=load_ternaries
+    name="powders-ternary",
+    title="four ternary mixtures of the compounds of powders12",
+    load=load_ternaries,
+    files={
+        "ternary_samples.csv": on_github(_REPOSITORY, _TERNARY_COMMIT, "Manuscript code_CNN/Data/ternary_samples.csv")
+    },
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from export.data.files import numbers, read_rows
-from export.data.origin import DataSet
+from export.data.origin import DataSet, on_github
 from export.data.spectra import Spectra, group_numbers, scans_of
 from export.errors import DataUnusable
 
@@ -46,6 +46,13 @@ SET = DataSet(
     name="tablets",
     title="310 escitalopram tablets of four strengths, NIR transmission",
     folder=FOLDER,
+    files={
+        "tablets_meta.csv": "",
+        "nir_axis_cm-1.txt": "",
+        "nir_opensa_table.csv": on_github(
+            "FuSiry/OpenSA", "31d73554f2a55b13d4a724e56c6b41cabf1b24f7", "OpenSA/Data/Cls/table.csv"
+        ),
+    },
     licence="Apache-2.0 by the mirror, whose README limits the data to academic use",
     copyright="University of Copenhagen",
     origin="github.com/FuSiry/OpenSA, OpenSA/Data/Cls/table.csv, commit 083805ca; batches and assay from "
