@@ -34,7 +34,7 @@ def calibrate(job: Job) -> dict[str, Any]:
     spectra = job.spectra()
     with np.load(job.need("heldout.npz")) as file:
         held = HeldOut(**{name: file[name] for name in HeldOut.__dataclass_fields__})
-    identifier = load_identifier(job, len(spectra.classes))
+    identifier = load_identifier(job)
     targets = spectra.targets[job.split(spectra).development]
     found = calibration_of(job, held, identifier.discriminant, targets)
     job.write_json(

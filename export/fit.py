@@ -6,6 +6,7 @@ a few copies, drawn once. One thread, one seed, one result.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,9 +22,8 @@ from export.data.augment import augment, refill, resample
 from export.data.spectra import AxisUnit, Quantity
 from export.learning import Learning
 from export.models.any import ModelWords
-from export.models.identifier import steps_in_two
 from export.models.network import Network, NetworkKind
-from export.preprocess.pipeline import Pipeline, StepWords
+from export.preprocess.pipeline import Pipeline, StepWords, steps_in_two
 
 FIT_COPIES = 4  # augmented copies that fitted preprocessing takes its constants from
 WARM_UP = 0.15  # share of the steps in which the one-cycle rate rises
@@ -47,6 +47,15 @@ class FitTask:
     network: ModelWords
     learning: Learning
     seed: tuple[int, ...]
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all that the fitted model depends on, the code apart, in hex."""
+        words = [self.network.model_dump_json(), self.learning.model_dump_json(exclude={"seed", "members_per_fold"})]
+        words += [step.model_dump_json() for step in self.steps]
+        found = hashlib.sha256("\n".join([*words, repr((self.axis_unit, self.quantity, self.seed))]).encode())
+        for array in (self.axis, self.grid, self.values, self.targets, self.groups):
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

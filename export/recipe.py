@@ -20,7 +20,8 @@ from export.data.augment import Session
 from export.data.split import SplitWords
 from export.errors import RecipeError
 from export.learning import Learning, Positive
-from export.models.catalogue import NetworkWords
+from export.models.any import ModelWords
+from export.models.network import NetworkKind
 from export.preprocess.pipeline import StepWords
 from export.quantise.schemes import Wanted
 from export.words import Words
@@ -120,7 +121,7 @@ class Recipe(Words):
     data: Data
     axis: Axis
     steps: Annotated[tuple[StepWords, ...], Field(min_length=1)]
-    network: NetworkWords
+    network: ModelWords
     training: Training
     gate: Gate
     presets: dict[Preset, OperatingPoint]
@@ -134,10 +135,11 @@ class Recipe(Words):
             raise ValueError(f"default_preset: {self.default_preset} is not among presets")
         if set(self.presets) != set(self.gate.slack):
             raise ValueError("gate.slack: must name the same presets as presets")
-        try:
-            self.network.check(points=self.axis.points)
-        except ValueError as error:
-            raise ValueError(f"network.{error}") from error
+        if isinstance(self.network, NetworkKind):
+            try:
+                self.network.check(points=self.axis.points)
+            except ValueError as error:
+                raise ValueError(f"network.{error}") from error
         return self
 
     def quickened(self) -> Recipe:

@@ -23,7 +23,7 @@ LARGEST_CONSTANT = 1 << 24  # elements; torch cuts and joins a GRU's weights in 
 
 def convert(job: Job) -> dict[str, Any]:
     """Stage: leave float.onnx."""
-    identifier = load_identifier(job, len(job.spectra().classes))
+    identifier = load_identifier(job)
     model = float_graph(identifier, job.recipe.axis.points)
     job.path("float.onnx").write_bytes(model.SerializeToString(deterministic=True))
     return {"nodes": len(model.graph.node), "size_bytes": model.ByteSize(), "opset": OPSET}

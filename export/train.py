@@ -7,9 +7,9 @@ many run at a time.
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor, as_completed
+import pickle
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,11 +20,13 @@ from torch import Tensor
 from export.data.augment import augment, resample
 from export.data.spectra import Spectra
 from export.data.split import Split
+from export.errors import StageMissing
 from export.fit import FitTask, Member, as_tensor, fit_member
 from export.job import Job
 from export.models.discriminant import Discriminant
-from export.models.identifier import Identifier, new_identifier
+from export.models.identifier import Identifier, identifier_of
 from export.preprocess.pipeline import Pipeline
+from export.processes import collect, processes
 from export.progress import Report
 
 
@@ -55,10 +57,7 @@ def train(job: Job, progress: Report) -> dict[str, Any]:
     """Stage: train the recipe's ensemble and leave model, history and held-out answers in the work folder."""
     spectra = job.spectra()
     trained = train_ensemble(job, spectra, job.split(spectra), progress)
-    torch.save(
-        {"recipe": job.recipe.digest(), "seed": job.seed, "state": trained.identifier.state_dict()},
-        job.path("model.pt"),
-    )
+    torch.save(trained.identifier, job.path("model.pt"))
     held = trained.held_out
     np.savez(
         job.path("heldout.npz"),
@@ -73,12 +72,9 @@ def train(job: Job, progress: Report) -> dict[str, Any]:
     return {"members": len(trained.losses), "held_out_accuracy": accuracy}
 
 
-def load_identifier(job: Job, classes: int) -> Identifier:
+def load_identifier(job: Job) -> Identifier:
     """Return the trained identifier of the work folder, ready to run. Raises StageMissing."""
-    saved = torch.load(job.need("model.pt"), weights_only=True)
-    members = len({key.split(".")[1] for key in saved["state"] if key.startswith("members.")})
-    identifier = new_identifier(job.recipe, classes=classes, members=members)
-    identifier.load_state_dict(saved["state"])
+    identifier: Identifier = _kept(job.need("model.pt"))
     return identifier.eval()
 
 
@@ -106,26 +102,57 @@ def train_ensemble(
         for fold in split.folds
         for number in range(per_fold)
     ]
-    members = _train_all(tasks, job.workers, progress, what)
-    identifier = new_identifier(recipe, classes=classes, members=len(members)).eval()
-    for own, network, member in zip(identifier.own, identifier.members, members, strict=True):
-        own.load_state_dict(member.own.state_dict())
-        network.load_state_dict(member.model.state_dict())
+    members = _train_all(job, tasks, progress, what)
+    identifier = identifier_of(recipe, members, classes=classes).eval()
     gate = _GateFit(job=job, spectra=spectra, common=identifier.common)
     gate.fit(identifier.discriminant, split.development, fold=0)
     held = _held_out(job, spectra, split, identifier, gate)
     return Trained(identifier=identifier, held_out=held, losses=tuple(member.losses for member in members))
 
 
-def _train_all(tasks: list[FitTask], workers: int, progress: Report, what: str) -> list[Member]:
-    progress(what, 0, len(tasks))
-    done: dict[int, Member] = {}
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(fit_member, task): number for number, task in enumerate(tasks)}
-        for future in as_completed(waiting):
-            done[waiting[future]] = future.result()
-            progress(what, len(done), len(tasks))
-    return [done[number] for number in range(len(tasks))]
+def _train_all(job: Job, tasks: list[FitTask], progress: Report, what: str) -> list[Member]:
+    """Fit what no earlier run has fitted. Each member is kept as soon as it is there, so that a stop loses none."""
+    folder = job.path("members")
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{task.digest()}.pt" for task in tasks]
+    missing = [number for number, path in enumerate(paths) if not path.exists()]
+    progress(what, len(tasks) - len(missing), len(tasks))
+    kept: list[int] = []
+
+    def keep(number: int, member: Member) -> None:
+        _keep(member, paths[number])
+        kept.append(number)
+        progress(what, len(tasks) - len(missing) + len(kept), len(tasks))
+
+    with processes(job.workers) as executor:
+        collect(
+            {executor.submit(fit_member, tasks[number]): number for number in missing},
+            keep,
+            interrupted=lambda: progress(
+                "finishing members; Ctrl-C again drops them", len(tasks) - len(missing) + len(kept), len(tasks)
+            ),
+        )
+    return [_kept(path) for path in paths]
+
+
+def _keep(member: Member, path: Path) -> None:
+    """Write a member, whole or not at all."""
+    draft = path.with_suffix(".part")
+    torch.save(member, draft)
+    draft.replace(path)
+
+
+def _kept(path: Path) -> Any:
+    """Read what this program has written below its own work folder. Raises StageMissing where it no longer fits."""
+    try:
+        return torch.load(
+            path, weights_only=False
+        )  # whole modules: classical heads have no shape before they are fitted
+    except (AttributeError, ImportError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
+        raise StageMissing(
+            f"{path}: made by another version: {str(error).splitlines()[0]}",
+            hint=f"delete {path.parent} and train again",
+        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,8 +33,9 @@ from export.data.catalogue import load_set
 from export.data.spectra import Spectra
 from export.data.split import Split
 from export.job import Job
-from export.models.identifier import Identifier, steps_in_two
+from export.models.identifier import Identifier
 from export.pack import draft, manifest_of
+from export.preprocess.pipeline import steps_in_two
 from export.progress import Report
 from export.quantise import quantised
 from export.sensitivity import changed_copies, sensitivity_table
@@ -53,7 +54,7 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
     split = job.split(spectra)
     bundle = draft(job)
     engine, manifest = Engine.load(bundle), bundle.manifest
-    identifier = load_identifier(job, len(spectra.classes))
+    identifier = load_identifier(job)
     sets = {
         "held-out": _rows(spectra, manifest)[split.test],
         **{

@@ -26,7 +26,7 @@ def verify(job: Job) -> dict[str, Any]:
     """Stage: compare torch, float graph and final graph on all spectra; leave golden.npz. Raises VerificationFailed."""
     spectra = job.spectra()
     rows = resample(spectra.values, spectra.axis, job.grid).astype(np.float32)
-    identifier = load_identifier(job, len(spectra.classes))
+    identifier = load_identifier(job)
     logits, features = torch_outputs(identifier, rows)
     float_graph = session(job.need("float.onnx").read_bytes())
     final = session(job.need("model.onnx").read_bytes())

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from export.fit import Member
 from export.models.discriminant import Discriminant
-from export.models.network import Network
-from export.preprocess.pipeline import Axis, Pipeline, axis_after, build
-from export.preprocess.words import StepWords
+from export.preprocess.pipeline import Pipeline, steps_in_two
 from export.recipe import Recipe
 
 
@@ -22,7 +21,7 @@ class Identifier(nn.Module):
     """
 
     def __init__(
-        self, common: Pipeline, own: Sequence[Pipeline], members: Sequence[Network], discriminant: Discriminant
+        self, common: Pipeline, own: Sequence[Pipeline], members: Sequence[nn.Module], discriminant: Discriminant
     ) -> None:
         super().__init__()
         self.common = common
@@ -37,27 +36,12 @@ class Identifier(nn.Module):
         return torch.stack(logits).mean(dim=0), self.discriminant(prepared)
 
 
-def new_member(recipe: Recipe, classes: int) -> Network:
-    """Return an untrained network of the recipe's kind."""
-    return recipe.network.build(points=recipe.axis.points, classes=classes)
-
-
-def steps_in_two(steps: Sequence[StepWords], axis: Axis | int) -> tuple[Pipeline, Pipeline]:
-    """Return the steps, unfitted: those that need no training data, and the rest, from the first that does.
-
-    axis: as in `pipeline.build`.
-    """
-    first = next((i for i, words in enumerate(steps) if words.fitted), len(steps))
-    return build(steps[:first], axis), build(steps[first:], axis_after(steps[:first], axis))
-
-
-def new_identifier(recipe: Recipe, *, classes: int, members: int) -> Identifier:
-    """Return an unfitted identifier, to load a saved state into."""
-    points = recipe.axis.points
-    common, _ = steps_in_two(recipe.steps, points)
+def identifier_of(recipe: Recipe, members: Sequence[Member], *, classes: int) -> Identifier:
+    """Return fitted members joined; the gate's space is not fitted yet."""
+    common, _ = steps_in_two(recipe.steps, recipe.axis.points)
     return Identifier(
         common,
-        [steps_in_two(recipe.steps, points)[1] for _ in range(members)],
-        [new_member(recipe, classes) for _ in range(members)],
-        Discriminant(points=points, classes=classes),
+        [member.own for member in members],
+        [member.model for member in members],
+        Discriminant(points=recipe.axis.points, classes=classes),
     )

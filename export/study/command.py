@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from export.errors import ExportError
+from export.processes import dask_workers, processes
 from export.progress import bar
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _evaluate(
 ) -> dict[str, Any]:
     from export.study.archive import SUFFIX, read_outcomes, write_outcomes
     from export.study.catalogue import STUDIES
-    from export.study.run import default_workers, executor_of, run
+    from export.study.run import run
 
     study, folder = STUDIES[name](), data or Path(os.environ.get("EDGED_DATA") or "../shared/data")
     cells = [cell for cell in study.cells if only is None or only in cell.name]
@@ -84,7 +85,8 @@ def _evaluate(
         raise ExportError(f"no model of {name} has {only!r} in its name", hint="leave --only out to measure all")
     archive = out / f"{name}{SUFFIX}"
     known = {} if fresh else read_outcomes(archive)
-    with executor_of(workers=workers or default_workers(), dask=dask) as executor, bar(console, name) as progress:
+    at_work = processes(workers or len(os.sched_getaffinity(0))) if dask is None else dask_workers(dask)
+    with at_work as executor, bar(console, name) as progress:
         measured = run(
             cells, data=folder, folder=work / name, known=known, executor=executor, progress=progress, minutes=minutes
         )

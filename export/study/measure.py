@@ -17,7 +17,7 @@ from export.data.spectra import Spectra
 from export.data.split import grouped_parts, random_parts
 from export.errors import DataUnusable
 from export.fit import FitTask, Member, as_tensor, fit_member
-from export.models.identifier import steps_in_two
+from export.preprocess.pipeline import steps_in_two
 from export.study.cell import BlockPart, Candidate, Cell, GroupPart, Outcome, RandomShare, Score
 
 INNER_PARTS = 4  # parts of the training rows that choose among candidates
