@@ -73,10 +73,9 @@ class MovingAverage(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the averaged spectra."""
-        offset, level = centred(spectra)
         half = self.kernel.shape[2] // 2
-        ends = [offset[:, :1].expand(-1, half), offset, offset[:, -1:].expand(-1, half)]
-        return nn.functional.conv1d(torch.cat(ends, dim=1).unsqueeze(1), self.kernel).squeeze(1) + level
+        ends = [spectra[:, :1].expand(-1, half), spectra, spectra[:, -1:].expand(-1, half)]
+        return nn.functional.conv1d(torch.cat(ends, dim=1).unsqueeze(1), self.kernel).squeeze(1)
 
 
 def _values(fit: NDArray[Any], derivative: int, at: NDArray[Any]) -> NDArray[Any]:

@@ -1,38 +1,30 @@
-"""Preprocessing inside the graph against scipy, pywt and numpy: time of one spectrum, and parity over many."""
+"""Preprocessing inside the graph against scipy, pywt, pybaselines and numpy: time of one spectrum, parity over many.
+
+`python -m tests.bench.preprocessing` prints the table of docs/results/preprocessing.md: every step, on three real sets.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
 import numpy as np
 import onnx
-import pywt
 import torch
-from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter1d
-from scipy.signal import savgol_filter
 from torch import Tensor, nn
 
 from export.compare import interleaved_us, session
-from export.preprocess.pipeline import (
-    MscStep,
-    Pipeline,
-    SavgolStep,
-    SmoothStep,
-    SnvStep,
-    StandardiseStep,
-    StepWords,
-    VectorStep,
-    WaveletStep,
-    build,
-)
+from export.preprocess.named import NAMED
+from export.preprocess.pipeline import Pipeline, build
 from export.to_onnx import OPSET, module_graph
-from tests.bench.subject import Rows, Subject
+from tests.bench.subject import REPOSITORY, Rows, Subject
 from tests.bench.table import Row
+from tests.export.preprocess.cases import RealSet, Steps, cases, largest_difference, real_sets
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -40,18 +32,15 @@ if TYPE_CHECKING:
 PARITY = 1e-5
 FASTER = 5.0
 RECIPE_CASE = "the recipe's steps together"
-Array = NDArray[np.float64]
-Way = Callable[[Array], Array]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Case:
-    """Steps as a recipe writes them, and the same with the libraries that everybody uses. `peer` takes [n, points]."""
-
-    name: str
-    steps: tuple[StepWords, ...]
-    library: str
-    peer: Way
+TITLES = {  # of the seven of the literature
+    "vector": ("vector normalisation", "numpy"),
+    "sg-smoothing": ("smoothing, Savitzky-Golay", "scipy"),
+    "msc": ("scatter correction, MSC", "numpy"),
+    "first-derivative": ("first derivative, Savitzky-Golay", "scipy"),
+    "z-score": ("z-score", "numpy"),
+    "wavelet-smoothing": ("wavelet smoothing, db8", "pywt"),
+    "wavelet-denoising": ("wavelet denoising, sym8", "pywt"),
+}
 
 
 def preprocessing(subject: Subject) -> Iterator[Row]:
@@ -60,41 +49,34 @@ def preprocessing(subject: Subject) -> Iterator[Row]:
     Each graph stands alone here and pays for being called, as much as the graph that does nothing; inside a bundle the
     steps share one call with the network.
     """
-    fitted_on = subject.development
-    cases = _cases(fitted_on.astype(np.float64), subject.recipe.steps)
-    graphs = _graphs(cases, fitted_on)
-    spectra = subject.held_out
-    one, one64 = spectra[:1], spectra[:1].astype(np.float64)
+    spectra = RealSet(axis=subject.grid, fitted_on=subject.development, judged=subject.held_out)
+    steps = {title: NAMED[name] for name, (title, _) in TITLES.items()} | {RECIPE_CASE: subject.recipe.steps}
+    libraries = dict(TITLES.values()) | {RECIPE_CASE: "scipy and numpy"}
+    graphs = _graphs(steps, spectra)
+    one = spectra.judged[:1]
     calls: dict[str, Callable[[], object]] = {}
     parity: dict[str, float] = {}
-    for case in cases:
-        opened = session(graphs[case.name])
-        calls[case.name] = partial(opened.run, None, {"spectrum": one})
-        calls[f"{case.name}, peer"] = partial(case.peer, one64)
-        parity[case.name] = _off(opened, case.peer, spectra)
+    for title, graph in graphs.items():
+        opened, way = session(graph), spectra.judge(steps[title]).way
+        calls[title] = partial(opened.run, None, {"spectrum": one})
+        calls[f"{title}, peer"] = partial(way, one.astype(np.float64))
+        found = _singly(opened, spectra.judged)
+        parity[title] = float(np.abs(found - way(spectra.judged.astype(np.float64))).max())
     nothing = session(_nothing(one.shape[1]))
     calls["nothing"] = partial(nothing.run, None, {"spectrum": one})
-    calls["nothing, peer"] = one64.copy
+    calls["nothing, peer"] = one.astype(np.float64).copy
     times = interleaved_us(calls, rounds=subject.scale.rounds)
-    yield Row(
-        bench="preprocessing",
+    row = partial(Row, bench="preprocessing")
+    yield row(
         what="a graph that does nothing",
         ours=times["nothing"],
         other=times["nothing, peer"],
         against="numpy, a copy",
         unit="us",
     )
-    for case in cases:
-        yield Row(
-            bench="preprocessing",
-            what=case.name,
-            ours=times[case.name],
-            other=times[f"{case.name}, peer"],
-            against=case.library,
-            unit="us",
-        )
-    yield Row(
-        bench="preprocessing",
+    for title in steps:
+        yield row(what=title, ours=times[title], other=times[f"{title}, peer"], against=libraries[title], unit="us")
+    yield row(
         what=f"{RECIPE_CASE}, times faster",
         ours=times[f"{RECIPE_CASE}, peer"] / times[RECIPE_CASE],
         other=FASTER,
@@ -102,20 +84,84 @@ def preprocessing(subject: Subject) -> Iterator[Row]:
         unit="times",
         more_is_better=True,
     )
-    for case in cases:
-        yield Row(
-            bench="preprocessing",
-            what=f"{case.name}, largest error",
-            ours=parity[case.name],
+    for title in steps:
+        yield row(
+            what=f"{title}, largest error",
+            ours=parity[title],
             other=PARITY,
-            against=f"limit, from {case.library}",
+            against=f"limit, from {libraries[title]}",
             unit="-",
         )
 
 
-def _off(opened: onnxruntime.InferenceSession, peer: Way, spectra: Rows) -> float:
-    found = np.concatenate([opened.run(None, {"spectrum": row[None]})[0] for row in spectra])
-    return float(np.abs(found - peer(spectra.astype(np.float64))).max())
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """Of one step on one set: the largest difference of real rows and of nasty ones, and the times of one spectrum."""
+
+    real: float
+    nasty: float
+    ours_us: float
+    judge_us: float
+
+
+def measured(steps: Mapping[str, Steps], spectra: RealSet, *, rounds: int) -> dict[str, Found]:
+    """Measure every step on one set. Differences are relative to the largest value of each expected spectrum."""
+    graphs = _graphs(steps, spectra)
+    one = spectra.judged[:1]
+    calls: dict[str, Callable[[], object]] = {}
+    off: dict[str, tuple[float, float]] = {}
+    for name, graph in graphs.items():
+        opened, judge = session(graph), spectra.judge(steps[name])
+        rows, many = spectra.rows_for(judge), len(spectra.judged)
+        found, expected = _singly(opened, rows), judge.way(rows.astype(np.float64))
+        off[name] = (
+            largest_difference(found[:many], expected[:many], rows[:many]),
+            largest_difference(found[many:], expected[many:], rows[many:]),
+        )
+        calls[name] = partial(opened.run, None, {"spectrum": one})
+        calls[f"{name}, judge"] = partial(judge.way, one.astype(np.float64))
+    times = interleaved_us(calls, rounds=rounds)
+    return {
+        name: Found(real=off[name][0], nasty=off[name][1], ours_us=times[name], judge_us=times[f"{name}, judge"])
+        for name in graphs
+    }
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.option("--quick", is_flag=True, help="Few spectra and rounds: shows that it works, not how fast it is.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Public spectra.  [default: $EDGED_DATA or ../shared/data]"
+)
+def main(data: Path | None, *, quick: bool) -> None:
+    """Compare every step with its judge on handheld NIR, FT-NIR and Raman spectra, and print one table.
+
+    Example: python -m tests.bench.preprocessing
+    """
+    torch.set_num_threads(1)
+    sets = real_sets(data or Path(os.environ.get("EDGED_DATA") or REPOSITORY.parent / "shared" / "data"))
+    if quick:
+        sets = {name: replace(spectra, judged=spectra.judged[:4]) for name, spectra in sets.items()}
+    found: dict[str, dict[str, Found]] = {}
+    for name, spectra in sets.items():
+        click.echo(f"measuring: {name}, {len(spectra.axis)} points", err=True)
+        found[name] = measured(cases(spectra.axis), spectra, rounds=2 if quick else 40)
+    heads = [f"{name}, {len(spectra.axis)}" for name, spectra in sets.items()]
+    click.echo("| step | judge |" + "".join(f" {head} | nasty | times |" for head in heads))
+    click.echo("|---|---|" + "--:|--:|--:|" * len(heads))
+    first = next(iter(sets.values()))
+    for step, steps in cases(first.axis).items():
+        cells = [_cells(found[name][step]) for name in sets]
+        click.echo(f"| {step} | {first.judge(steps).name} | " + " | ".join(cells) + " |")
+
+
+def _cells(found: Found) -> str:
+    times = found.judge_us / found.ours_us
+    digits = 2 if times < 10 else 0
+    return f"{found.real:.1e} | {found.nasty:.1e} | {found.judge_us:,.0f} / {found.ours_us:,.0f} = {times:.{digits}f}"
+
+
+def _singly(opened: onnxruntime.InferenceSession, spectra: Rows) -> Rows:
+    return np.concatenate([opened.run(None, {"spectrum": row[None]})[0] for row in spectra])
 
 
 class _SideBySide(nn.Module):
@@ -140,122 +186,15 @@ def _nothing(points: int) -> onnx.ModelProto:
     return model
 
 
-def _graphs(cases: list[Case], fitted_on: Rows) -> dict[str, onnx.ModelProto]:
+def _graphs(steps: Mapping[str, Steps], spectra: RealSet) -> dict[str, onnx.ModelProto]:
     """One graph a case, cut out of the common one."""
-    points = fitted_on.shape[1]
-    pipelines = [build(case.steps, points) for case in cases]
+    pipelines = [build(each, spectra.axis) for each in steps.values()]
     for pipeline in pipelines:
-        pipeline.fit(torch.from_numpy(fitted_on.copy()))
-    outputs = tuple(f"out{index}" for index in range(len(cases)))
-    together = onnx.utils.Extractor(module_graph(_SideBySide(pipelines), points, outputs=outputs))
-    return {c.name: together.extract_model(["spectrum"], [out]) for c, out in zip(cases, outputs, strict=True)}
+        pipeline.fit(torch.from_numpy(spectra.fitted_on.copy()))
+    outputs = tuple(f"out{index}" for index in range(len(steps)))
+    together = onnx.utils.Extractor(module_graph(_SideBySide(pipelines), len(spectra.axis), outputs=outputs))
+    return {name: together.extract_model(["spectrum"], [out]) for name, out in zip(steps, outputs, strict=True)}
 
 
-def _cases(fitted_on: Array, recipe: tuple[StepWords, ...]) -> list[Case]:
-    z_score, msc = _z_score(fitted_on), _msc(fitted_on)
-    cases = [
-        Case(
-            name="vector normalisation",
-            steps=(VectorStep(kind="vector-normalise"),),
-            library="numpy",
-            peer=lambda x: x / np.linalg.norm(x, axis=1, keepdims=True),
-        ),
-        Case(
-            name="smoothing, Savitzky-Golay",
-            steps=(SavgolStep(kind="savgol", window=15, order=2),),
-            library="scipy",
-            peer=_savgol(15, 2, 0),
-        ),
-        Case(name="scatter correction, MSC", steps=(MscStep(kind="msc"),), library="numpy", peer=msc),
-        Case(
-            name="first derivative, Savitzky-Golay",
-            steps=(SavgolStep(kind="savgol", window=21, order=2, derivative=1),),
-            library="scipy",
-            peer=_savgol(21, 2, 1),
-        ),
-        Case(name="z-score", steps=(StandardiseStep(kind="standardise"),), library="numpy", peer=z_score),
-        Case(
-            name="wavelet smoothing, db8",
-            steps=(WaveletStep(kind="wavelet", wavelet="db8", levels=2, rule="drop"),),
-            library="pywt",
-            peer=_wavelet("db8", 2, "drop"),
-        ),
-        Case(
-            name="wavelet denoising, sym8",
-            steps=(WaveletStep(kind="wavelet", wavelet="sym8", levels=3),),
-            library="pywt",
-            peer=_wavelet("sym8", 3, "universal"),
-        ),
-    ]
-    return [*cases, _recipe_case(recipe, fitted_on)]
-
-
-def _recipe_case(steps: tuple[StepWords, ...], fitted_on: Array) -> Case:
-    ways: list[Way] = []
-    for words in steps:
-        way = _way(words, fitted_on)
-        ways.append(way)
-        fitted_on = way(fitted_on)
-
-    def all_of_them(x: Array) -> Array:
-        for way in ways:
-            x = way(x)
-        return x
-
-    return Case(name=RECIPE_CASE, steps=steps, library="scipy and numpy", peer=all_of_them)
-
-
-def _way(words: StepWords, fitted_on: Array) -> Way:
-    match words:
-        case SnvStep():
-            return lambda x: (x - x.mean(axis=1, keepdims=True)) / x.std(axis=1, ddof=1, keepdims=True)
-        case VectorStep():
-            return lambda x: x / np.linalg.norm(x, axis=1, keepdims=True)
-        case MscStep():
-            return _msc(fitted_on)
-        case StandardiseStep():
-            return _z_score(fitted_on)
-        case SavgolStep():
-            return _savgol(words.window, words.order, words.derivative)
-        case SmoothStep():
-            return lambda x: uniform_filter1d(x, words.window, axis=1, mode="nearest")
-        case WaveletStep():
-            return _wavelet(words.wavelet, words.levels, words.rule)
-
-
-def _savgol(window: int, order: int, derivative: int) -> Way:
-    return lambda x: savgol_filter(x, window, order, deriv=derivative, axis=1, mode="interp")
-
-
-def _z_score(fitted_on: Array) -> Way:
-    mean, spread = fitted_on.mean(axis=0), fitted_on.std(axis=0)
-    return lambda x: (x - mean) / spread
-
-
-def _msc(fitted_on: Array) -> Way:
-    reference = fitted_on.mean(axis=0)
-    middle, centred = reference.mean(), reference - reference.mean()
-    length = centred @ centred
-
-    def way(x: Array) -> Array:
-        offset = x - x.mean(axis=1, keepdims=True)
-        return offset / (offset @ centred / length)[:, None] + middle
-
-    return way
-
-
-def _wavelet(name: str, levels: int, rule: str) -> Way:
-    def way(x: Array) -> Array:
-        parts = pywt.wavedec(x, name, mode="symmetric", level=levels)
-        if rule == "drop":
-            kept = [np.zeros_like(detail) for detail in parts[1:]]
-        else:
-            sigma = np.median(np.abs(parts[-1]), axis=1, keepdims=True) / 0.6745
-            limit = sigma * np.sqrt(2 * np.log(x.shape[1]))
-            kept = [pywt.threshold(detail, limit, "soft") for detail in parts[1:]]
-        return np.asarray(pywt.waverec([parts[0], *kept], name, mode="symmetric"))[:, : x.shape[1]]
-
-    with warnings.catch_warnings():  # pywt warns once, in the first call, of a level where the ends reach all points
-        warnings.simplefilter("ignore", UserWarning)
-        way(np.linspace(0.0, 1.0, 224)[None])
-    return way
+if __name__ == "__main__":
+    main()
