@@ -11,6 +11,19 @@ from drivers.errors import AskAgain, Resynchronise
 T = TypeVar("T")
 
 
+class Faults:
+    """Counts faults by their cure, for a conversation that asks again."""
+
+    def __init__(self) -> None:
+        self._counts: dict[type[AskAgain | Resynchronise], int] = {}
+
+    def recover(self, error: AskAgain | Resynchronise) -> Recover:
+        """Return the step that lets the session decide about asking again."""
+        cure = AskAgain if isinstance(error, AskAgain) else Resynchronise
+        self._counts[cure] = self._counts.get(cure, 0) + 1
+        return Recover(error=error, attempt=self._counts[cure])
+
+
 def attempt(
     ask: Callable[[], Conversation[T]],
     cures: tuple[type[AskAgain] | type[Resynchronise], ...] = (AskAgain, Resynchronise),
@@ -19,11 +32,10 @@ def attempt(
 
     Nested attempts should name different cures, or their patience multiplies.
     """
-    failures = {AskAgain: 0, Resynchronise: 0}
+    faults: Faults | None = None  # as a rule there are none
     while True:
         try:
             return (yield from ask())
         except cures as error:
-            cure = AskAgain if isinstance(error, AskAgain) else Resynchronise
-            failures[cure] += 1
-            yield Recover(error=error, attempt=failures[cure])
+            faults = faults or Faults()
+            yield faults.recover(error)

@@ -29,7 +29,7 @@ from drivers.contract import (
 )
 from drivers.errors import AskAgain, DriverError, Interrupted, NoAnswer, WireError
 from drivers.framing import Frame, Inbox
-from drivers.trace import LogTrace, Trace
+from drivers.trace import Trace, log_trace
 
 T = TypeVar("T")
 
@@ -56,7 +56,8 @@ class Patience:
 
 
 class Session:
-    """Performs conversations on `link`, which it closes in the end. `trace` None means DEBUG lines in the log."""
+    """Performs conversations on `link`, which it closes in the end. `trace` None means DEBUG lines in the log, if that
+    takes them when the session begins."""
 
     def __init__(
         self,
@@ -69,7 +70,7 @@ class Session:
         self._link = link
         self._pipes = link if isinstance(link, UsbLink) else None
         self._stream = None if isinstance(link, UsbLink) else link
-        self._trace: Trace = trace or LogTrace(link.name)
+        self._trace: Trace | None = trace or log_trace(link.name)
         self._clock: Clock = clock or SystemClock()
         self._patience = patience or Patience()
         self._inboxes: dict[int | None, Inbox] = {}  # by endpoint
@@ -126,25 +127,28 @@ class Session:
         self._link.close()
 
     def _hold(self, conversation: Conversation[T], stop: threading.Event) -> T:
-        answer: bytes | None = None
-        fault: DriverError | Interrupted | None = None
-        while True:
-            try:
-                step = conversation.throw(fault) if fault else conversation.send(answer)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            answer = fault = None
-            try:
-                answer = self._perform(step, stop)
-            except DriverError as error:
-                fault = error
-            except Interrupted as error:
-                self._stop.clear()
-                fault, stop = error, self._never
+        fault: DriverError | Interrupted
+        try:
+            step = conversation.send(None)
+            while True:
+                try:
+                    answer = self._perform(step, stop)
+                except DriverError as error:
+                    fault = error
+                except Interrupted as error:
+                    self._stop.clear()
+                    fault, stop = error, self._never
+                else:
+                    step = conversation.send(answer)
+                    continue
+                step = conversation.throw(fault)
+        except StopIteration as end:
+            result: T = end.value
+            return result
 
     def _perform(self, step: Step, stop: threading.Event) -> bytes | None:
-        _raise_if(stop)
+        if stop.is_set():
+            raise _stopped()
         match step:  # the two that every frame needs come first
             case Send():
                 self._send(step)
@@ -157,7 +161,7 @@ class Session:
             case SetBaud(baud=baud):
                 if isinstance(self._link, BaudLink):
                     self._link.set_baud(baud)
-                    self._trace.note(f"{baud} baud")
+                    self._note(f"{baud} baud")
             case Wait():
                 self._wait(step.seconds, stop)
             case Recover():
@@ -165,19 +169,27 @@ class Session:
         return None
 
     def _send(self, step: Send) -> None:
-        self._trace.sent(step.data)
-        if step.endpoint is None:
-            self._line.write(step.data, WRITE_WITHIN_S)
+        data, endpoint = step.data, step.endpoint
+        if self._trace is not None:
+            self._trace.sent(data)
+        if endpoint is None:
+            self._line.write(data, WRITE_WITHIN_S)
         else:
-            self._usb.write_to(step.endpoint, step.data, WRITE_WITHIN_S)
+            self._usb.write_to(endpoint, data, WRITE_WITHIN_S)
+
+    def _note(self, text: str) -> None:
+        if self._trace is not None:
+            self._trace.note(text)
 
     def _control(self, step: Control) -> bytes:
         setup = SETUP.pack(step.request_type, step.request, step.value, step.index, step.length or len(step.data))
-        self._trace.sent(setup + step.data)
+        if self._trace is not None:
+            self._trace.sent(setup + step.data)
         answer = self._usb.control(step)
-        if answer:
-            self._trace.received(answer)
-        self._trace.flush()
+        if self._trace is not None:
+            if answer:
+                self._trace.received(answer)
+            self._trace.flush()
         return answer
 
     @property
@@ -197,26 +209,27 @@ class Session:
         return inbox
 
     def _receive(self, step: Receive, stop: threading.Event) -> bytes:
-        left_s = step.within_s
-        deadline_s = self._clock.now_s() + left_s
-        inbox, framer = self._inbox(step.endpoint), step.framer
-        inbox.forgive()
+        left_s, framer, endpoint = step.within_s, step.framer, step.endpoint
+        deadline_s, data = self._clock.now_s() + left_s, b""
         try:
-            if left_s > 0 and not len(inbox):  # as a rule one transfer brings one frame: the inbox has no part in it
-                data = self._read(framer.limit_bytes, left_s, stop, step.endpoint)
+            if left_s > 0 and not self._inboxes.get(endpoint):  # as a rule one transfer brings one frame
+                data = self._read(framer.limit_bytes, left_s, stop, endpoint)
                 found = framer.find(data) if data else None
                 if isinstance(found, Frame) and found.size_bytes == len(data):
                     return found.payload
-                inbox.feed(data)
+            inbox = self._inbox(endpoint)
+            inbox.feed(data)
+            inbox.forgive()
             while (frame := inbox.next(framer)) is None:
                 left_s = deadline_s - self._clock.now_s()
                 if left_s <= 0:
                     raise self._silence(step, inbox)
-                inbox.feed(self._read(inbox.room(framer), left_s, stop, step.endpoint))
+                inbox.feed(self._read(inbox.room(framer), left_s, stop, endpoint))
         finally:
-            self._trace.flush()
+            if self._trace is not None:
+                self._trace.flush()
         if inbox.skipped:
-            self._trace.note(f"skipped {inbox.skipped} bytes: {inbox.reason}")
+            self._note(f"skipped {inbox.skipped} bytes: {inbox.reason}")
         return frame.payload
 
     def _silence(self, step: Receive, inbox: Inbox) -> WireError | NoAnswer:
@@ -231,10 +244,12 @@ class Session:
         return NoAnswer(f"{where}: no answer within {step.within_s:g} s{pending}")
 
     def _read(self, limit: int, within_s: float, stop: threading.Event, endpoint: int | None) -> bytes:
-        _raise_if(stop)
-        within_s = min(within_s, SLICE_S)
+        if stop.is_set():
+            raise _stopped()
+        if within_s > SLICE_S:
+            within_s = SLICE_S
         data = self._line.read(limit, within_s) if endpoint is None else self._usb.read_from(endpoint, limit, within_s)
-        if data:
+        if data and self._trace is not None:
             self._trace.received(data)
         return data
 
@@ -247,7 +262,7 @@ class Session:
         for endpoint in endpoints:
             dropped += self._drain_one(endpoint, step, stop)
         if dropped:
-            self._trace.note(f"drained {dropped} bytes")
+            self._note(f"drained {dropped} bytes")
 
     def _drain_one(self, endpoint: int | None, step: Drain, stop: threading.Event) -> int:
         dropped = 0
@@ -262,8 +277,8 @@ class Session:
         return dropped
 
     def _wait(self, seconds: float, stop: threading.Event) -> None:
-        self._clock.wait(stop, seconds)
-        _raise_if(stop)
+        if self._clock.wait(stop, seconds):
+            raise _stopped()
 
     def _recover(self, step: Recover, stop: threading.Event) -> None:
         asking_again = isinstance(step.error, AskAgain)
@@ -271,13 +286,12 @@ class Session:
         if step.attempt > allowed:
             raise step.error
         log.debug("asking again link=%s attempt=%d after=%s", self._link.name, step.attempt, step.error.message)
-        self._trace.note(f"asking again: {step.error.message}")
+        self._note(f"asking again: {step.error.message}")
         if asking_again:
             self._wait(self._patience.pause_s * 2 ** (step.attempt - 1), stop)
         else:
             self._drain(Drain(), stop)
 
 
-def _raise_if(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise Interrupted("stopped on request")
+def _stopped() -> Interrupted:
+    return Interrupted("stopped on request")

@@ -67,6 +67,11 @@ class LogTrace:
             self._log.debug("%s %s %s", self._name, direction, data.hex(" "))
 
 
+def log_trace(name: str) -> LogTrace | None:
+    """Return a trace into the log, None where nobody reads it there."""
+    return LogTrace(name) if log.isEnabledFor(logging.DEBUG) else None
+
+
 class RecordTrace:
     """Writes a recording to an open text file, which stays the caller's."""
 

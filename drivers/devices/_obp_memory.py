@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from drivers.attempt import attempt
-from drivers.contract import Calibration, Conversation, Identity, Limits, Unit
+from drivers.clock import Clock
+from drivers.contract import (
+    Calibration,
+    Conversation,
+    Environment,
+    ExposureSettings,
+    Identity,
+    Limits,
+    Receive,
+    Settings,
+    Unit,
+)
 from drivers.devices._obp_models import BUFFERED_32, BY_PRODUCT_ID, LONGEST_PAYLOAD_BYTES, RAW_NOW, STS, Model, name_of
 from drivers.devices._obp_talk import (
     EXPOSURE_LEFT_S,
@@ -20,6 +32,7 @@ from drivers.devices._obp_talk import (
     if_there,
     is_number,
 )
+from drivers.devices._recent import Recent
 from drivers.errors import WrongInstrument
 
 GET_HARDWARE, GET_FIRMWARE, GET_PRODUCT_ID = 0x080, 0x090, 0xE01
@@ -49,10 +62,36 @@ class Newest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """Settings that were found possible. us: the integration time; answer: the step that receives a spectrum."""
+
+    asked: ExposureSettings
+    us: int
+    answer: Receive
+
+
+@dataclass(slots=True, kw_only=True)
+class Possible:
+    """What the latest settings came to: scans of a burst have the same."""
+
+    settings: Settings | None = None
+    exposure: Exposure | None = None
+
+
+class Conditions(NamedTuple):
+    """settled: the cooler is at its set point, or need not be."""
+
+    environment: Environment
+    settled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObpUnit(Unit):
     """One instrument. axis: nm of each pixel. tells_integration: the integration time can be read back.
 
-    newest moves on with every spectrum, for a model that counts them.
+    brightest: `saturation`, in the form that numpy is quickest with. newest moves on with every spectrum, for a model
+    that counts them, and possible with the settings. conditions: of the detector. at_exposure: when the integration
+    time was read back.
     """
 
     model: Model
@@ -61,11 +100,15 @@ class ObpUnit(Unit):
     integration_us: tuple[int, int]
     saturation: int
     tells_integration: bool
+    brightest: NDArray[np.int32]
+    conditions: Recent[Conditions]
+    at_exposure: Recent[None]
     newest: Newest = field(default_factory=Newest)
+    possible: Possible = field(default_factory=Possible)
 
 
 def introduce(
-    kind: str, talk: Talk, model: Model | None, *, laser_mw: tuple[float, float] | None
+    kind: str, talk: Talk, model: Model | None, *, laser_mw: tuple[float, float] | None, clock: Clock
 ) -> Conversation[ObpUnit]:
     """Ask who it is and what it stores. `model` None: the medium did not tell."""
     serial_number = yield from attempt(lambda: _serial_number(talk))
@@ -109,6 +152,9 @@ def introduce(
         integration_us=integration_us,
         saturation=saturation,
         tells_integration=tells_integration,
+        brightest=np.array(saturation, np.int32),
+        conditions=Recent(clock, Conditions(Environment(), settled=True)),
+        at_exposure=Recent(clock, None),
     )
 
 

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from drivers.errors import DeviceBusy, DeviceRefused, DriverError, LinkDenied, Reopen, WireError, WrongInstrument
 from drivers.framing import NEED_MORE, Found, Frame, Skip, skip_to
 
 START, END = b"\xc1\xc0", b"\xc5\xc4\xc3\xc2"
 HEAD = struct.Struct("<2s3H2I6x2B16sI")
+SIZES, SIZES_AT = struct.Struct("<2B16xI"), 22  # of the head: checksum, immediate data, what remains
 ANSWER = struct.Struct("<3H2I")  # of the head: version, flags, error, type, regarding
 SUM_BYTES = 16
 NO_SUM_BYTES = bytes(SUM_BYTES)
@@ -139,19 +140,18 @@ class ObpFramer:
 
     payload_bytes: int = 0
     sums_needed: bool = False
+    limit_bytes: int = field(init=False)
 
-    @property
-    def limit_bytes(self) -> int:
-        """The longest frame."""
-        return SHORTEST_BYTES + self.payload_bytes
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limit_bytes", SHORTEST_BYTES + self.payload_bytes)
 
     def find(self, buffer: bytes) -> Found:
         """Return the frame, or Skip for noise, an impossible length, a missing end, or a wrong sum."""
-        if noise := skip_to(START, buffer):
+        if not buffer.startswith(START) and (noise := skip_to(START, buffer)):
             return noise
         if len(buffer) < HEAD.size:
             return NEED_MORE
-        *_, sum_type, immediate_size, _, remaining = HEAD.unpack_from(buffer)
+        sum_type, immediate_size, remaining = SIZES.unpack_from(buffer, SIZES_AT)
         payload_size = remaining - TAIL_BYTES
         if not 0 <= payload_size <= self.payload_bytes:
             return _no_frame(f"a message of {remaining} more bytes, expected {TAIL_BYTES} to {self._most}")
@@ -165,7 +165,7 @@ class ObpFramer:
             return _no_frame("a message without its end")
         if reason := self._wrong_sum(frame, sum_type):
             return _no_frame(reason)
-        return Frame(payload=frame, size_bytes=end)
+        return Frame(frame, end)
 
     @property
     def _most(self) -> int:

@@ -7,7 +7,7 @@ Sources: pyseabreeze 2.11.0 `devices.py` and libseabreeze's features for ids, pi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 OCEAN = 0x2457
 RAW_NOW, CORRECTED_NOW, BUFFERED_32 = 0x101100, 0x101000, 0x100928
@@ -15,9 +15,10 @@ RAW_NOW, CORRECTED_NOW, BUFFERED_32 = 0x101100, 0x101000, 0x100928
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One model. word_bytes: of a pixel. metadata_bytes: before the pixels. full_scale: largest count there can be.
+    """One model. word_bytes: of a pixel. metadata_bytes: before the pixels. payload_bytes: of one spectrum, with them.
 
-    saturation: from here on a count says nothing, where the unit does not tell. outward, inward: USB pipes.
+    full_scale: largest count there can be. saturation: from here on a count says nothing, where the unit does not
+    tell. outward, inward: USB pipes.
     """
 
     name: str
@@ -35,11 +36,10 @@ class Model:
     active: tuple[int, int] | None = None
     cooled: bool = False
     laser: bool = False
+    payload_bytes: int = field(init=False)
 
-    @property
-    def payload_bytes(self) -> int:
-        """Of one spectrum."""
-        return self.metadata_bytes + self.pixels * self.word_bytes
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "payload_bytes", self.metadata_bytes + self.pixels * self.word_bytes)
 
 
 STS = Model(

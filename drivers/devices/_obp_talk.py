@@ -111,34 +111,32 @@ class Talk:
 
     def command(self, message_type: int, data: bytes = b"", *, busy_s: float = 0.0) -> Conversation[None]:
         """Tell, and wait for the acknowledgement, also from an instrument that is busy for so long."""
-        yield from self._ask(message_type, data, ACK_WANTED, 0, REPLY_WITHIN_S + busy_s, lambda _: False)
+        answer = self.answer(0, REPLY_WITHIN_S + busy_s, data_bytes=len(data))
+        yield from self._ask(message_type, data, ACK_WANTED, answer, lambda _: False)
 
     def frame(
         self, message_type: int, data: bytes = b"", *, payload_bytes: int, within_s: float
     ) -> Conversation[bytes]:
         """As `query`, but return the whole frame."""
         frames: list[bytes] = []
-        yield from self._ask(message_type, data, 0, payload_bytes, within_s, frames.append)
+        answer = self.answer(payload_bytes, within_s, data_bytes=len(data))
+        yield from self._ask(message_type, data, 0, answer, frames.append)
         return frames[0]
 
-    def frames(
-        self, message_type: int, *, payload_bytes: int, within_s: float, keep: Callable[[bytes], bool]
-    ) -> Conversation[None]:
+    def frames(self, message_type: int, answer: Receive, keep: Callable[[bytes], bool]) -> Conversation[None]:
         """Ask the same again and again: `keep` is given each frame, and says whether another one is wanted."""
-        return self._ask(message_type, b"", 0, payload_bytes, within_s, keep)
+        return self._ask(message_type, b"", 0, answer, keep)
+
+    def answer(self, payload_bytes: int, within_s: float, *, data_bytes: int = 0) -> Receive:
+        """Return the step for an answer with at most 16 bytes of data, or up to `payload_bytes`."""
+        line, framer = self.line, framer_for(payload_bytes, self.line.sums_needed)
+        within_s += line.wire_s(SHORTEST_BYTES + data_bytes + framer.limit_bytes)
+        return Receive(framer=framer, within_s=within_s, endpoint=line.inward)
 
     def _ask(
-        self,
-        message_type: int,
-        data: bytes,
-        flags: int,
-        payload_bytes: int,
-        within_s: float,
-        keep: Callable[[bytes], bool | None],
+        self, message_type: int, data: bytes, flags: int, answer: Receive, keep: Callable[[bytes], bool | None]
     ) -> Conversation[None]:
-        line, framer = self.line, framer_for(payload_bytes, self.line.sums_needed)
-        within_s += line.wire_s(SHORTEST_BYTES + len(data) + framer.limit_bytes)
-        answer = Receive(framer=framer, within_s=within_s, endpoint=line.inward)
+        line = self.line
         wanted: bool | None = True
         while wanted:
             regarding = next(self.regarding)

@@ -40,8 +40,9 @@ BLANK = {"u16 at 4": 0xFFFF, "u32 at 4": 0xFFFF_FFFF, "u16 at 0": 0xFFFF}
 class Memory:
     """What a unit stores of itself. axis: nm of the pixels as transferred, read-only.
 
-    saturation: the reading at which it saturates; scale: what readings are multiplied by to be counts. set_point_c,
-    fan_on: of the cooler, None and False where it is off. notes: what is missing, for a human.
+    saturation: the reading at which it saturates; scale: what readings are multiplied by to be counts; brightest,
+    factor: the same two in the form that numpy is quickest with. set_point_c, fan_on: of the cooler, None and False
+    where it is off. notes: what is missing, for a human.
     """
 
     serial_number: str
@@ -53,6 +54,8 @@ class Memory:
     set_point_c: float | None
     fan_on: bool
     notes: tuple[str, ...]
+    brightest: NDArray[np.int32]
+    factor: NDArray[np.float64]
 
 
 def read_memory(slots: Mapping[int, bytes], model: Model) -> Memory:
@@ -81,6 +84,8 @@ def read_memory(slots: Mapping[int, bytes], model: Model) -> Memory:
         set_point_c=set_point_c,
         fan_on=fan_on,
         notes=tuple(notes),
+        brightest=np.array(saturation, np.int32),
+        factor=np.array(scale, np.float64),
     )
 
 

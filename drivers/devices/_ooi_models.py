@@ -6,7 +6,7 @@ it calls pixels of the Apex; Ocean's data sheets. What is only our reading is ma
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 VENDOR_ID = 0x2457
@@ -18,11 +18,11 @@ SaturationLayout = Literal["u16 at 4", "u32 at 4", "u16 at 0"]  # offsets into t
 class Model:
     """One product id. Times in us, pixels from 0.
 
-    transfer_pixels: words of one spectrum as transferred. tick_us: unit of the integration time on the wire.
-    full_scale: largest reading, and what a stored saturation is scaled to. mask: XOR on each word. saturation: where
-    slot 17 keeps the reading at which this unit saturates, None where it does not; trusted above `saturation_above`.
-    active: first and last pixel that see the spectrum. first_index: what the wavelength polynomial takes for pixel 0.
-    split_bytes: part of a spectrum that comes by the second pipe at high speed.
+    transfer_pixels, transfer_bytes: words and size of one spectrum on the wire. tick_us: unit of the integration time
+    there. full_scale: largest reading, and what a stored saturation is scaled to. mask: XOR on each word.
+    saturation: where slot 17 keeps the reading at which this unit saturates, None where it does not; trusted above
+    `saturation_above`. active: first and last pixel that see the spectrum. first_index: what the wavelength polynomial
+    takes for pixel 0. split_bytes: part of a spectrum that comes by the second pipe at high speed.
     """
 
     name: str
@@ -40,11 +40,10 @@ class Model:
     has_sync: bool = True
     has_cooler: bool = False
     has_board_sensor: bool = False
+    transfer_bytes: int = field(init=False)
 
-    @property
-    def transfer_bytes(self) -> int:
-        """The size of one spectrum on the wire."""
-        return 2 * self.transfer_pixels + self.has_sync
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "transfer_bytes", 2 * self.transfer_pixels + self.has_sync)
 
 
 def span(first: int, last: int) -> tuple[int, ...]:

@@ -29,7 +29,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from drivers.attempt import attempt
+from drivers.attempt import Faults, attempt
+from drivers.clock import Clock, SystemClock
 from drivers.contract import (
     Conversation,
     Drain,
@@ -37,6 +38,7 @@ from drivers.contract import (
     ExposureSettings,
     Medium,
     RawScan,
+    Receive,
     Settings,
     UsbIds,
     Wait,
@@ -49,6 +51,8 @@ from drivers.devices._obp_memory import (
     U8,
     U16,
     U32,
+    Conditions,
+    Exposure,
     ObpUnit,
     exposure_left_s,
     introduce,
@@ -67,7 +71,16 @@ from drivers.devices._obp_talk import (
     learn_sums,
     numbers,
 )
-from drivers.errors import BadSettings, DeviceRefused, DriverError, Interrupted, Reopen, Resynchronise, WireError
+from drivers.errors import (
+    AskAgain,
+    BadSettings,
+    DeviceRefused,
+    DriverError,
+    Interrupted,
+    Reopen,
+    Resynchronise,
+    WireError,
+)
 
 # Facts
 KIND = "obp"
@@ -88,6 +101,8 @@ STALE_FRAMES = 1  # after a change of settings the frame under way is still of t
 TEMPERATURE_C = (-100.0, 150.0)  # outside, a sensor is broken
 
 USB = UsbIds(ids=tuple((OCEAN, model.product_id) for model in MODELS))
+WORDS: dict[int, np.dtype[np.unsignedinteger]] = {2: np.dtype("<u2"), 4: np.dtype("<u4")}
+COUNT = np.dtype(np.int32)
 METADATA = struct.Struct("<IQIHB13x")
 NORMAL = (  # what a former user may have left otherwise; not every model knows all of it
     (SET_TRIGGER, U8.pack(0)),
@@ -115,24 +130,31 @@ def spectrum_from(message: bytes, model: Model, integration_us: int) -> Spectrum
     size = len(message) - HEAD.size - 20
     if size != model.payload_bytes:
         raise WireError(f"a spectrum of {size} bytes, expected {model.payload_bytes}", received=message)
-    word = "<u4" if model.word_bytes == 4 else "<u2"
-    words = np.frombuffer(message, word, model.pixels, HEAD.size + model.metadata_bytes)
+    words = np.frombuffer(message, WORDS[model.word_bytes], model.pixels, HEAD.size + model.metadata_bytes)
     if (brightest := np.maximum.reduce(words)) > model.full_scale:
         raise WireError(f"a count of {brightest}, a {model.name} has at most {model.full_scale}", received=message)
-    pixels = words.astype(np.int32)
+    pixels = words.astype(COUNT)
     if not model.metadata_bytes:
-        return SpectrumFrame(message=message, pixels=pixels)
+        return SpectrumFrame(message, pixels)
     number, ticks_us, told_us, _, trigger = METADATA.unpack_from(message, HEAD.size)
     if abs(told_us - integration_us) > STEP_US or trigger:
         raise WireError(
             f"a frame of {told_us} us and trigger mode {trigger}, expected {integration_us} us and 0: it is stale",
             received=message,
         )
-    return SpectrumFrame(message=message, pixels=pixels, number=number, ticks_us=ticks_us)
+    return SpectrumFrame(message, pixels, number, ticks_us)
 
 
-def exposure_from(unit: ObpUnit, settings: Settings) -> tuple[ExposureSettings, int]:
-    """Return settings that the unit can do, and the integration time in us. Raises BadSettings."""
+def exposure_from(unit: ObpUnit, settings: Settings) -> Exposure:
+    """Return settings that the unit can do. Raises BadSettings."""
+    possible = unit.possible
+    if possible.exposure is None or possible.settings is not settings:
+        possible.exposure, possible.settings = work_out(unit, settings), settings
+    return possible.exposure
+
+
+def work_out(unit: ObpUnit, settings: Settings) -> Exposure:
+    """Return the settings in the instrument's terms. Raises BadSettings."""
     if not isinstance(settings, ExposureSettings):
         raise BadSettings("an array spectrometer takes an exposure", hint="set integration_ms and repeats")
     limits, problems = unit.limits, []
@@ -164,25 +186,32 @@ def exposure_from(unit: ObpUnit, settings: Settings) -> tuple[ExposureSettings, 
             problems.append(f"detector_c {settings.detector_c:g} ({COLD_C[0]:g} to {COLD_C[1]:g})")
     if problems:
         raise BadSettings(f"settings outside what this {unit.identity.model} can do: {'; '.join(problems)}")
-    return settings, round(settings.integration_ms * 1000)
+    integration_us = round(settings.integration_ms * 1000)
+    answer = unit.talk.answer(unit.model.payload_bytes, integration_us / 1e6 + FRAME_WITHIN_S)
+    return Exposure(asked=settings, us=integration_us, answer=answer)
+
+
+def stacked(frames: list[SpectrumFrame]) -> NDArray[np.int32]:
+    """Return one row a frame."""
+    return np.stack([frame.pixels for frame in frames])
 
 
 # Conversations
 
 
-def apply_settings(unit: ObpUnit, settings: ExposureSettings, integration_us: int) -> Conversation[None]:
+def apply_settings(unit: ObpUnit, exposure: Exposure) -> Conversation[None]:
     """Send all that matters to a frame, also what should be so already. Raises Reopen if the time did not take."""
-    talk = unit.talk
+    talk, settings = unit.talk, exposure.asked
     for message_type, data in NORMAL:
         yield from if_there(told(talk, message_type, data))
-    yield from talk.command(SET_INTEGRATION, U32.pack(integration_us))
+    yield from talk.command(SET_INTEGRATION, U32.pack(exposure.us))
     for message_type, data in (*TIDY, *(FRESH if unit.model.metadata_bytes else ())):
         with contextlib.suppress(DeviceRefused):
             yield from talk.command(message_type, data)
     if settings.detector_c is not None:
         yield from talk.command(SET_COLD, F32.pack(settings.detector_c))
         yield from talk.command(SET_COOLER, U8.pack(1))
-    yield from raise_unless_at(unit, integration_us)
+    yield from raise_unless_at(unit, exposure.us)
 
 
 def told(talk: Talk, message_type: int, data: bytes) -> Conversation[bytes]:
@@ -201,68 +230,62 @@ def raise_unless_at(unit: ObpUnit, integration_us: int) -> Conversation[None]:
             f"the instrument is at {told_us:.0f} us instead of {integration_us} us",
             hint="it may have restarted; it is opened and configured anew",
         )
+    if unit.talk.line.inward is not None:  # on USB it would leave the bus, or break off what it says
+        unit.at_exposure.keep(None)
 
 
-def take_frames(unit: ObpUnit, integration_us: int, count: int) -> Conversation[list[SpectrumFrame]]:
-    """Take so many frames; after a fault each is asked for as often as the session's patience allows."""
-    frames: list[SpectrumFrame] = []
-    failed = False
+def take_frames(
+    unit: ObpUnit, exposure: Exposure, count: int, *, answer: Receive | None = None
+) -> Conversation[list[SpectrumFrame]]:
+    """Take so many frames; after a fault each is asked for as often as the session's patience allows.
 
-    def more() -> Conversation[None]:
-        nonlocal failed
-        wanted = len(frames) + 1 if failed else count  # one that came restores the patience
-        failed = True
-        yield from take_until(unit, integration_us, frames, wanted)
-        failed = False
-
-    while len(frames) < count:
-        yield from attempt(more)
-    return frames
-
-
-def take_until(
-    unit: ObpUnit, integration_us: int, frames: list[SpectrumFrame], wanted: int, *, left_s: float = 0.0
-) -> Conversation[None]:
-    """Add frames until there are so many; the first may take `left_s` more.
-
-    Raises WireError for one that came before, where they are counted.
+    answer: in place of the usual step that receives a spectrum. Raises WireError for a frame that came before, where
+    they are counted.
     """
-    model, newest = unit.model, unit.newest
+    model, newest, faults = unit.model, unit.newest, None
+    frames: list[SpectrumFrame] = []
 
     def keep(message: bytes) -> bool:
-        frame = spectrum_from(message, model, integration_us)
+        nonlocal faults
+        frame = spectrum_from(message, model, exposure.us)
         if frame.number is not None and frame.ticks_us is not None:
             if frame.number <= newest.count or frame.ticks_us <= newest.ticks_us:
                 raise WireError(f"spectrum {frame.number} after {newest.count}: it is stale", received=message)
             newest.count, newest.ticks_us = frame.number, frame.ticks_us
         frames.append(frame)
-        return len(frames) < wanted
+        faults = None
+        return len(frames) < count
 
-    within_s = integration_us / 1e6 + FRAME_WITHIN_S + left_s
-    yield from unit.talk.frames(model.spectrum, payload_bytes=model.payload_bytes, within_s=within_s, keep=keep)
+    while len(frames) < count:
+        try:
+            yield from unit.talk.frames(model.spectrum, answer or exposure.answer, keep)
+        except (AskAgain, Resynchronise) as error:
+            unit.at_exposure.forget()
+            faults = faults or Faults()
+            yield faults.recover(error)
+    return frames
 
 
-def discard(unit: ObpUnit, integration_us: int, left_s: float) -> Conversation[None]:
+def discard(unit: ObpUnit, exposure: Exposure, left_s: float) -> Conversation[None]:
     """Throw away what was under way when the settings changed; a QE Pro tells by its metadata that it was."""
+    patient = replace(exposure.answer, within_s=exposure.answer.within_s + left_s)
     for _ in range(STALE_FRAMES):
         try:
-            yield from attempt(lambda: take_until(unit, integration_us, [], 1, left_s=left_s))
+            yield from take_frames(unit, exposure, 1, answer=patient)
         except WireError:
             if not unit.model.metadata_bytes:
                 raise
 
 
-def take_lit_frames(
-    unit: ObpUnit, integration_us: int, count: int, laser_mw: float
-) -> Conversation[list[SpectrumFrame]]:
+def take_lit_frames(unit: ObpUnit, exposure: Exposure, laser_mw: float) -> Conversation[list[SpectrumFrame]]:
     """Take frames with the laser on. It is off afterwards, whatever happens: an exposure under way is waited for."""
     try:
         yield from switch_on(unit.talk, laser_mw)
-        yield from take_frames(unit, integration_us, STALE_FRAMES)
-        frames = yield from take_frames(unit, integration_us, count)
+        yield from take_frames(unit, exposure, STALE_FRAMES)
+        frames = yield from take_frames(unit, exposure, exposure.asked.repeats)
         yield from raise_unless_on(unit.talk)
     except (DriverError, Interrupted):
-        yield from switch_off(unit.talk, busy_s=integration_us / 1e6)
+        yield from switch_off(unit.talk, busy_s=exposure.us / 1e6)
         raise
     yield from switch_off(unit.talk)
     return frames
@@ -279,6 +302,14 @@ def await_cold(talk: Talk) -> Conversation[None]:
 def is_stable(talk: Talk) -> Conversation[bool]:
     """Ask whether the cooler is at its set point."""
     return (yield from attempt(lambda: talk.number(GET_STABLE, U8))) == 1
+
+
+def look_at_detector(unit: ObpUnit, exposure: Exposure) -> Conversation[None]:
+    """Ask how warm the detector is, and whether its cooler is where it was told to be."""
+    environment = yield from measure_conditions(unit)
+    cooled = unit.model.cooled and exposure.asked.detector_c is not None
+    settled = (yield from is_stable(unit.talk)) if cooled else True
+    unit.conditions.keep(Conditions(environment, settled))
 
 
 def measure_conditions(unit: ObpUnit) -> Conversation[Environment]:
@@ -301,6 +332,7 @@ class ObpDevice:
     usb: UsbIds | None = USB
     default_settings: Settings = field(default_factory=ExposureSettings)
     medium: Medium = "serial"
+    clock: Clock = field(default_factory=SystemClock)
 
     def over(self, medium: Medium) -> ObpDevice:
         """Return the family on this medium."""
@@ -316,50 +348,62 @@ class ObpDevice:
         else:
             yield Drain()
             talk = yield from attempt(lambda: learn_sums(Line(baud=SLOWEST_BAUD), regarding))
-        return (yield from introduce(KIND, talk, None, laser_mw=None))
+        return (yield from introduce(KIND, talk, None, laser_mw=None, clock=self.clock))
 
     def configure(self, unit: ObpUnit, settings: Settings) -> Conversation[None]:
         """Make the settings current and throw the first frame away. Raises BadSettings before anything is sent."""
-        exposure, integration_us = exposure_from(unit, settings)
+        exposure = exposure_from(unit, settings)
+        unit.conditions.forget()
         left_s = yield from exposure_left_s(unit.talk)
-        yield from attempt(lambda: apply_settings(unit, exposure, integration_us))
-        if exposure.detector_c is not None:
+        yield from attempt(lambda: apply_settings(unit, exposure))
+        if exposure.asked.detector_c is not None:
             yield from await_cold(unit.talk)
-        yield from discard(unit, integration_us, left_s)
+        yield from discard(unit, exposure, left_s)
 
     def scan(self, unit: ObpUnit, settings: Settings) -> Conversation[RawScan]:
-        """Take the frames: without laser first, then with it where that is asked for."""
-        exposure, integration_us = exposure_from(unit, settings)
-        dark: list[SpectrumFrame] = []
-        if exposure.laser_mw is None:
-            frames = yield from take_frames(unit, integration_us, exposure.repeats)
+        """Take the frames: without laser first, then with it where that is asked for.
+
+        The detector's temperature was read after the latest `configure`, and at most RECENT_S before the scan's end.
+        """
+        exposure = exposure_from(unit, settings)
+        asked, dark = exposure.asked, list[SpectrumFrame]()
+        if asked.laser_mw is None:
+            frames = yield from take_frames(unit, exposure, asked.repeats)
         else:
-            dark = yield from take_frames(unit, integration_us, exposure.repeats)
-            frames = yield from take_lit_frames(unit, integration_us, exposure.repeats, exposure.laser_mw)
-        if not unit.model.metadata_bytes:  # those tell it with every frame
-            yield from attempt(lambda: raise_unless_at(unit, integration_us))
-        raw = np.stack([frame.pixels for frame in frames])
+            dark = yield from take_frames(unit, exposure, asked.repeats)
+            frames = yield from take_lit_frames(unit, exposure, asked.laser_mw)
+        if not unit.model.metadata_bytes and unit.at_exposure.is_old():  # those tell it with every frame
+            yield from attempt(lambda: raise_unless_at(unit, exposure.us))
+        if unit.conditions.is_old():
+            yield from look_at_detector(unit, exposure)
+        conditions = unit.conditions.value
+        if asked.repeats == 1:
+            most = mean = frames[0].pixels
+            raw = mean[np.newaxis]
+            counts = mean.astype(np.float64)
+        else:
+            raw = stacked(frames)
+            counts = np.add.reduce(raw, axis=0, dtype=np.float64) / len(raw)
+            most = np.maximum.reduce(raw, axis=0)
         return RawScan(
             identity=unit.identity,
             settings=settings,
             scan_index=frames[-1].number,
             axis=unit.axis,
             axis_unit="nm",
-            counts=np.add.reduce(raw, axis=0, dtype=np.float64) / len(raw),
+            counts=counts,
             raw=raw,
             dark_level=0.0,
-            saturated=np.maximum.reduce(raw, axis=0) >= unit.saturation,
+            saturated=most >= unit.brightest,
             gain=1.0,
-            environment=(yield from measure_conditions(unit)),
-            blob=b"".join(frame.message for frame in (*dark, *frames)),
+            environment=conditions.environment,
+            blob=b"".join([frame.message for frame in (*dark, *frames)]),
             calibration=unit.calibration,
-            dark=np.stack([frame.pixels for frame in dark]) if dark else None,
-            exposure_ms=integration_us / 1000,
-            settled=(yield from is_stable(unit.talk))
-            if unit.model.cooled and exposure.detector_c is not None
-            else True,
+            dark=stacked(dark) if dark else None,
+            exposure_ms=exposure.us / 1000,
+            settled=conditions.settled,
             frames_dropped=STALE_FRAMES,
-            laser_mw=exposure.laser_mw,
+            laser_mw=asked.laser_mw,
         )
 
     def environment(self, unit: ObpUnit) -> Conversation[Environment]:
@@ -380,7 +424,8 @@ class ObpDevice:
         talk = Talk(line=Line(outward=model.outward, inward=model.inward), regarding=numbers())
         has_laser = model.laser and (yield from switch_off(talk, busy_s=EXPOSURE_LEFT_S))
         yield Drain()
-        return (yield from introduce(KIND, talk, model, laser_mw=LASER_MW if has_laser else None))
+        laser_mw = LASER_MW if has_laser else None
+        return (yield from introduce(KIND, talk, model, laser_mw=laser_mw, clock=self.clock))
 
 
 DEVICE = ObpDevice()

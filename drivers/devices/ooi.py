@@ -21,11 +21,12 @@ but that of USB. Source: python-seabreeze, pyseabreeze/protocol.py and features/
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from drivers.attempt import attempt
+from drivers.attempt import Faults, attempt
+from drivers.clock import Clock, SystemClock
 from drivers.contract import (
     Conversation,
     Drain,
@@ -60,6 +61,7 @@ from drivers.devices._ooi_talk import (
     let_pass,
     tell,
 )
+from drivers.devices._recent import Recent
 from drivers.errors import BadSettings, Resynchronise
 from drivers.framing import Exactly
 
@@ -76,32 +78,53 @@ UNKNOWN = Environment()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OoiUnit(Unit):
-    """pipes: where the parts of a spectrum come, in order. tells_status: it answers FE."""
-
-    model: Model
-    memory: Memory
-    pipes: tuple[tuple[int, Exactly], ...]
-    tells_status: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """Settings that were found possible, in the instrument's units. set_point_c None: the cooler is left alone."""
+    """Settings that were found possible, in the instrument's units. set_point_c None: the cooler is left alone.
+
+    parts: what is received for one spectrum; within_s: how long that may take.
+    """
 
     ticks: int
     ms: float
     repeats: int
     set_point_c: float | None
+    within_s: float
+    parts: tuple[Receive, ...]
 
-    @property
-    def within_s(self) -> float:
-        """How long a frame may take: one exposure may be under way when it is asked for."""
-        return 2 * self.ms / 1000 + FRAME_ALLOWANCE_S
+
+@dataclass(slots=True, kw_only=True)
+class Found:
+    """What the settings of the latest scan came to: scans of a burst have the same."""
+
+    settings: Settings | None = None
+    exposure: Exposure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OoiUnit(Unit):
+    """pipes: where the parts of a spectrum come, in order. tells_status: it answers FE.
+
+    detector: its temperature, where there is a sensor. found moves on with the settings.
+    """
+
+    model: Model
+    memory: Memory
+    pipes: tuple[tuple[int, Exactly], ...]
+    tells_status: bool
+    detector: Recent[Environment]
+    found: Found = field(default_factory=Found)
 
 
 def exposure_of(unit: OoiUnit, settings: Settings) -> Exposure:
     """Return settings that this unit can do. Raises BadSettings with value and limits."""
+    found = unit.found
+    if found.exposure is None or found.settings is not settings:
+        found.exposure, found.settings = possible(unit, settings), settings
+    return found.exposure
+
+
+def possible(unit: OoiUnit, settings: Settings) -> Exposure:
+    """Work out what the settings are in the instrument's units. Raises BadSettings."""
     model = unit.model
     if not isinstance(settings, ExposureSettings):
         raise BadSettings(f"a {model.name} exposes a detector array", hint="use integration_ms and repeats")
@@ -116,12 +139,21 @@ def exposure_of(unit: OoiUnit, settings: Settings) -> Exposure:
     if not low_ms <= settings.integration_ms <= high_ms:
         raise BadSettings(f"integration_ms {settings.integration_ms:g}; a {model.name} does {low_ms:g} to {high_ms:g}")
     ticks = round(settings.integration_ms * 1000 / model.tick_us)
+    ms = ticks * model.tick_us / 1000
+    within_s = 2 * ms / 1000 + FRAME_ALLOWANCE_S  # one exposure may be under way when another is asked for
     return Exposure(
         ticks=ticks,
-        ms=ticks * model.tick_us / 1000,
+        ms=ms,
         repeats=settings.repeats,
         set_point_c=set_point_of(unit, settings.detector_c),
+        within_s=within_s,
+        parts=parts_of(unit, within_s),
     )
+
+
+def parts_of(unit: OoiUnit, within_s: float) -> tuple[Receive, ...]:
+    """Return what is received for one spectrum."""
+    return tuple(Receive(framer=framer, within_s=within_s, endpoint=endpoint) for endpoint, framer in unit.pipes)
 
 
 def set_point_of(unit: OoiUnit, detector_c: float | None) -> float | None:
@@ -139,7 +171,7 @@ def set_point_of(unit: OoiUnit, detector_c: float | None) -> float | None:
 # Conversations
 
 
-def introduce() -> Conversation[OoiUnit]:
+def introduce(clock: Clock) -> Conversation[OoiUnit]:
     """Ask who it is and read its memory. Raises WrongInstrument."""
     model = yield from attempt(ask_model)
     yield from attempt(lambda: tell(b"\x01"))
@@ -168,6 +200,7 @@ def introduce() -> Conversation[OoiUnit]:
         memory=memory,
         pipes=pipes,
         tells_status=status is not None,
+        detector=Recent(clock, UNKNOWN),
     )
 
 
@@ -183,31 +216,27 @@ def identity_of(model: Model, memory: Memory, fpga: int | None) -> Identity:
     return Identity(kind=KIND, model=name, serial_number=memory.serial_number, versions=versions)
 
 
-def take_frames(unit: OoiUnit, repeats: int, within_s: float) -> Conversation[list[bytes]]:
+def take_frames(unit: OoiUnit, repeats: int, parts: tuple[Receive, ...]) -> Conversation[list[bytes]]:
     """Ask for spectra one after the other and return their bytes; each is asked for once more after a fault.
 
     Raises WireError, NoAnswer.
     """
-    model, frames, failed = unit.model, list[bytes](), False
-    parts = [Receive(framer=framer, within_s=within_s, endpoint=endpoint) for endpoint, framer in unit.pipes]
-
-    def ask_frames() -> Conversation[None]:
-        nonlocal failed
-        wanted = len(frames) + 1 if failed else repeats
-        if failed and unit.tells_status:
-            yield from let_pass(model, unit.pipes)  # the one asked for before may still come
-        failed = True
-        while len(frames) < wanted:
+    model, faults = unit.model, None
+    frames: list[bytes] = []
+    while len(frames) < repeats:
+        try:
+            if faults and unit.tells_status:
+                yield from let_pass(model, unit.pipes)  # the one asked for before may still come
             yield REQUEST
-            frame = (yield parts[0]) or b""
-            for part in parts[1:]:
+            frame = b""
+            for part in parts:
                 frame += (yield part) or b""
             check_frame(frame, model)
             frames.append(frame)
-        failed = False
-
-    while len(frames) < repeats:
-        yield from attempt(ask_frames, (Resynchronise,))
+            faults = None
+        except Resynchronise as error:
+            faults = faults or Faults()
+            yield faults.recover(error)
     return frames
 
 
@@ -221,7 +250,7 @@ def expose(unit: OoiUnit, exposure: Exposure) -> Conversation[None]:
         yield from tell(struct.pack("<BI", 0x02, exposure.ticks))
 
     yield from attempt(send)
-    yield from take_frames(unit, STALE_FRAMES, before_s + exposure.within_s)
+    yield from take_frames(unit, STALE_FRAMES, parts_of(unit, before_s + exposure.within_s))
 
 
 def cool(unit: OoiUnit, set_point_c: float) -> Conversation[None]:
@@ -245,6 +274,12 @@ def cool(unit: OoiUnit, set_point_c: float) -> Conversation[None]:
         yield Wait(seconds=COOL_POLL_S)
 
 
+def look_at_detector(unit: OoiUnit) -> Conversation[None]:
+    """Ask a cooled detector for its temperature."""
+    detector_c = yield from attempt(ask_detector_c)
+    unit.detector.keep(UNKNOWN if detector_c is None else Environment(detector_c=detector_c))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OoiDevice:
     """The family, on USB only. Holds no state."""
@@ -254,6 +289,7 @@ class OoiDevice:
     links: tuple[Medium, ...] = ("usb",)
     usb: UsbIds | None = USB
     default_settings: Settings = field(default_factory=ExposureSettings)
+    clock: Clock = field(default_factory=SystemClock)
 
     def over(self, medium: Medium) -> OoiDevice:
         """Return the family on this medium; there is one only."""
@@ -263,24 +299,33 @@ class OoiDevice:
         """Lamp off, drain, who it is, what its memory holds. Raises WrongInstrument for a memory without an axis."""
         yield from lamp_off()
         yield Drain()
-        return (yield from introduce())
+        return (yield from introduce(self.clock))
 
     def configure(self, unit: OoiUnit, settings: Settings) -> Conversation[None]:
         """Make the settings current; a cooler gets up to half a minute. Raises BadSettings before anything is sent."""
         exposure = exposure_of(unit, settings)
+        unit.detector.forget()
         if exposure.set_point_c is not None:
             yield from cool(unit, exposure.set_point_c)
         yield from expose(unit, exposure)
 
     def scan(self, unit: OoiUnit, settings: Settings) -> Conversation[RawScan]:
-        """Take the frames. A cooler that is not at its set point makes the scan an unsettled one."""
+        """Take the frames. A cooler that is not at its set point makes the scan an unsettled one.
+
+        Its temperature was read after the latest `configure`, and at most RECENT_S before the scan.
+        """
         exposure, model, memory = exposure_of(unit, settings), unit.model, unit.memory
-        detector_c = (yield from attempt(ask_detector_c)) if model.has_cooler else None
-        blob = b"".join((yield from take_frames(unit, exposure.repeats, exposure.within_s)))
+        if model.has_cooler and unit.detector.is_old():
+            yield from look_at_detector(unit)
+        environment = unit.detector.value
+        blob = b"".join((yield from take_frames(unit, exposure.repeats, exposure.parts)))
         raw = readings_of(blob, model)
-        one = exposure.repeats == 1
-        mean = raw[0] if one else raw.sum(axis=0, dtype=np.int32) / exposure.repeats  # 1000 x 65535 fits
-        saturated = (raw[0] if one else raw.max(axis=0)) >= memory.saturation
+        if exposure.repeats == 1:
+            mean = most = raw[0]
+        else:
+            mean = raw.sum(axis=0, dtype=np.int32) / exposure.repeats  # 1000 x 65535 fits
+            most = raw.max(axis=0)
+        saturated = most >= memory.brightest
         if model.active is not None:  # filler may have any value
             saturated[: model.active[0]] = saturated[model.active[1] + 1 :] = False
         return RawScan(
@@ -289,27 +334,28 @@ class OoiDevice:
             scan_index=None,
             axis=memory.axis,
             axis_unit="nm",
-            counts=mean * memory.scale,
+            counts=mean * memory.factor,
             raw=raw,
             count_scale=memory.scale,
             dark_level=0.0,
             saturated=saturated,
             gain=1.0,
-            environment=UNKNOWN if detector_c is None else Environment(detector_c=detector_c),
+            environment=environment,
             blob=blob,
             calibration=unit.calibration,
             exposure_ms=exposure.ms,
-            settled=is_settled(detector_c, exposure.set_point_c),
+            settled=is_settled(environment.detector_c, exposure.set_point_c),
             frames_dropped=STALE_FRAMES,
         )
 
     def environment(self, unit: OoiUnit) -> Conversation[Environment]:
         """Read what sensors there are; a unit without any is asked for its status, if it has that."""
-        detector_c = (yield from attempt(ask_detector_c)) if unit.model.has_cooler else None
+        if unit.model.has_cooler:
+            yield from look_at_detector(unit)
         board_c = (yield from attempt(ask_board_c)) if unit.model.has_board_sensor else None
         if unit.tells_status and not (unit.model.has_cooler or unit.model.has_board_sensor):
             yield from attempt(lambda: ask_status(unit.model))
-        return Environment(ambient_c=board_c, detector_c=detector_c)
+        return replace(unit.detector.value, ambient_c=board_c)
 
     def close(self) -> Conversation[None]:
         """Lamp off."""

@@ -14,8 +14,8 @@ import threading
 import time
 from array import array
 from collections.abc import Callable
-from functools import partial
-from typing import Any
+from functools import lru_cache, partial
+from typing import Any, NoReturn
 
 import usb.core
 import usb.util
@@ -39,6 +39,7 @@ PACKET_MASK = 0x7FF  # USB 2.0, 9.6.6: the bits above count further packets of a
 DEFAULT_PACKET_BYTES = 512  # where the descriptor says 0, which no bulk pipe may
 GONE = {errno.ENODEV, errno.ENOENT, errno.ESHUTDOWN, errno.EIO, errno.EPROTO}
 SILENT = {errno.ETIMEDOUT}
+KEPT_BUFFERS = 16  # a family has a handful of answers; what is left of one that came in pieces may be of any length
 BUSY_PAUSES_S = (0.05, 0.2, 0.5)  # a process that died a moment ago, or udev, may still hold the interface
 FIRMWARE_LOST = {(0x04B4, 0x8613), (0x0547, 0x2131), (0x0547, 0x2235)}  # Cypress controllers without their program
 
@@ -57,7 +58,7 @@ class UsbPipeLink:
         self._ins = tuple(address for address in packet_bytes if address & INWARD)
         self._transfers = _transfers(device, ids.interface)
         self._surplus: dict[int, bytes] = {}
-        self._buffers: dict[tuple[int, int], array[int]] = {}  # by address and size: a spectrum's is large
+        self._buffers: dict[tuple[int, int], array[int]] = {}  # by address and limit: a spectrum's is large
         self._interrupted = threading.Event()
         self._open = True
 
@@ -88,30 +89,27 @@ class UsbPipeLink:
 
     def read_from(self, endpoint: int, limit: int, within_s: float) -> bytes:
         """Return what one transfer brought, or b"" after `within_s` or an interrupt. Raises LinkLost, WireError."""
-        if kept := self._surplus.pop(endpoint, b""):
+        if self._surplus and (kept := self._surplus.pop(endpoint, b"")):
             return self._share(endpoint, kept, limit)
         if self._interrupted.is_set():
             self._interrupted.clear()
             return b""
-        # Whole packets, or a device that sends more makes the host lose all of it; not one more, or the host waits for
-        # it where a transfer ends with a full one.
-        packet = self._packet_bytes.get(endpoint) or DEFAULT_PACKET_BYTES
-        size = -(-limit // packet) * packet
+        transfer = self._transfers.get(endpoint) or self._no_pipe(endpoint)
+        buffer = self._buffers.get((endpoint, limit)) or self._make_buffer(endpoint, limit)
         try:
-            buffer = self._buffers.get((endpoint, size))
-            if buffer is None:
-                buffer = self._buffers[endpoint, size] = usb.util.create_buffer(size)
-            came = self._transfer(endpoint)(buffer, _ms(within_s))
+            came = transfer(buffer, _ms(within_s))
         except usb.core.USBError as error:
             if error.errno in SILENT:
                 return b""
             raise self._fault(error, f"pipe {endpoint:#04x}") from error
-        return self._share(endpoint, memoryview(buffer)[:came].tobytes(), limit)
+        data = memoryview(buffer)[:came].tobytes()
+        return data if came <= limit else self._share(endpoint, data, limit)
 
     def write_to(self, endpoint: int, data: bytes, within_s: float) -> None:
         """Write all of it. Raises LinkLost, also when the device takes only a part, and WireError for a stall."""
+        transfer = self._transfers.get(endpoint) or self._no_pipe(endpoint)
         try:
-            written = self._transfer(endpoint)(array("B", data), _ms(within_s))
+            written = transfer(array("B", data), _ms(within_s))
         except usb.core.USBError as error:
             if error.errno in SILENT:
                 raise self._lost(f"{len(data)} bytes were not taken within {within_s:g} s") from error
@@ -159,20 +157,28 @@ class UsbPipeLink:
         if not self._open:
             return
         self._open = False
+        self._transfers = {}
         if self._ids.reset_on_close:
             with contextlib.suppress(usb.core.USBError):
                 self._device.reset()
         with contextlib.suppress(usb.core.USBError):
             usb.util.dispose_resources(self._device)
 
-    def _transfer(self, endpoint: int) -> Transfer:
+    def _no_pipe(self, endpoint: int) -> NoReturn:
         if not self._open:
             raise self._lost("closed")
-        try:
-            return self._transfers[endpoint]
-        except KeyError as error:
-            there = ", ".join(f"{address:#04x}" for address in self._transfers)
-            raise WrongInstrument(f"{self.name}: no pipe {endpoint:#04x}; there are {there}") from error
+        there = ", ".join(f"{address:#04x}" for address in self._transfers)
+        raise WrongInstrument(f"{self.name}: no pipe {endpoint:#04x}; there are {there}")
+
+    def _make_buffer(self, endpoint: int, limit: int) -> array[int]:
+        """Return one of whole packets, or a device that sends more makes the host lose all of it; not of one more, or
+        the host waits for it where a transfer ends with a full one.
+        """
+        packet = self._packet_bytes[endpoint] or DEFAULT_PACKET_BYTES
+        buffer: array[int] = usb.util.create_buffer(-(-limit // packet) * packet)
+        if len(self._buffers) < KEPT_BUFFERS:
+            self._buffers[endpoint, limit] = buffer
+        return buffer
 
     def _share(self, endpoint: int, data: bytes, limit: int) -> bytes:
         if len(data) > limit:
@@ -274,6 +280,7 @@ def _refusal(name: str, error: usb.core.USBError) -> DriverError:
     return LinkLost(f"{name}: {why}", hint="unplug the instrument and plug it in again")
 
 
+@lru_cache
 def _ms(seconds: float) -> int:
     """Return a time limit for libusb, to which 0 means for ever."""
     return max(1, math.ceil(seconds * 1000))

@@ -82,4 +82,4 @@ def test_no_read_waits_for_a_packet_that_an_answer_of_whole_packets_does_not_hav
         bus.asked = []
         session.perform(device.scan(unit, settings))
 
-    assert bus.asked == [2112, 64, 64]
+    assert bus.asked == [2112, 64]

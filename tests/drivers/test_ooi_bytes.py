@@ -94,7 +94,7 @@ def test_configuring_cools_and_sets_the_time_and_throws_one_spectrum_away():
 
 def test_a_scan_is_one_question_and_one_answer_a_frame():
     settings = ExposureSettings(integration_ms=50.0, repeats=2)
-    scan, sent = hold(DEVICE.scan(UNIT, settings), [bytes.fromhex("9c ff"), SPECTRUM, SPECTRUM])
+    scan, sent = hold(DEVICE.scan(introduced()[0], settings), [bytes.fromhex("9c ff"), SPECTRUM, SPECTRUM])
 
     assert sent == ["72", "09", "09"]
     assert scan.raw.tolist() == [[37 * pixel for pixel in range(512)]] * 2
@@ -107,7 +107,9 @@ def test_a_scan_is_one_question_and_one_answer_a_frame():
 
 
 def test_a_warm_detector_makes_the_scan_an_unsettled_one():
-    scan, _ = hold(DEVICE.scan(UNIT, ExposureSettings(integration_ms=50.0)), [bytes.fromhex("a3 ff"), SPECTRUM])
+    scan, _ = hold(
+        DEVICE.scan(introduced()[0], ExposureSettings(integration_ms=50.0)), [bytes.fromhex("a3 ff"), SPECTRUM]
+    )
 
     assert (scan.environment.detector_c, scan.settled) == (-9.3, False)
 
@@ -115,7 +117,9 @@ def test_a_warm_detector_makes_the_scan_an_unsettled_one():
 def test_readings_from_the_stored_saturation_on_are_flagged():
     words = np.arange(512) + 48_000 - 500
     spectrum = (words.astype("<u2") ^ np.uint16(0x8000)).tobytes() + b"\x69"
-    scan, _ = hold(DEVICE.scan(UNIT, ExposureSettings(integration_ms=50.0)), [bytes.fromhex("9c ff"), spectrum])
+    scan, _ = hold(
+        DEVICE.scan(introduced()[0], ExposureSettings(integration_ms=50.0)), [bytes.fromhex("9c ff"), spectrum]
+    )
 
     assert np.flatnonzero(scan.saturated)[[0, -1]].tolist() == [500, 511]
 
