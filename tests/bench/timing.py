@@ -30,11 +30,16 @@ def quartile(values: list[float]) -> float:
 
 
 def turns(calls: Mapping[str, Callable[[], float]], *, rounds: int) -> dict[str, list[float]]:
-    """Let calls that return their own measurement take turns; return what each returned."""
+    """Let calls that return their own measurement take turns; return what each returned.
+
+    Who began a round ends the next one: the second finds a processor that has just learned the same work.
+    """
     found: dict[str, list[float]] = {name: [] for name in calls}
+    order = list(calls)
     for _ in range(rounds):
-        for name, call in calls.items():
-            found[name].append(call())
+        for name in order:
+            found[name].append(calls[name]())
+        order.reverse()
     return found
 
 
