@@ -99,6 +99,15 @@ def axis_after(steps: Sequence[StepWords], axis: Axis | int) -> Axis:
     return axis
 
 
+def steps_in_two(steps: Sequence[StepWords], axis: Axis | int) -> tuple[Pipeline, Pipeline]:
+    """Return the steps, unfitted: those that need no training data, and the rest, from the first that does.
+
+    axis: as in `pipeline.build`.
+    """
+    first = next((i for i, words in enumerate(steps) if words.fitted), len(steps))
+    return build(steps[:first], axis), build(steps[first:], axis_after(steps[:first], axis))
+
+
 def _positions(axis: Axis | int) -> Axis:
     return axis if isinstance(axis, np.ndarray) else np.full(axis, np.nan)
 
@@ -168,12 +177,3 @@ def _constituents(words: EmscStep, points: int) -> NDArray[Any]:
 def _fits(window: int, points: int) -> None:
     if window > points:
         raise ValueError(f"a window of {window} is wider than the {points} points")
-
-
-def steps_in_two(steps: Sequence[StepWords], axis: Axis | int) -> tuple[Pipeline, Pipeline]:
-    """Return the steps, unfitted: those that need no training data, and the rest, from the first that does.
-
-    axis: as in `pipeline.build`.
-    """
-    first = next((i for i, words in enumerate(steps) if words.fitted), len(steps))
-    return build(steps[:first], axis), build(steps[first:], axis_after(steps[:first], axis))
