@@ -14,10 +14,13 @@ import click
 from rich.console import Console
 
 from edged.bundle.errors import BundleError
+from export.bench_command import bench, quantisation
+from export.data.command import data, recipe
 from export.errors import ExportError
 from export.progress import Report, bar
 from export.study.command import evaluate
 from export.transfer_commands import transfer
+from export.twin_command import twin
 
 try:
     from export.job import Job
@@ -51,8 +54,13 @@ def main() -> None:
     """
 
 
+main.add_command(data)
+main.add_command(recipe)
 main.add_command(transfer)
+main.add_command(bench)
+main.add_command(quantisation)
 main.add_command(evaluate)
+main.add_command(twin)
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -120,8 +128,13 @@ def _run(
         words = words.quickened() if quick else words
         folder = data or Path(os.environ.get("EDGED_DATA") or "../shared/data")
         name = f"{words.name}-quick" if quick else words.name
-        job = Job(recipe=words, data=folder, work=work or Path("build") / name, seed=seed, quick=quick)
+        work, beside = work or Path("build") / name, Path(recipe).parent
+        job = Job(recipe=words, data=folder, work=work, seed=seed, quick=quick, beside=beside)
         results: dict[str, Any] = {}
+        if "train" in stages:  # what costs hours begins with what takes a second
+            results["data"] = {"notes": [str(finding) for finding in job.examine()]}
+            for note in results["data"]["notes"]:
+                console.print(f"note  {note}", markup=False, highlight=False, soft_wrap=True)
         for stage in stages:
             started = time.monotonic()
             with bar(console, stage) as report:

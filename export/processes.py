@@ -79,7 +79,7 @@ def dask_workers(address: str) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ModuleNotFoundError as error:
-        raise ExportError("a cluster needs the package distributed", hint="pip install distributed") from error
+        raise ExportError("a cluster needs the package distributed", hint="pip install 'edged[cluster]'") from error
     try:
         client = Client(address, timeout="10s")
     except (OSError, ValueError) as error:

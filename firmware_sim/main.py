@@ -12,7 +12,6 @@ COMMANDS = {  # name -> what it says of itself; the object is in firmware_sim.co
     "ooi": "an Ocean NIRQuest, Flame, USB2000+, USB4000, HR, QE65000, Maya or Apex on USB",
     "wasatch": "a Wasatch Photonics WP Raman spectrometer with its laser, FX2 or ARM, on USB",
     "csvserial": "a board that prints CSV over a serial port",
-    "fit-twin": "fit a product twin to real spectra",
 }
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.contract import OperatorError
+from firmware_sim.optics import light
 from firmware_sim.spectra_file import RecordedSpectra
 
 Array = NDArray[np.float64]
@@ -24,6 +25,8 @@ WHITE, DARK = "white", "dark"
 STRAY_ABSORBANCE = 5.0  # a closed shutter still passes some light inside the housing
 TRUNCATION_SD = 2.0  # scores beyond were seldom or never scanned
 DEFAULT_TWIN = "powders12.npz"
+SIGNAL = "signal"  # a twin of -log10 of counts
+LEAST_ABSORBANCE = 0.05  # of such a twin: powders send back less than the tile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +58,21 @@ class Twin:
 
     @classmethod
     def load(cls, path: Path | None = None) -> Twin:
-        """Read a twin; None reads the one that comes with the simulator."""
+        """Read a twin; None reads the one that comes with the simulator.
+
+        One made of counts that no white has touched is put against the light of this simulator's own lamp, such that
+        its brightest product absorbs next to nothing where it is brightest.
+        """
         source = path or resources.files("firmware_sim") / "twins" / DEFAULT_TWIN
         with source.open("rb") as file, np.load(file, allow_pickle=False) as data:
+            wavelength_nm, means = data["wavelength_nm"].astype(float), data["means"].astype(float)
+            if "quantity" in data and str(data["quantity"]) == SIGNAL:
+                means = means + np.log10(light(wavelength_nm))
+                means = means - means.min() + LEAST_ABSORBANCE
             return cls(
-                wavelength_nm=data["wavelength_nm"].astype(float),
+                wavelength_nm=wavelength_nm,
                 labels=tuple(str(label) for label in data["labels"]),
-                means=data["means"].astype(float),
+                means=means,
                 components=data["components"].astype(float),
                 score_sds=data["score_sds"].astype(float),
             )

@@ -20,6 +20,7 @@ THEIRS = {  # package -> third-party modules it may import
     "edged": {"amqtt", "click", "numpy", "onnxruntime", "paho", "pydantic", "pydantic_core", "rich", "serial"},
     "export": {
         "click",
+        "distributed",
         "matplotlib",
         "numpy",
         "onnx",
@@ -32,6 +33,7 @@ THEIRS = {  # package -> third-party modules it may import
         "rich",
         "scipy",
         "sklearn",
+        "threadpoolctl",
         "torch",
     },
 }

@@ -16,7 +16,7 @@ def run(*words: str) -> Result:
     return CliRunner().invoke(main, list(words), prog_name="edged-sim")
 
 
-@pytest.mark.parametrize("words", [[], ["nirscan"], ["fit-twin"]])
+@pytest.mark.parametrize("words", [[], ["nirscan"]])
 def test_help_shows_an_example(words: list[str]) -> None:
     result = run(*words, "--help")
 
@@ -85,12 +85,6 @@ def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     result = run("nirscan", "--pty", str(tmp_path / "no" / "port"))
 
     assert (result.exit_code, "there is no folder" in result.output) == (2, True)
-
-
-def test_a_twin_needs_a_folder_that_holds_spectra(tmp_path: Path) -> None:
-    result = run("fit-twin", str(tmp_path), str(tmp_path / "out.npz"))
-
-    assert (result.exit_code, "RawNIRData.csv" in result.output) == (2, True)
 
 
 def test_help_loads_neither_numpy_nor_a_device(repository: Path) -> None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from export.data.catalogue import load_set
+from export.twin import fit_twin
+from export.twin_command import twin as export_twin
+from firmware_sim.optics import light
 from firmware_sim.sample import Twin
-from firmware_sim.twin_fit import fit_powders, save
 from tests.firmware_sim.raw_client import TWIN, client, counts, memory
 
 MIXTURES = ("ACAA", "ACLA", "AALA")
@@ -41,7 +46,7 @@ def test_the_twin_has_the_twelve_formulations_and_is_small(repository: Path) -> 
 
 
 def test_refitting_the_real_powders_gives_the_committed_twin(data_dir: Path, tmp_path: Path) -> None:
-    save(fit_powders(data_dir / "nir_pharma_powders_notredame"), tmp_path / "again.npz")
+    fit_twin(load_set("powders12", data_dir)).save(tmp_path / "again.npz")
 
     again = Twin.load(tmp_path / "again.npz")
 
@@ -76,3 +81,32 @@ def test_draws_stay_within_two_deviations_and_spread_like_the_real_ones(real) ->
         assert np.abs(scores).max() < 2.001
         true = real[0][real[1] == label]
         assert 0.5 < spectra[labels == label].std(axis=0).mean() / true.std(axis=0).mean() < 1.2
+
+
+def test_a_twin_of_bare_counts_shows_a_simulated_handheld_the_shape_of_the_real_ones(data_dir: Path) -> None:
+    """Counts of the real unit against white of the simulated one: what the simulator's lamp sends back again."""
+    real, twin = load_set("api20", data_dir), Twin.named("api20")
+    shape = -np.log10(real.values)
+
+    for index, label in enumerate(twin.labels):
+        light_again = twin.means[index] - np.log10(light(twin.wavelength_nm))
+        off = light_again - shape[[own == label for own in real.labels]].mean(axis=0)
+        assert np.ptp(off) < 1e-5, label
+    assert twin.means.min() == pytest.approx(0.05)
+
+
+def test_a_product_of_a_dose_twin_is_named_by_its_amount() -> None:
+    assert Twin.named("isoniazid-dose").labels == ("100mg", "200mg", "300mg", "500mg")
+
+
+@pytest.mark.parametrize("name", ["api20", "isoniazid"])
+def test_the_other_twins_are_what_the_command_makes_of_the_real_spectra(
+    name: str, data_dir: Path, tmp_path: Path
+) -> None:
+    result = CliRunner().invoke(export_twin, [name, str(tmp_path / "again.npz"), "--data", str(data_dir), "--json"])
+
+    assert result.exit_code == 0, result.output
+    again, committed = Twin.load(tmp_path / "again.npz"), Twin.named({"isoniazid": "isoniazid-dose"}.get(name, name))
+    assert json.loads(result.output)["products"] == len(committed.labels)
+    assert again.labels == committed.labels
+    np.testing.assert_allclose(again.means, committed.means, atol=2e-5)
