@@ -25,7 +25,7 @@ from torch.nn.utils import parametrize
 
 from export.quantise.compact import compact
 from export.quantise.graph import Graph, attributes
-from export.quantise.weights import FULL_RANGE, fold_weights, int8_steps
+from export.quantise.weights import REDUCED_RANGE, fold_weights, int8_steps
 
 LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d)
 LOWEST, HIGHEST = -128, 127
@@ -39,8 +39,8 @@ class RoundedWeights(nn.Module):
     def forward(self, weights: Tensor) -> Tensor:
         """Return the rounded weights, with the gradient of the weights."""
         axes = tuple(range(1, weights.ndim))
-        scale = weights.detach().abs().amax(dim=axes, keepdim=True).clamp_min(1e-8) / FULL_RANGE
-        rounded = torch.clamp(torch.round(weights.detach() / scale), -FULL_RANGE, FULL_RANGE) * scale
+        scale = weights.detach().abs().amax(dim=axes, keepdim=True).clamp_min(1e-8) / REDUCED_RANGE
+        rounded = torch.clamp(torch.round(weights.detach() / scale), -REDUCED_RANGE, REDUCED_RANGE) * scale
         return weights + (rounded - weights.detach())
 
 
@@ -176,5 +176,5 @@ def _dequantise(graph: Graph, node: onnx.NodeProto) -> None:
         return
     channel = 1 if node.op_type == "MatMul" or (node.op_type == "Gemm" and not attributes(node).get("transB")) else 0
     axes = tuple(axis for axis in range(weights.ndim) if axis != channel)
-    steps, scale = int8_steps(graph.values.pop(name), axes, FULL_RANGE)
+    steps, scale = int8_steps(graph.values.pop(name), axes, REDUCED_RANGE)
     graph.give("DequantizeLinear", [graph.constant(steps), graph.constant(scale.reshape(-1))], name, axis=channel)

@@ -3,8 +3,8 @@
     eligible   same outcome and name as float for at least 99.5 % of all spectra; accuracy within half a point;
                golden tolerance at least twice the spread between kernels; and at most 0.3 of float's size,
                unless no candidate that passes the rest is that small
-    chosen     the fastest of the eligible; what is within 5 % of it is a tie: then the smaller file (1 % is equal),
-               then the simpler scheme
+    chosen     the fastest of the eligible; what is within 5 % of it, or as near as rounds differ from each other
+               (quartiles overlap), is a tie: then the smaller file (1 % is equal), then the simpler scheme
 
 Why twice: the golden vectors are computed by one machine's integer kernels and checked by another's. Each stands at
 most one spread from what both approximate, so two of them at most two spreads from each other.
@@ -28,7 +28,7 @@ SPREADS = 2.0
 RULE = (
     f"eligible: same outcome at least {SAME_OUTCOME:.1%}, accuracy within {ACCURACY_POINTS} point, golden tolerance at "
     f"least {SPREADS:g} x the spread between kernels, at most {SIZE:g} of float's size where one passes; among these "
-    f"the fastest here; within {TIE:.0%} the smaller, then the simpler"
+    f"the fastest here; within {TIE:.0%} or the quartiles of the rounds the smaller, then the simpler"
 )
 
 
@@ -47,7 +47,7 @@ def choose(table: Sequence[Measured], *, tolerance: float) -> Choice:
     passing: list[Measured] = []
     for row in table:
         if found := _faults(row, tolerance):
-            against[row["scheme"]] = "; ".join(found)
+            against[_scheme(row)] = "; ".join(found)
         else:
             passing.append(row)
     if not passing:
@@ -58,24 +58,29 @@ def choose(table: Sequence[Measured], *, tolerance: float) -> Choice:
     small = [row for row in passing if row["size_ratio"] <= SIZE]
     for row in passing if small else []:
         if row["size_ratio"] > SIZE:
-            against[row["scheme"]] = f"{row['size_ratio']:.2f} of float's size, and others need at most {SIZE:g}"
+            against[_scheme(row)] = f"{row['size_ratio']:.2f} of float's size, and others need at most {SIZE:g}"
     eligible = small or passing
-    fastest = min(row["latency_us"] for row in eligible)
-    tied = [row for row in eligible if row["latency_us"] <= fastest * (1 + TIE)]
+    fastest = min(eligible, key=lambda row: row["ratio"])
+    within = max(fastest["ratio"] * (1 + TIE), fastest["ratio_high"])
+    tied = [row for row in eligible if row["ratio"] <= within or row["ratio_low"] <= within]
     for row in eligible:
         if row not in tied:
-            against[row["scheme"]] = f"{row['latency_us'] / fastest:.2f} x the time of the fastest eligible"
+            against[_scheme(row)] = f"{row['ratio'] / fastest['ratio']:.2f} x the time of the fastest eligible"
     smallest = min(row["file_bytes"] for row in tied)
-    best = min(tied, key=lambda row: (row["file_bytes"] > smallest * (1 + EQUAL_SIZE), SCHEMES.index(row["scheme"])))
+    best = min(tied, key=lambda row: (row["file_bytes"] > smallest * (1 + EQUAL_SIZE), SCHEMES.index(_scheme(row))))
     for row in tied:
         if row is not best:
             larger = row["file_bytes"] > smallest * (1 + EQUAL_SIZE)
-            against[row["scheme"]] = "as fast and larger" if larger else "as fast and as small, but less simple"
+            against[_scheme(row)] = "as fast and larger" if larger else "as fast and as small, but less simple"
     why = f"{best['ratio']:.2f} of float's time, {best['size_ratio']:.2f} of its size, "
     why += f"same outcome {best['same_outcome']:.2%}, accuracy {100 * best['accuracy_difference']:+.2f} points"
     if not small:
         why += f"; no candidate that agrees is within {SIZE:g} of float's size"
-    return Choice(scheme=best["scheme"], why=why, against=dict(sorted(against.items(), key=_order)))
+    return Choice(scheme=_scheme(best), why=why, against=dict(sorted(against.items(), key=_order)))
+
+
+def _scheme(row: Measured) -> Scheme:
+    return next(scheme for scheme in SCHEMES if scheme == row["scheme"])
 
 
 def _faults(row: Measured, tolerance: float) -> list[str]:

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +15,19 @@ from numpy.typing import NDArray
 from edged.bundle.manifest import Manifest
 from edged.infer.engine import INPUT, Outputs
 from edged.infer.judge import Judge
-from export.compare import interleaved_us, run_all, session
-from export.quantise.schemes import Scheme
+from export.compare import QUANTILE, interleaved_rounds_us, run_all, session
 
 if TYPE_CHECKING:
     import onnx
 
 Rows = NDArray[np.float32]
-NUDGE = np.float32(2.0**-20)
-"""Relative change of a spectrum that stands for the rounding of float32 in another processor's kernels."""
+Name = TypeVar("Name", bound=str)
+NUDGE, OWN_MOVE, NUDGES = 2.0**-15, 1e-3, 4
+"""Relative change of a spectrum's values that stands for other kernels' rounding of float32, how far it may move what
+the float graph says (else it is made smaller), and how often it is drawn. It is larger than rounding, so that a hundred
+spectra show the jump between two steps of a grid that ten thousand would."""
 SPREAD_ROWS = 96  # spectra, evenly taken, on which kernels are compared: three more sessions run them
-EXACT: tuple[Scheme, ...] = ("float", "weights")  # no integer arithmetic: nothing but the rounding of float32 differs
+EXACT = ("float", "weights")  # no integer arithmetic: nothing but the rounding of float32 differs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +42,9 @@ class Subject:
 
 
 class Measured(TypedDict):
-    """One candidate. Times are CPU times of one thread; `ratio` and `size_ratio` are over the float graph's.
+    """One candidate. Times are CPU times of one thread. `size_ratio` is over the float graph's; so is `ratio`, the
+    median over rounds in which both took their turn: what slows the machine for a while slows both. `ratio_low` and
+    `ratio_high` are its quartiles.
 
     same_outcome: share of all spectra that get the float graph's outcome and name. same_class: share of the known
     spectra with the same largest logit (or the same interval held, for amounts). accuracy: of the known spectra.
@@ -49,12 +53,14 @@ class Measured(TypedDict):
     machine and others that compute the same graph.
     """
 
-    scheme: Scheme
+    scheme: str
     file_bytes: int
     packed_bytes: int
     size_ratio: float
     latency_us: float
     ratio: float
+    ratio_low: float
+    ratio_high: float
     load_ms: float
     same_outcome: float
     same_class: float
@@ -65,7 +71,7 @@ class Measured(TypedDict):
     kernel_spread: float
 
 
-def measured(models: Mapping[Scheme, onnx.ModelProto], subject: Subject, *, rounds: int = 25) -> list[Measured]:
+def measured(models: Mapping[Name, onnx.ModelProto], subject: Subject, *, rounds: int = 100) -> list[Measured]:
     """Measure all candidates; the first is the yardstick. Timings take turns."""
     raw = {name: model.SerializeToString(deterministic=True) for name, model in models.items()}
     sessions, loads = {}, {}
@@ -74,7 +80,7 @@ def measured(models: Mapping[Scheme, onnx.ModelProto], subject: Subject, *, roun
         sessions[name] = session(graph)
         loads[name] = (time.process_time() - started) * 1e3
     one = np.ascontiguousarray(subject.spectra[:1])
-    times = interleaved_us(
+    times = interleaved_rounds_us(
         {name: partial(opened.run, None, {INPUT: one}) for name, opened in sessions.items()}, rounds=rounds
     )
     rows = np.concatenate([subject.spectra, subject.foreign])
@@ -83,17 +89,21 @@ def measured(models: Mapping[Scheme, onnx.ModelProto], subject: Subject, *, roun
     units = _units(said[first], subject.manifest)
     answers = {name: outcomes(subject.manifest, found) for name, found in said.items()}
     right = {name: _right(subject, found) for name, found in said.items()}
+    nudge = gentle(raw[first], rows, subject.manifest)
     table: list[Measured] = []
     for name in models:
         off = _differences(said[name], said[first], units)
+        low, ratio, high = np.quantile(np.divide(times[name], times[first]), (0.25, 0.5, 0.75))
         table.append(
             Measured(
                 scheme=name,
                 file_bytes=len(raw[name]),
                 packed_bytes=len(zlib.compress(raw[name], 9)),
                 size_ratio=round(len(raw[name]) / len(raw[first]), 4),
-                latency_us=round(times[name], 1),
-                ratio=round(times[name] / times[first], 3),
+                latency_us=round(float(np.quantile(times[name], QUANTILE)), 1),
+                ratio=round(float(ratio), 3),
+                ratio_low=round(float(low), 3),
+                ratio_high=round(float(high), 3),
                 load_ms=round(loads[name], 1),
                 same_outcome=_share([a == b for a, b in zip(answers[name], answers[first], strict=True)]),
                 same_class=_share(_decision(subject, said[name]) == _decision(subject, said[first])),
@@ -101,7 +111,7 @@ def measured(models: Mapping[Scheme, onnx.ModelProto], subject: Subject, *, roun
                 accuracy_difference=round(float(right[name].mean() - right[first].mean()), 6),
                 largest_logit_difference=round(off["logits"], 5),
                 largest_difference=round(max(off.values()), 5),
-                kernel_spread=0.0 if name in EXACT else kernel_spread(raw[name], rows, subject.manifest),
+                kernel_spread=0.0 if name in EXACT else kernel_spread(raw[name], rows, subject.manifest, nudge=nudge),
             )
         )
     return table
@@ -118,9 +128,19 @@ def outcomes(manifest: Manifest, said: Outputs) -> list[tuple[str, str | None]]:
     return [(verdict.outcome, verdict.label) for verdict in verdicts]
 
 
-def kernel_spread(graph: bytes, rows: Rows, manifest: Manifest) -> float:
-    """Largest difference between this machine's way of computing a graph and three others that are as right: what
-    stands between scales in float, nothing fused, and spectra that differ by the last bits."""
+def gentle(float_graph: bytes, rows: Rows, manifest: Manifest) -> float:
+    """The relative change of spectra that the float graph hardly notices: preprocessing may make much of it."""
+    few = rows[:: -(-len(rows) // SPREAD_ROWS)]
+    opened = session(float_graph)
+    said = run_all(opened, few)
+    units = _units(said, manifest)
+    moved = max(max(_differences(run_all(opened, nudged), said, units).values()) for nudged in _nudged(few, NUDGE))
+    return NUDGE * min(1.0, OWN_MOVE / max(moved, 1e-12))
+
+
+def kernel_spread(graph: bytes, rows: Rows, manifest: Manifest, *, nudge: float) -> float:
+    """Largest difference between this machine's way of computing a graph and others that are as right: what stands
+    between scales in float, nothing fused, and spectra that differ by less than anyone measures."""
     few = rows[:: -(-len(rows) // SPREAD_ROWS)]
     here = session(graph)
     said = run_all(here, few)
@@ -128,10 +148,15 @@ def kernel_spread(graph: bytes, rows: Rows, manifest: Manifest) -> float:
     others = (
         run_all(session(graph, integer_kernels=False), few),
         run_all(session(graph, optimised=False), few),
-        run_all(here, few * (1 + NUDGE)),
-        run_all(here, few * (1 - NUDGE)),
+        *(run_all(here, nudged) for nudged in _nudged(few, nudge)),
     )
     return round(max(max(_differences(other, said, units).values()) for other in others), 5)
+
+
+def _nudged(rows: Rows, nudge: float) -> list[Rows]:
+    rng = np.random.default_rng(0)
+    signs = [rng.choice(np.array([-1, 1], np.float32), size=rows.shape) for _ in range(NUDGES)]
+    return [np.asarray(rows * (1 + np.float32(nudge) * sign), dtype=np.float32) for sign in signs]
 
 
 def _units(said: Outputs, manifest: Manifest) -> dict[str, float | NDArray[np.float64]]:

@@ -5,7 +5,7 @@ weights       int8 in the file, Cast and Mul in the graph; folded to float when 
 dynamic       products by integer kernels, each input scaled as it comes: MatMul, Gemm, LSTM, and GRU step by step
 scan          the same, with each GRU as one Scan over its steps
 static-s8s8   Conv, Gemm and MatMul between QuantizeLinear and DequantizeLinear with fixed scales; signed activations
-static-u8s8   the same with unsigned activations and weights of seven bits
+static-u8s8   the same with unsigned activations
 aware         the fixed scales that training with rounding in the loop has found
 """
 

@@ -18,7 +18,7 @@ from export.quantise.choose import RULE, choose
 from export.quantise.measure import Subject, measured
 from export.quantise.schemes import Scheme
 
-TIMES = ("latency_us", "ratio", "load_ms")
+TIMES = ("latency_us", "ratio", "ratio_low", "ratio_high", "load_ms")
 
 
 def quantise(job: Job) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def quantise(job: Job) -> dict[str, Any]:
     built = candidates(model, subject.spectra)
     if job.recipe.quantisation.aware_epochs:
         built["aware"] = _aware(job, len(subject.manifest.classes or subject.manifest.amounts), subject.spectra)
-    table = measured(built, subject, rounds=5 if job.quick else 25)
+    table = measured(built, subject, rounds=5 if job.quick else 100)
     choice = choose(table, tolerance=job.recipe.quantisation.tolerance)
     wanted = job.recipe.quantisation.scheme
     scheme: Scheme = choice.scheme if wanted == "auto" else wanted
@@ -100,7 +100,7 @@ def _aware(job: Job, outputs: int, rows: NDArray[np.float32]) -> onnx.ModelProto
     from export.train import load_identifier
 
     torch.set_num_threads(1)
-    identifier = load_identifier(job, outputs)
+    identifier = load_identifier(job)
     generator = torch.Generator().manual_seed(job.seed)
     with torch.no_grad():
         common = identifier.common(torch.from_numpy(rows))

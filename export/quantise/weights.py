@@ -82,6 +82,12 @@ def unfolded(model: onnx.ModelProto) -> onnx.ModelProto:
     return graph.finished()
 
 
+def is_quantised(model: onnx.ModelProto) -> bool:
+    """Whether a graph rounds what goes through it: no float graph can be had from that."""
+    kinds = ("QuantizeLinear", "DynamicQuantizeLinear", "DynamicQuantizeLSTM")
+    return any(node.op_type in kinds for node in model.graph.node)
+
+
 def _is_weights(graph: Graph, name: str) -> bool:
     value: NDArray[Any] | None = graph.values.get(name)
     if value is None or value.dtype != np.float32 or value.ndim < 2 or value.size < FEWEST:

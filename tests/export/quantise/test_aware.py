@@ -136,15 +136,15 @@ def test_the_network_that_is_followed_stays_as_it_was(network: Uneven, followed:
     assert not [module for module in network.modules() if isinstance(module, RoundedInput)]
 
 
-def test_rounded_weights_lie_on_255_steps_and_pass_the_gradient() -> None:
+def test_rounded_weights_lie_on_127_steps_and_pass_the_gradient() -> None:
     weights = torch.randn(4, 9, generator=torch.Generator().manual_seed(3), requires_grad=True)
 
     rounded = RoundedWeights()(weights)
     rounded.sum().backward()
 
-    steps = rounded.detach() / (weights.detach().abs().amax(dim=1, keepdim=True) / 127)
+    steps = rounded.detach() / (weights.detach().abs().amax(dim=1, keepdim=True) / 63)
     assert torch.allclose(steps, steps.round(), atol=1e-4)
-    assert float(steps.abs().max()) == pytest.approx(127, abs=1e-3)
+    assert float(steps.abs().max()) == pytest.approx(63, abs=1e-3)
     assert weights.grad is not None
     assert torch.equal(weights.grad, torch.ones_like(weights))
 
@@ -175,5 +175,5 @@ def test_settled_convolutions_keep_their_grid_through_batch_normalisation() -> N
     weights = first.weight.detach().flatten(1)
     factor = torch.rand(4, 1) + 0.5  # what folding multiplies a channel by
     for rows in (weights, weights * factor):
-        steps = rows / (rows.abs().amax(dim=1, keepdim=True) / 127)
+        steps = rows / (rows.abs().amax(dim=1, keepdim=True) / 63)
         assert torch.allclose(steps, steps.round(), atol=1e-3)
