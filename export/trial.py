@@ -37,7 +37,7 @@ from export.models.identifier import Identifier
 from export.pack import draft, manifest_of
 from export.preprocess.pipeline import steps_in_two
 from export.progress import Report
-from export.quantise import quantised
+from export.quantise.stage import shipped
 from export.sensitivity import changed_copies, sensitivity_table
 from export.to_onnx import float_graph
 from export.train import Trained, load_identifier, train_ensemble
@@ -176,7 +176,7 @@ def _run(
     manifest = manifest_of(job, spectra, found, metrics={})
     truth = spectra.targets[split.test]
     plain = _rows(spectra, manifest)[split.test]
-    opened = session(quantised(float_graph(trained.identifier, job.recipe.axis.points), job.recipe.quantisation.scheme))
+    opened = session(shipped(job, float_graph(trained.identifier, job.recipe.axis.points)))
     logits, features = run_rows(opened, plain, "logits"), run_rows(opened, plain, "features")
     answers = ask(manifest, logits, features)
     stress = _sessions(job, spectra, split.test, job.recipe.evaluation.session)
