@@ -12,6 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.data.catalogue import known_set
+from export.data.check import examine
+from export.data.fetch import place_of
+from export.data.finding import Finding, raise_refusals
+from export.data.folder import read_folder
 from export.data.origin import DataSet
 from export.data.spectra import Spectra
 from export.data.split import Split, split_of
@@ -38,7 +42,8 @@ STAGE_OF = {  # file in the work folder -> the stage that writes it
 class Job:
     """What a stage works on. `quick` builds a small bundle for tests; its recipe is already quickened.
 
-    workers: processes that train at the same time; the result does not depend on it.
+    beside: the folder of the recipe's file, from which its own folder of spectra is named. workers: processes that
+    train at the same time; the result does not depend on it.
     """
 
     recipe: Recipe
@@ -46,14 +51,16 @@ class Job:
     work: Path
     seed: int
     quick: bool
+    beside: Path = Path()
     workers: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
 
     def spectra(self) -> Spectra:
         """Load the recipe's spectra. Raises DataUnusable when they do not cover the recipe's axis."""
-        spectra, axis = self.source.load(self.data), self.recipe.axis
+        source, axis = self.source, self.recipe.axis
+        spectra = source.load(place_of(source, self.data))
         if (spectra.axis_unit, spectra.quantity) != (axis.unit, self.recipe.quantity):
             raise DataUnusable(
-                f"{self.source.name} holds {spectra.quantity} over {spectra.axis_unit}, "
+                f"{source.name} holds {spectra.quantity} over {spectra.axis_unit}, "
                 f"the recipe wants {self.recipe.quantity} over {axis.unit}",
                 hint="say in the recipe what the spectra are: quantity and axis.unit",
             )
@@ -68,8 +75,26 @@ class Job:
 
     @property
     def source(self) -> DataSet:
-        """What is known of the recipe's set. Raises DataUnusable for an unknown name."""
-        return known_set(self.recipe.data.set)
+        """What is known of the recipe's set, or of its own folder. Raises DataUnusable for an unknown name."""
+        words = self.recipe.data
+        if words.set is not None:
+            return known_set(words.set)
+        assert words.folder is not None
+        path = self.beside / words.folder
+        return DataSet(
+            name=path.name,
+            folder=path.name,
+            files={},
+            paper="",
+            load=lambda _: read_folder(path, unit=self.recipe.axis.unit, quantity=self.recipe.quantity),
+            **words.about.model_dump(),
+        )
+
+    def examine(self) -> list[Finding]:
+        """Return what speaks against training on the recipe's spectra. Raises DataUnusable for reasons to stop."""
+        findings = examine(self.spectra(), self.recipe.data.split, naming="identify" in self.recipe.procedures)
+        raise_refusals(self.source.name, findings)
+        return findings
 
     def split(self, spectra: Spectra, *, test: int | None = None) -> Split:
         """Split as the recipe says, or with another part held out for the rotation."""
@@ -84,6 +109,16 @@ class Job:
     def rng(self, *purpose: int) -> np.random.Generator:
         """A generator of its own for each purpose, so that no stage shifts another's draws."""
         return np.random.default_rng([self.seed, *purpose])
+
+    @property
+    def tells_amounts(self) -> bool:
+        """Whether the model tells an amount, and names nothing."""
+        return self.recipe.amount is not None
+
+    @property
+    def answer(self) -> str:
+        """The graph's output that answers: `logits` or `amounts`."""
+        return "amounts" if self.tells_amounts else "logits"
 
     def path(self, name: str) -> Path:
         """Where a stage writes `name`; the work folder is made if need be."""

@@ -20,6 +20,7 @@ from export.data.augment import Session
 from export.data.split import SplitWords
 from export.errors import RecipeError
 from export.learning import Learning, Positive
+from export.baselines.dose import PlsDoseWords, SvrDoseWords
 from export.models.any import ModelWords
 from export.models.network import NetworkKind
 from export.preprocess.pipeline import StepWords
@@ -30,17 +31,39 @@ RECIPES = Path(__file__).parent / "recipes"
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
+class About(Words):
+    """What the data sheet and the licence of the bundle say of a user's own spectra."""
+
+    title: str = "the user's own classes"
+    licence: str = "the user's own"
+    copyright: str = ""
+    origin: str = "the user's own measurements"
+    instruments: tuple[str, ...] = ("not stated",)
+    conditions: str = "not stated"
+    grouping: str = "what the column group of labels.csv says"
+    ships: bool = True
+
+
 class Data(Words):
     """Which spectra, how they are split, and which sets must be refused.
 
-    outsiders: things that the model does not know. near_outsiders: the hard case, mixtures of what it knows and the
-    like: shown apart, and left out of the headline.
+    set: a public one. folder: the user's own instead, a folder with a labels.csv or one table, by its path from the
+    recipe's folder on; `about` tells of them. outsiders: things that the model does not know. near_outsiders: the hard
+    case, mixtures of what it knows and the like: shown apart, and left out of the headline.
     """
 
-    set: str
+    set: str | None = None
+    folder: Annotated[str | None, Field(min_length=1)] = None
+    about: About = About()
     split: SplitWords
     outsiders: tuple[str, ...] = ()
     near_outsiders: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Data:
+        if (self.set is None) == (self.folder is None):
+            raise ValueError("set: name either a public set or a folder of your own")
+        return self
 
 
 class Training(Learning):
@@ -62,6 +85,13 @@ class Gate(Words):
     copies: Annotated[int, Field(ge=1, le=50)]
     quantile: Share
     slack: dict[Preset, Annotated[float, Field(ge=1, le=10)]]
+
+
+class Quantity(Words):
+    """The amount that the model tells, in the unit of the set: a short label, and a title for people."""
+
+    label: Annotated[str, Field(min_length=1, max_length=64)]
+    title: Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class OperatingPoint(Words):
@@ -118,6 +148,7 @@ class Recipe(Words):
     quantity: Literal["absorbance", "reflectance", "intensity"]
     procedures: Annotated[tuple[Procedure, ...], Field(min_length=1)]
     default_preset: Preset
+    amount: Quantity | None = None
     data: Data
     axis: Axis
     steps: Annotated[tuple[StepWords, ...], Field(min_length=1)]
@@ -131,6 +162,10 @@ class Recipe(Words):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
+        if (self.amount is not None) != ("quantify" in self.procedures) or (self.amount and len(self.procedures) > 1):
+            raise ValueError("amount: a model that quantifies, and does nothing else, says which amount it tells")
+        if self.amount is None and isinstance(self.network, PlsDoseWords | SvrDoseWords):
+            raise ValueError(f"network.kind: {self.network.kind} tells amounts; name one of them in amount")
         if self.default_preset not in self.presets:
             raise ValueError(f"default_preset: {self.default_preset} is not among presets")
         if set(self.presets) != set(self.gate.slack):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from export.data.spectra import AxisUnit
+from export.data.spectra import AxisUnit, Quantity
 from export.words import Words
 
 Sigma = Annotated[float, Field(ge=0, le=10)]
@@ -21,6 +21,7 @@ NOISE_FLOOR_AU = 1.2  # above this absorbance less light comes back and the nois
 NOISE_END_POWER = 8  # lamp and detector fade in the last tenth of the axis at each end, not before
 WATER_NM = (1430.0, 1460.0)  # first overtone of the O-H stretch: about 1440 in crystals, 1450 in liquid water
 WATER_FWHM_NM = (60.0, 110.0)
+LEAST = 1e-6  # stands for reflectance or counts of zero or less, where their logarithm is taken
 FWHM_TO_SIGMA = 1.0 / (2.0 * np.sqrt(2.0 * np.log(2.0)))
 
 
@@ -79,6 +80,16 @@ def water_band(
 ) -> NDArray[np.float64]:
     """Return a Gaussian of height 1 on the grid; centres and widths [n, 1] give [n, points]."""
     return np.asarray(np.exp(-4.0 * np.log(2.0) * ((grid - centre_nm) / fwhm_nm) ** 2))
+
+
+def as_absorbance(values: NDArray[np.float64], quantity: Quantity) -> NDArray[np.float64]:
+    """Return what changes are made to: absorbance as it is, -log10 of reflectance or counts."""
+    return values if quantity == "absorbance" else -np.log10(np.maximum(values, LEAST))
+
+
+def from_absorbance(values: NDArray[np.float64], quantity: Quantity) -> NDArray[np.float64]:
+    """Undo `as_absorbance`."""
+    return values if quantity == "absorbance" else 10.0**-values
 
 
 def lamp_curve(grid: NDArray[np.float64], axis_unit: AxisUnit) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ share its mixing: a split that puts them on both sides measures memory.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from export.data.spectra import Spectra
 from export.errors import DataUnusable
 from export.words import Words
 
+USUAL_PARTS = 5
 LEAST_PARTS = 3  # one to test, and at least two of which each calibrates what the other trained
 
 
@@ -93,18 +95,42 @@ def parts_of(spectra: Spectra, words: Blocks | Groups) -> NDArray[np.int64]:
         case Blocks():
             return np.asarray(spectra.scan // words.scans, dtype=np.int64)
         case Groups():
-            return grouped_parts(spectra.targets, spectra.groups, parts=words.parts, seed=words.seed)
+            return grouped_parts(
+                spectra.targets, spectra.groups, parts=words.parts, seed=words.seed, names=spectra.classes
+            )
 
 
-def grouped_parts(targets: NDArray[np.int64], groups: NDArray[np.int64], *, parts: int, seed: int) -> NDArray[np.int64]:
+def default_split(spectra: Spectra) -> Blocks | Groups:
+    """Return how spectra are divided where nobody says: by whole groups where every class has enough of them.
+
+    Else by five blocks of contiguous scans, where all classes are of like size; else spectrum by spectrum.
+    """
+    classes = [np.flatnonzero(spectra.targets == target) for target in range(len(spectra.classes))]
+    fewest = min(len(np.unique(spectra.groups[rows])) for rows in classes)
+    grouped = len(np.unique(spectra.groups)) < len(spectra.labels)
+    if grouped and fewest >= LEAST_PARTS:
+        parts = min(USUAL_PARTS, fewest)
+        return Groups(kind="groups", parts=parts, test=parts - 1)
+    sizes = [len(rows) for rows in classes]
+    scans = -(-max(sizes) // USUAL_PARTS)
+    parts = -(-max(sizes) // scans)
+    if parts >= LEAST_PARTS and min(sizes) > scans * (parts - 1):
+        return Blocks(kind="blocks", scans=scans, test=parts - 1)
+    return Groups(kind="groups", parts=USUAL_PARTS, test=USUAL_PARTS - 1)
+
+
+def grouped_parts(
+    targets: NDArray[np.int64], groups: NDArray[np.int64], *, parts: int, seed: int, names: Sequence[str] = ()
+) -> NDArray[np.int64]:
     """Deal whole groups to parts so that each has a like share of every class. Raises DataUnusable for too few groups.
 
-    Groups of one class go round in shuffled order, each class starting where the last ended: sizes differ by one group.
+    names: of the classes, for messages. Groups of one class go round in shuffled order, each class starting where the
+    last ended: sizes differ by one group.
     """
-    fewest = min(len(np.unique(groups[targets == target])) for target in np.unique(targets))
+    fewest, scarce = min((len(np.unique(groups[targets == target])), int(target)) for target in np.unique(targets))
     if fewest < parts:
         raise DataUnusable(
-            f"a class has {fewest} groups, {parts} parts are asked for",
+            f"{repr(names[scarce]) if names else 'a class'} has {fewest} groups, {parts} parts are asked for",
             hint="fewer parts, or more preparations of that class",
         )
     rng, part, turn = np.random.default_rng(seed), np.full(len(targets), -1), 0
