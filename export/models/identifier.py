@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from export.fit import Member
-from export.models.discriminant import Discriminant
+from export.gates.discriminant import Discriminant
 from export.preprocess.pipeline import Pipeline, steps_in_two
 from export.recipe import Recipe
 

@@ -9,7 +9,7 @@ from scipy.spatial.distance import mahalanobis
 from scipy.special import log_softmax
 
 from export.calibrate import conformal_quantile, fitted_temperature, probabilities
-from export.models.discriminant import Discriminant
+from export.gates.discriminant import Discriminant
 
 
 def test_the_temperature_is_that_of_the_smallest_log_likelihood() -> None:
