@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 
 import click
 
@@ -21,6 +22,8 @@ COMMANDS = {  # name -> module in edged.cli; the command object in it bears the 
     "journal": "list, show, verify, export the journal of record",
     "bundle": "list, show, verify, install, activate, roll back models",
 }
+
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or pydantic looks for some in every installed package
 
 
 class LazyGroup(click.Group):

@@ -31,7 +31,10 @@ def run(config: Path, assignments: tuple[str, ...], log_level: str, *, no_web: b
     configuration = load_or_exit(config, assignments)
     logging.basicConfig(level=log_level.upper(), format=_log_format(), stream=sys.stderr)
     from edged.service.app import Daemon
+    from edged.service.memory import use_one_arena
     from edged.store.errors import StoreError
+
+    use_one_arena()
 
     async def live() -> bool:
         return await Daemon(configuration, environ=os.environ).run()

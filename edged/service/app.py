@@ -43,6 +43,7 @@ from edged.service.control import (
 from edged.service.health import Health
 from edged.service.look import Lookout
 from edged.service.measure import EXPECTED, Measuring, UnknownStation, refused
+from edged.service.memory import give_back
 from edged.service.notify import Notifier
 from edged.service.pipeline import Asked
 from edged.service.plugs import watch_plugs
@@ -119,6 +120,7 @@ class Daemon:
             await self._store.open()
             await self._control.start()
             await self._model.load(path_or_none(self.configuration.bundle.path), Path(self.configuration.storage.path))
+            give_back()
             async with asyncio.TaskGroup() as group:
                 await self._live(group)
         finally:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edged.spectra.spectrum import SpectrumError
-from edged.spectra.standards.matching import Match
+
+if TYPE_CHECKING:  # the search for peaks is loaded by who searches
+    from edged.spectra.standards.matching import Match
 
 MIN_PEAKS = 4
 MAX_SHIFT_CM1 = 20.0
