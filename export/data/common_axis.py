@@ -67,7 +67,8 @@ def onto_one_axis(spectra: Sequence[Spectrum], places: Sequence[str]) -> tuple[O
     if len(axis) < MIN_POINTS:
         return None, [refuse(f"only {len(axis)} points are common to all axes", "leave out the shortest spectra")]
     moved = [place for key, place in zip(keys, places, strict=True) if key != commonest]
-    what = "1 spectrum has an axis of its own" if len(moved) == 1 else f"{len(moved)} spectra have axes of their own"
+    own = "1 spectrum has an axis of its own and was"
+    own = own if len(moved) == 1 else f"{len(moved)} spectra have axes of their own and were"
     values = np.array([np.interp(axis, spectrum.axis, spectrum.values) for spectrum in spectra], dtype=np.float64)
-    remark = f"{what} and were interpolated onto that of the others, {axis[0]:g} to {axis[-1]:g} {unit}: {some(moved)}"
+    remark = f"{own} interpolated onto that of the others, {axis[0]:g} to {axis[-1]:g} {unit}: {some(moved)}"
     return OneAxis(axis=axis, values=values, remarks=(remark,)), []

@@ -1,8 +1,6 @@
-"""The spectra, their titles, the split, and the augmentation."""
+"""What another day, filling or unit does to a spectrum."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +17,7 @@ from export.data.augment import (
     session,
     with_stray_light,
 )
-from export.data.catalogue import load_set
-from export.data.sets.powders12 import title
-from export.data.spectra import Spectra
-from export.data.split import Blocks, grouped_parts, split_of
-from export.errors import DataUnusable
+from tests.export.data.made import AXIS, made_up
 
 STILL = Augmentation(
     shift=0,
@@ -38,137 +32,11 @@ STILL = Augmentation(
     blend=0,
     refill=0,
 )
-AXIS = np.linspace(900.0, 1700.0, 201)
 GRID = np.linspace(910.0, 1690.0, 120)
-
-
-def made_up(classes: int = 3, scans: int = 25) -> Spectra:
-    labels = tuple(f"class {c}" for c in range(classes) for _ in range(scans))
-    values = np.random.default_rng(1).normal(1.2, 0.1, size=(len(labels), len(AXIS)))
-    return Spectra(
-        axis=AXIS.copy(),
-        values=values,
-        labels=labels,
-        scan=np.tile(np.arange(scans), classes),
-        groups=np.repeat(np.arange(classes * scans // 5), 5),
-    )
 
 
 def band(at_nm: float) -> np.ndarray:
     return 1.0 + 0.5 * np.exp(-((AXIS - at_nm) ** 2) / (2 * 20.0**2))[None]
-
-
-def test_the_powders_are_twelve_classes_of_a_hundred_scans(data_dir: Path) -> None:
-    spectra = load_set("powders12", data_dir)
-
-    assert spectra.values.shape == (1200, 228)
-    assert len(spectra.classes) == 12
-    assert np.bincount(spectra.targets).tolist() == [100] * 12
-    assert 0.5 < spectra.values.min() < spectra.values.max() < 3.0
-    assert spectra.scan[spectra.targets == 7].tolist() == list(range(100))
-
-
-def test_the_spectra_of_other_things_are_read_whole(data_dir: Path) -> None:
-    assert load_set("isoniazid", data_dir).values.shape == (1031, 228)
-    assert load_set("powders-ternary", data_dir).values.shape == (400, 228)
-    assert len(load_set("powders-ternary", data_dir).classes) == 4
-    exported, counts = load_set("api20-ratios", data_dir), load_set("api20-log-counts", data_dir)
-    assert exported.values.shape == counts.values.shape == (100, 228)
-    assert len(exported.classes) == 20
-    assert counts.values.max() < -2
-
-
-@pytest.mark.parametrize(
-    ("label", "words"),
-    [
-        ("1090ACAA", "Acetaminophen 10 %, ascorbic acid 90 %"),
-        ("5050AALA", "Ascorbic acid 50 %, lactose 50 %"),
-        ("9010ACLA", "Acetaminophen 90 %, lactose 10 %"),
-        ("100LA", "Lactose"),
-    ],
-)
-def test_a_label_has_a_readable_title(label: str, words: str) -> None:
-    assert title(label) == words
-
-
-def test_the_shares_in_a_label_are_in_the_order_of_its_compounds(data_dir: Path) -> None:
-    """10 % by weight of acetaminophen (151.16 g/mol) in ascorbic acid (176.12 g/mol) is 11.5 % by amount."""
-    rows = (data_dir / "nir_pharma_powders_notredame" / "SampleInfo.csv").read_text(encoding="utf-8-sig").splitlines()
-    stated = {row.split(",")[1]: float(row.split(",")[2]) for row in rows[1:] if row}
-
-    computed = (0.10 / 151.16) / (0.10 / 151.16 + 0.90 / 176.12)
-
-    assert stated["1090ACAA"] == pytest.approx(computed, abs=5e-4)
-    assert title("1090ACAA").startswith("Acetaminophen 10 %")
-
-
-def test_an_unknown_label_is_refused() -> None:
-    with pytest.raises(DataUnusable, match="1090XXYY"):
-        title("1090XXYY")
-
-
-def test_absent_data_says_how_to_name_them(tmp_path: Path) -> None:
-    with pytest.raises(DataUnusable, match="EDGED_DATA"):
-        load_set("powders12", tmp_path)
-
-
-def test_no_block_is_on_both_sides_of_a_split() -> None:
-    spectra = made_up()
-
-    split = split_of(spectra, Blocks(kind="blocks", scans=5, test=2))
-
-    key = [(label, block) for label, block in zip(spectra.labels, split.part.tolist(), strict=True)]
-    held_out = {key[row] for row in split.test}
-    assert held_out == {(label, 2) for label in spectra.classes}
-    assert not held_out & {key[row] for row in split.development}
-    for fold in split.folds:
-        train, held = {key[row] for row in fold.train}, {key[row] for row in fold.held}
-        assert not train & held
-        assert not (train | held) & held_out
-        assert train | held == {key[row] for row in split.development}
-
-
-def test_the_folds_hold_out_each_development_spectrum_once() -> None:
-    split = split_of(made_up(), Blocks(kind="blocks", scans=5, test=4))
-
-    held = np.concatenate([fold.held for fold in split.folds])
-
-    assert sorted(held.tolist()) == split.development.tolist()
-    assert sorted([*split.development.tolist(), *split.test.tolist()]) == list(range(75))
-
-
-def test_blocks_are_contiguous_scans() -> None:
-    spectra = made_up()
-
-    split = split_of(spectra, Blocks(kind="blocks", scans=5, test=1))
-
-    for label in spectra.classes:
-        rows = [row for row in split.test if spectra.labels[row] == label]
-        assert spectra.scan[rows].tolist() == [5, 6, 7, 8, 9]
-
-
-def test_a_test_block_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(DataUnusable, match="part 5 is to be held out of 5"):
-        split_of(made_up(), Blocks(kind="blocks", scans=5, test=5))
-
-
-def test_whole_groups_are_dealt_and_every_part_has_its_share_of_each_class() -> None:
-    targets = np.repeat([0, 1, 2], [70, 80, 160])
-    groups = np.arange(310) // 10
-
-    part = grouped_parts(targets, groups, parts=5, seed=3)
-
-    for group in range(31):
-        assert len(set(part[groups == group].tolist())) == 1
-    shares = np.array([[np.sum((part == p) & (targets == t)) for p in range(5)] for t in range(3)])
-    assert (shares.max(axis=1) - shares.min(axis=1) <= 10).all()
-    assert (grouped_parts(targets, groups, parts=5, seed=3) == part).all()
-    assert (grouped_parts(targets, groups, parts=5, seed=4) != part).any()
-
-
-def test_a_class_with_fewer_groups_than_parts_is_refused() -> None:
-    with pytest.raises(DataUnusable, match="a class has 2 groups, 3 parts"):
-        grouped_parts(np.repeat([0, 1], [20, 30]), np.arange(50) // 10, parts=3, seed=0)
 
 
 def test_stray_light_flattens_what_is_dark() -> None:
