@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
-from export.data.augment import augment, refill, resample
+from export.data.augment import as_absorbance, augment, from_absorbance, refill, resample
 from export.data.spectra import AxisUnit, Quantity
 from export.learning import Learning
 from export.models.any import ModelWords
@@ -28,12 +28,15 @@ from export.preprocess.pipeline import Pipeline, StepWords, steps_in_two
 FIT_COPIES = 4  # augmented copies that fitted preprocessing takes its constants from
 WARM_UP = 0.15  # share of the steps in which the one-cycle rate rises
 CLIP = 1.0
-LEAST_COUNTS = 1e-6  # stands for counts that are zero or less, where their logarithm is taken
+OUTLYING = 0.5  # standard deviations of the amounts, beyond which an error counts in proportion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitTask:
-    """What one model is fitted on: spectra [n, points] on their own axis, which are resampled onto `grid`."""
+    """What one model is fitted on: spectra [n, points] on their own axis, which are resampled onto `grid`.
+
+    amounts: [n], where the model is to tell an amount; targets are then what copies are blended within.
+    """
 
     axis: NDArray[np.float64]
     axis_unit: AxisUnit
@@ -41,6 +44,7 @@ class FitTask:
     grid: NDArray[np.float64]
     values: NDArray[np.float64]
     targets: NDArray[np.int64]
+    amounts: NDArray[np.float64] | None = None
     groups: NDArray[np.int64]
     classes: int
     steps: tuple[StepWords, ...]
@@ -48,12 +52,17 @@ class FitTask:
     learning: Learning
     seed: tuple[int, ...]
 
+    @property
+    def told(self) -> NDArray[np.int64] | NDArray[np.float64]:
+        """What the model is to tell of each spectrum: its class, or its amount."""
+        return self.targets if self.amounts is None else self.amounts
+
     def digest(self) -> str:
         """Return the SHA-256 of all that the fitted model depends on, the code apart, in hex."""
         words = [self.network.model_dump_json(), self.learning.model_dump_json(exclude={"seed", "members_per_fold"})]
         words += [step.model_dump_json() for step in self.steps]
         found = hashlib.sha256("\n".join([*words, repr((self.axis_unit, self.quantity, self.seed))]).encode())
-        for array in (self.axis, self.grid, self.values, self.targets, self.groups):
+        for array in (self.axis, self.grid, self.values, self.targets, self.groups, self.told):
             found.update(np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 
@@ -93,18 +102,38 @@ def _fit_member(task: FitTask) -> Member:
     own.fit(torch.cat([changed() for _ in range(FIT_COPIES)]))
     if isinstance(task.network, NetworkKind):
         points = own(changed()[:1]).shape[1]
-        network = task.network.build(points=points, classes=task.classes)
+        network = task.network.build(points=points, classes=task.classes if task.amounts is None else 1)
         generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         task.network.pretrain(network, own(changed()), generator=generator)
-        averaged, losses = _descend(network, lambda: own(changed()), torch.from_numpy(task.targets), task.learning)
-        return Member(own=own, model=averaged, losses=tuple(losses))
+        scale = None if task.amounts is None else Amounts(task.amounts)
+        told = torch.from_numpy(task.targets) if scale is None else scale.standardised
+        averaged, losses = _descend(network, lambda: own(changed()), told, task.learning)
+        model = averaged if scale is None else nn.Sequential(averaged, scale)
+        return Member(own=own, model=model.eval(), losses=tuple(losses))
     copies = max(1, task.learning.copies)
     with torch.no_grad():
         prepared = torch.cat([own(changed() if copies > 1 else common(draws.plain())) for _ in range(copies)])
     fitted = task.network.tune(
-        prepared.double().numpy(), np.tile(task.targets, copies), np.tile(task.groups, copies), seed=task.seed[-1]
+        prepared.double().numpy(), np.tile(task.told, copies), np.tile(task.groups, copies), seed=task.seed[-1]
     )
     return Member(own=own, model=fitted.head.eval(), settings=fitted.settings)
+
+
+class Amounts(nn.Module):
+    """From a network's own unit, mean 0 and deviation 1 over the training spectra, to amounts [n, 1]."""
+
+    mean: Tensor
+    spread: Tensor
+
+    def __init__(self, amounts: NDArray[np.float64]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(float(amounts.mean()), dtype=torch.float32))
+        self.register_buffer("spread", torch.tensor(float(amounts.std()), dtype=torch.float32))
+        self.standardised = as_tensor((amounts - amounts.mean()) / amounts.std())
+
+    def forward(self, told: Tensor) -> Tensor:
+        """Return amounts."""
+        return told * self.spread + self.mean
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,8 +146,7 @@ class Draws:
     def copy(self) -> Tensor:
         """Return a changed copy of every spectrum, as other fillings and another day might look."""
         task, words = self.task, self.task.learning
-        values = task.values if task.quantity != "intensity" else -np.log10(np.maximum(task.values, LEAST_COUNTS))
-        refilled = refill(values, task.targets, words.augmentation, self.rng)
+        refilled = refill(as_absorbance(task.values, task.quantity), task.targets, words.augmentation, self.rng)
         drawn = augment(
             refilled,
             task.axis,
@@ -128,7 +156,7 @@ class Draws:
             strength=words.strength,
             axis_unit=task.axis_unit,
         )
-        return as_tensor(drawn if task.quantity != "intensity" else 10.0**-drawn)
+        return as_tensor(from_absorbance(drawn, task.quantity))
 
     def plain(self) -> Tensor:
         """Return the spectra as they are, on the grid."""
@@ -159,9 +187,11 @@ def _descend(
         for rows in order.split(words.batch):
             if len(rows) < 2:  # the statistics of one spectrum are none
                 continue
-            loss = nn.functional.cross_entropy(
-                network(spectra[rows]), targets[rows], label_smoothing=words.label_smoothing
-            )
+            told = network(spectra[rows])
+            if targets.is_floating_point():
+                loss = nn.functional.smooth_l1_loss(told[:, 0], targets[rows], beta=OUTLYING)
+            else:
+                loss = nn.functional.cross_entropy(told, targets[rows], label_smoothing=words.label_smoothing)
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(network.parameters(), CLIP)

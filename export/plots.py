@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 INK, GOOD, BAD, SOFT = "#1f2933", "#1f6f8b", "#c44536", "#9aa5b1"
 COLOURS = ("#1f6f8b", "#7fb069", "#c44536", "#e6aa2b", "#7b5ea7", "#9aa5b1")
 DPI = 110
+SMALL = 0.1  # distances below this are drawn as it
 LABEL_GAP = 0.05  # absorbance between two labels of the class means
 
 
@@ -85,11 +86,11 @@ def reliability(probability: NDArray[np.float64], right: NDArray[np.bool_], floo
 def distances(groups: Mapping[str, NDArray[np.float64]], limits: Mapping[str, float]) -> bytes:
     """Gate distances of known spectra and of other things, with the limits of the presets."""
     figure, axes = _figure(8.2, 4.4)
-    edges = np.geomspace(1.0, max(float(d.max()) for d in groups.values()) * 1.05, 70).tolist()
+    edges = np.geomspace(SMALL, max(float(d.max()) for d in groups.values()) * 1.05, 70).tolist()
     for (name, values), colour in zip(groups.items(), COLOURS, strict=False):
         weights = np.full(len(values), 100.0 / len(values))
         axes.hist(
-            np.maximum(values, 1.0),
+            np.maximum(values, SMALL),
             bins=edges,
             weights=weights,
             histtype="stepfilled",
@@ -97,15 +98,29 @@ def distances(groups: Mapping[str, NDArray[np.float64]], limits: Mapping[str, fl
             color=colour,
             label=name,
         )
-        axes.hist(np.maximum(values, 1.0), bins=edges, weights=weights, histtype="step", color=colour, lw=1)
+        axes.hist(np.maximum(values, SMALL), bins=edges, weights=weights, histtype="step", color=colour, lw=1)
     top = axes.get_ylim()[1]
     for number, (preset, limit) in enumerate(sorted(limits.items(), key=lambda item: item[1])):
         axes.axvline(limit, color=INK, lw=1, ls=":")
         axes.text(limit, top * (0.98 - 0.07 * number), f" {preset} {limit:.1f}", fontsize=8, color=INK, va="top")
     axes.set_xscale("log")
-    axes.set_xlabel("distance to the nearest class in the discriminant space")
+    axes.set_xlabel("distance, in units of the limit, at the gate that is nearest to shut")
     axes.set_ylabel("share of spectra, %")
     axes.legend(fontsize=8, frameon=False, loc="upper left")
+    return _png(figure)
+
+
+def amounts(truth: NDArray[np.float64], told: NDArray[np.float64], half_width: float, unit: str) -> bytes:
+    """Told against true amounts, and the interval around the true one."""
+    figure, axes = _figure(6.4, 5.0)
+    low, high = float(min(truth.min(), told.min())), float(max(truth.max(), told.max()))
+    line = np.array([low, high])
+    axes.fill_between(line, line - half_width, line + half_width, color=SOFT, alpha=0.3, lw=0)
+    axes.plot(line, line, color=SOFT, lw=1)
+    spread = np.random.default_rng(0).uniform(-1, 1, len(truth)) * 0.012 * (high - low)  # points side by side
+    axes.scatter(truth + spread, told, s=9, color=GOOD, alpha=0.6, lw=0)
+    axes.set_xlabel(f"true, {unit}")
+    axes.set_ylabel(f"told, {unit}")
     return _png(figure)
 
 

@@ -16,11 +16,12 @@ from pydantic_core import ErrorDetails
 
 from edged.bundle.manifest import Axis
 from edged.infer.verdict import Preset, Procedure
+from export.baselines.dose import PlsDoseWords, SvrDoseWords
 from export.data.augment import Session
 from export.data.split import SplitWords
 from export.errors import RecipeError
+from export.gates.words import Claims, Gate
 from export.learning import Learning, Positive
-from export.baselines.dose import PlsDoseWords, SvrDoseWords
 from export.models.any import ModelWords
 from export.models.network import NetworkKind
 from export.preprocess.pipeline import StepWords
@@ -71,20 +72,6 @@ class Training(Learning):
 
     seed: Annotated[int, Field(ge=0, le=2**31)]
     members_per_fold: Annotated[int, Field(ge=1, le=8)]
-
-
-class Gate(Words):
-    """Out-of-model gate: distance in the discriminant space. Limit = slack x the quantile of held-out distances.
-
-    copies: augmented copies of each spectrum that the space is fitted on and that the limits are taken from.
-    shrinkage: share of the mean variance added to the within-class scatter.
-    """
-
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
-    shrinkage: Share
-    copies: Annotated[int, Field(ge=1, le=50)]
-    quantile: Share
-    slack: dict[Preset, Annotated[float, Field(ge=1, le=10)]]
 
 
 class Quantity(Words):
@@ -155,6 +142,7 @@ class Recipe(Words):
     network: ModelWords
     training: Training
     gate: Gate
+    claims: Claims | None = None
     presets: dict[Preset, OperatingPoint]
     quantisation: Quantisation
     evaluation: Evaluation
@@ -170,6 +158,11 @@ class Recipe(Words):
             raise ValueError(f"default_preset: {self.default_preset} is not among presets")
         if set(self.presets) != set(self.gate.slack):
             raise ValueError("gate.slack: must name the same presets as presets")
+        if self.claims is not None:
+            if self.claims.space not in {space.name for space in self.gate.spaces}:
+                raise ValueError(f"claims.space: {self.claims.space} is not among gate.spaces")
+            if set(self.presets) != set(self.claims.alpha):
+                raise ValueError("claims.alpha: must name the same presets as presets")
         if isinstance(self.network, NetworkKind):
             try:
                 self.network.check(points=self.axis.points)

@@ -14,10 +14,11 @@ from export import plots
 from export.data.augment import resample
 from export.data.catalogue import known_set
 from export.data.split import Blocks
-from export.trial import BUNDLE, outsiders
+from export.dose_report import dose_page
 from export.job import Job
 from export.pack import data_sheet
 from export.sensitivity import BAND_FWHM_NM, BAND_NM
+from export.trial import BUNDLE, outsiders
 
 PRESETS = get_args(Preset)
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -32,7 +33,7 @@ img{max-width:100%}code,pre{font-size:.85rem;background:#f4f6f8}pre{padding:.8re
 
 def report(job: Job) -> dict[str, Any]:
     """Stage: leave report.html."""
-    page = report_page(job)
+    page = dose_page(job) if job.tells_amounts else report_page(job)
     job.path("report.html").write_text(page, encoding="utf-8")
     return {"size_bytes": len(page.encode())}
 
@@ -64,6 +65,7 @@ def report_page(job: Job) -> str:
         "<h2>Spectra of other things</h2>",
         _others(job, found, preset),
         _image("gate distances", plots.distances(groups, found["gate_limits"])),
+        _verify(found["verify"]),
         "<h2>Calibration</h2>",
         f"<p>Temperature {found['temperature']:g}, fitted on augmented held-out copies. Bars: 95 % intervals.</p>",
         _image(
@@ -214,6 +216,21 @@ def _others(job: Job, found: dict[str, Any], default: str) -> str:
         else ""
     )
     return _table(header, rows) + note
+
+
+def _verify(rows: dict[str, dict[str, Any]]) -> str:
+    if not rows:
+        return ""
+    near = "neighbour_pass"
+    shown = [
+        (label, _percent(row["true_pass"]), _percent(row["true_fail"]), row["neighbour"], _percent(row[near]))
+        for label, row in rows.items()
+    ]
+    header = ["claimed class", "own spectra pass", "own spectra fail", "nearest neighbour", "its spectra pass"]
+    return (
+        "<h2>Verify</h2><p>Held-out spectra at the default preset: true claims, and the other class that passes most "
+        "often under the claim.</p>" + _table(header, shown)
+    )
 
 
 def _quantisation(job: Job, found: dict[str, Any]) -> str:

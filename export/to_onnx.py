@@ -24,14 +24,14 @@ LARGEST_CONSTANT = 1 << 24  # elements; torch cuts and joins a GRU's weights in 
 def convert(job: Job) -> dict[str, Any]:
     """Stage: leave float.onnx."""
     identifier = load_identifier(job)
-    model = float_graph(identifier, job.recipe.axis.points)
+    model = float_graph(identifier, job.recipe.axis.points, answer=job.answer)
     job.path("float.onnx").write_bytes(model.SerializeToString(deterministic=True))
     return {"nodes": len(model.graph.node), "size_bytes": model.ByteSize(), "opset": OPSET}
 
 
-def float_graph(identifier: Identifier, points: int) -> onnx.ModelProto:
+def float_graph(identifier: Identifier, points: int, *, answer: str = "logits") -> onnx.ModelProto:
     """Export an identifier; its batch is left open, all weights are inside."""
-    return module_graph(identifier, points, outputs=("logits", "features"))
+    return module_graph(identifier, points, outputs=(answer, "features"))
 
 
 def module_graph(module: torch.nn.Module, points: int, *, outputs: tuple[str, ...]) -> onnx.ModelProto:

@@ -23,7 +23,7 @@ from edged.infer.engine import Engine
 from edged.infer.resample import resample as resample_one
 from edged.infer.verdict import Preset
 from edged.spectra.spectrum import Spectrum
-from export.answers import Answers, ask, gate_distances, refused, summary
+from export.answers import Answers, ask, gate_distances, refused, summary, verify_shares
 from export.baselines import BASELINES, tuned
 from export.calibrate import calibrated
 from export.compare import run_rows, session
@@ -32,6 +32,7 @@ from export.data.augment import session as session_change
 from export.data.catalogue import load_set
 from export.data.spectra import Spectra
 from export.data.split import Split
+from export.dose import dose_trial
 from export.job import Job
 from export.models.identifier import Identifier
 from export.pack import draft, manifest_of
@@ -50,6 +51,11 @@ BUNDLE, TORCH = "this bundle", "the same in float torch"  # rows of the accuracy
 
 def trial(job: Job, progress: Report) -> dict[str, Any]:
     """Stage: leave trial.json (every number of the report) and trial.npz (what its plots are drawn from)."""
+    if job.tells_amounts:
+        found, arrays = dose_trial(job, draft(job), progress)
+        job.write_json("trial.json", found)
+        np.savez(job.path("trial.npz"), **arrays)  # type: ignore[arg-type]  # numpy types no keyword arrays
+        return dict(found["summary"])
     spectra = job.spectra()
     split = job.split(spectra)
     bundle = draft(job)
@@ -98,7 +104,8 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
             answers[manifest.default_preset], truth, [run["changed"] for run in runs if run["kind"] == "rotation"]
         ),
         "agreement": _agreement(answers[manifest.default_preset], torch_answers, raw, torch_raw, outsiders(job)),
-        "gate_limits": dict(manifest.gates[0].limits),
+        "gate_limits": {manifest.default_preset: 1.0},
+        "verify": verify_shares(manifest, *raw["held-out"], truth) if "verify" in manifest.procedures else {},
         "temperature": manifest.calibration.temperature,
         "footnote": _random_split(job, spectra, progress),
     }
@@ -172,7 +179,7 @@ def _run(
     job: Job, spectra: Spectra, split: Split, trained: Trained, kind: str, block: int, variant: int
 ) -> dict[str, Any]:
     """Judge one newly trained model on its own held-out block."""
-    found = calibrated(job, trained, spectra.targets[split.development])
+    found = calibrated(job, spectra, trained, split.development)
     manifest = manifest_of(job, spectra, found, metrics={})
     truth = spectra.targets[split.test]
     plain = _rows(spectra, manifest)[split.test]
@@ -376,9 +383,9 @@ def _save_plot_data(
         "probability": np.concatenate([a.probability for a, _ in judged]),
     }
     for name in ("held-out", *outsiders(job)):
-        arrays[f"distance {name}"] = gate_distances(manifest, raw[name][1])
-    stress = [raw[name][1] for name in raw if name.startswith("session ")]
-    arrays["distance stress sessions"] = gate_distances(manifest, np.concatenate(stress))
+        arrays[f"distance {name}"] = gate_distances(manifest, *raw[name])
+    stress = [gate_distances(manifest, *raw[name]) for name in raw if name.startswith("session ")]
+    arrays["distance stress sessions"] = np.concatenate(stress)
     np.savez(job.path("trial.npz"), **arrays)  # type: ignore[arg-type]  # numpy types no keyword arrays
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from export.data.augment import as_absorbance
 from export.data.spectra import Spectra
 from export.errors import DataUnusable
 
 COMPONENTS = 6
 FEWEST = 3  # spectra of a class: a spread of two is none
-LEAST_COUNTS = 1e-6  # stands for counts that are zero or less, where their logarithm is taken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def fit_twin(spectra: Spectra, components: int = COMPONENTS) -> FittedTwin:
             f"a twin is made of absorbance or counts over nm, not of {spectra.quantity} over {spectra.axis_unit}"
         )
     absorbs = spectra.quantity == "absorbance"
-    values = spectra.values if absorbs else -np.log10(np.maximum(spectra.values, LEAST_COUNTS))
+    values = as_absorbance(spectra.values, spectra.quantity)
     counts = np.bincount(spectra.targets)
     if counts.min() < FEWEST:
         raise DataUnusable(

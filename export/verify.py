@@ -18,7 +18,8 @@ from export.models.identifier import Identifier
 from export.train import load_identifier
 
 FLOAT_TOLERANCE = 1e-3
-"""Largest difference between torch and the float graph, of a logit, or of a feature relative to the largest feature:
+"""Largest difference between torch and the float graph, of a logit, of an amount relative to the range of amounts, or
+of a feature relative to the largest feature:
 two libraries sum some hundred float32 products in different orders."""
 
 
@@ -27,33 +28,38 @@ def verify(job: Job) -> dict[str, Any]:
     spectra = job.spectra()
     rows = resample(spectra.values, spectra.axis, job.grid).astype(np.float32)
     identifier = load_identifier(job)
-    logits, features = torch_outputs(identifier, rows)
+    answers, features = torch_outputs(identifier, rows)
     float_graph = session(job.need("float.onnx").read_bytes())
     final = session(job.need("model.onnx").read_bytes())
     scale = float(np.abs(features).max())
-    final_logits, final_features = run_rows(final, rows, "logits"), run_rows(final, rows, "features")
+    unit = 1.0 if spectra.amounts is None or not job.tells_amounts else float(np.ptp(spectra.amounts))
+    final_answers, final_features = run_rows(final, rows, job.answer), run_rows(final, rows, "features")
     found = {
         "spectra": len(rows),
-        "float_logit_difference": _largest(run_rows(float_graph, rows, "logits"), logits),
+        "float_answer_difference": _largest(run_rows(float_graph, rows, job.answer), answers) / unit,
         "float_feature_difference": _largest(run_rows(float_graph, rows, "features"), features) / scale,
-        "final_logit_difference": _largest(final_logits, logits),
+        "final_answer_difference": _largest(final_answers, answers) / unit,
         "final_feature_difference": _largest(final_features, features) / scale,
-        "final_same_class": float((final_logits.argmax(1) == logits.argmax(1)).mean()),
     }
-    for name in ("float_logit_difference", "float_feature_difference", "final_feature_difference"):
+    if not job.tells_amounts:
+        found["final_same_class"] = float((final_answers.argmax(1) == answers.argmax(1)).mean())
+    for name in ("float_answer_difference", "float_feature_difference", "final_feature_difference"):
         if found[name] > FLOAT_TOLERANCE:
             raise VerificationFailed(
                 f"{name.replace('_', ' ')} is {found[name]:.2g}, allowed is {FLOAT_TOLERANCE:g}",
                 hint="report the versions of torch, onnx and onnxruntime",
             )
     golden = golden_rows(job, spectra.targets)
-    job.path("golden.npz").write_bytes(pack_golden(rows[golden], final_logits[golden], final_features[golden]))
+    told = {job.answer: final_answers[golden]}
+    job.path("golden.npz").write_bytes(
+        pack_golden(rows[golden], told.get("logits"), final_features[golden], told.get("amounts"))
+    )
     job.write_json("verify.json", found)
     return found
 
 
 def torch_outputs(identifier: Identifier, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return logits and features of an identifier in torch."""
+    """Return logits, or amounts, and features of an identifier in torch."""
     with torch.no_grad():
         logits, features = identifier(torch.from_numpy(rows))
     return logits.numpy(), features.numpy()

@@ -1,4 +1,7 @@
-"""Whatever a recipe may name as its model: a network, or a classical model that runs in the same graph."""
+"""Whatever a recipe may name as its model: a network, or a classical model that runs in the same graph.
+
+Two classical models tell amounts; a network tells what it is trained for.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from export.baselines.catalogue import BaselineWords
+from export.baselines.catalogue import BaselineWords, PlsDoseWords, SvrDoseWords
 from export.models.catalogue import NetworkWords
 
-ModelWords = Annotated[NetworkWords | BaselineWords, Field(discriminator="kind")]
+ModelWords = Annotated[NetworkWords | BaselineWords | PlsDoseWords | SvrDoseWords, Field(discriminator="kind")]

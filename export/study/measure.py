@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, matthews_corrcoef
 from torch import Tensor
 
-from export.data.augment import resample, session
+from export.data.augment import as_absorbance, from_absorbance, resample, session
 from export.data.catalogue import load_set
 from export.data.spectra import Spectra
 from export.data.split import grouped_parts, random_parts
@@ -135,8 +135,7 @@ def _stressed(cell: Cell, spectra: Spectra, test: NDArray[np.int64]) -> list[NDA
     if cell.stress is None:
         return []
     rng = np.random.default_rng([7, cell.seed])
-    logs = spectra.quantity == "intensity"
-    values = -np.log10(np.maximum(spectra.values[test], 1e-6)) if logs else spectra.values[test]
+    values = as_absorbance(spectra.values[test], spectra.quantity)
     grid, words = _grid(cell, spectra), cell.stress
     changed = [session(values, spectra.axis, grid, words.session, rng) for _ in range(words.sessions)]
-    return [10.0**-rows for rows in changed] if logs else changed
+    return [from_absorbance(rows, spectra.quantity) for rows in changed]

@@ -1,0 +1,98 @@
+"""The report of a model that tells an amount."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from export import plots
+from export.data.catalogue import known_set
+from export.job import Job
+from export.page import Code, Heading, Page, Part, Picture, Table, Text
+
+
+def dose_page(job: Job) -> str:
+    """Return the page, from what `trial` left."""
+    found, recipe, source = job.read_json("trial.json"), job.recipe, job.source
+    spectra = job.spectra()
+    with np.load(job.need("trial.npz")) as file:
+        truth, told = file["truth"], file["told"]
+    unit, words = spectra.amount_unit, recipe.amount
+    assert words is not None
+    half = found["half_widths"][recipe.default_preset]
+    quick = [Text("**Quick build for tests: small network, few epochs, not for use.**")] if job.quick else []
+    parts: list[Part] = [
+        *quick,
+        Text(
+            f"Tells {words.title} in {unit} from {recipe.quantity} at {recipe.axis.start:g} to {recipe.axis.stop:g} "
+            f"{recipe.axis.unit}, with an interval, or says that the sample is no such thing. {source.title}. "
+            f"{'; '.join(source.instruments)}. Conditions: {source.conditions}."
+        ),
+        Heading("Errors"),
+        Text(
+            f"Held out: one part; what is kept together is {source.grouping}. Stress: the same after simulated changes "
+            "of session; mild: less of them. Whatever the gates say."
+        ),
+        _errors(found["known"], unit),
+        Picture("amounts.png", "told against true amounts", plots.amounts(truth, told, half, unit)),
+        Heading("Intervals and refusals"),
+        Text(
+            "Half widths are split-conformal quantiles of what members told of development spectra that they had not "
+            "seen: "
+            + ", ".join(f"{preset} {width:.1f} {unit}" for preset, width in found["half_widths"].items())
+            + ". Covered: of the spectra that an amount was told for, those whose interval holds the true one."
+        ),
+        _points(found["known"]),
+        Heading("Spectra of other things"),
+        _others(found["others"], recipe.default_preset),
+    ]
+    if found["classical"]:
+        rows = [
+            (name, f"{row['rmse']:.1f}", ", ".join(f"{key} {value}" for key, value in row["settings"].items()))
+            for name, row in found["classical"].items()
+        ]
+        parts += [
+            Heading("Classical regressions on the same split"),
+            Table(["tuned inside the development part", f"RMSE, {unit}", "settings"], rows),
+        ]
+    parts += [Heading("Recipe"), Code(recipe.model_dump_json(indent=1))]
+    return Page(title=f"{recipe.name} {recipe.version}", parts=tuple(parts)).html()
+
+
+def _errors(known: dict[str, Any], unit: str) -> Table:
+    amounts = list(next(iter(known.values()))["by_amount"])
+    rows = [
+        (
+            name,
+            str(row["spectra"]),
+            f"{row['rmse']:.1f}",
+            f"{row['bias']:+.1f}",
+            *(f"{row['by_amount'][amount]:.1f}" for amount in amounts),
+        )
+        for name, row in known.items()
+    ]
+    return Table(["spectra of", "number", f"RMSE, {unit}", "bias", *(f"RMSE at {a}" for a in amounts)], rows)
+
+
+def _points(known: dict[str, Any]) -> Table:
+    rows = [
+        (f"{name}, {preset}", *(_percent(point[key]) for key in ("covered", "refused", "not_in_scope", "inconclusive")))
+        for name, row in known.items()
+        for preset, point in row["presets"].items()
+    ]
+    return Table(["percent", "covered", "no amount told", "of it not in scope", "inconclusive"], rows)
+
+
+def _others(others: dict[str, Any], default: str) -> Table:
+    presets = [key for key in next(iter(others.values()), {}) if key != "spectra"]
+    rows = [
+        (f"{name}: {known_set(name).title}", str(row["spectra"]), *(_percent(row[preset]) for preset in presets))
+        for name, row in others.items()
+    ]
+    header = [f"{preset}{' (default)' if preset == default else ''}" for preset in presets]
+    return Table(["refused, percent", "number", *header], rows)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{100 * share:.1f}"
