@@ -212,7 +212,7 @@ def test_a_class_of_one_preparation_is_told_of(folder: Folder) -> None:
 
     done = checked(path)
 
-    assert "1 group is on both sides of the split" in done.output
+    assert "groups are on both sides of the split" in done.output
 
 
 def test_axes_that_differ_slightly_are_brought_together_and_this_is_said(folder: Folder) -> None:
