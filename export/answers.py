@@ -9,7 +9,8 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import MahalanobisGate, Manifest
+from edged.bundle.manifest import Manifest
+from edged.infer.gates import Gates
 from edged.infer.judge import Judge
 from edged.infer.verdict import Preset
 
@@ -87,11 +88,40 @@ def refused(answers: Answers) -> float:
     return round(float((answers.named == NOBODY).mean()), 6)
 
 
-def gate_distances(manifest: Manifest, features: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the distance that the manifest's first gate measures, for rows of features."""
-    gate = manifest.gates[0]
-    assert isinstance(gate, MahalanobisGate)
-    part = features[:, gate.columns[0] : gate.columns[1]].astype(np.float64)
-    off = part[:, None, :] - np.array(gate.means)[None]
-    squares = np.einsum("nci,ij,ncj->nc", off, np.array(gate.precision), off)
-    return np.asarray(np.sqrt(np.maximum(squares.min(axis=1), 0.0)))
+def gate_distances(
+    manifest: Manifest, logits: NDArray[np.floating], features: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Return how far each spectrum is, in units of the default preset's limit, at the gate that is nearest to shut.
+
+    Only of gates whose distances are positive.
+    """
+    gates = Gates(manifest)
+    shut = [
+        max(found.distance / found.limit for found in gates.measure(row, of, manifest.default_preset))
+        for row, of in zip(logits, features, strict=True)
+    ]
+    return np.array(shut, dtype=np.float64)
+
+
+def verify_shares(
+    manifest: Manifest, logits: NDArray[np.floating], features: NDArray[np.floating], truth: NDArray[np.int64]
+) -> dict[str, dict[str, float | str]]:
+    """Return for each class how verify answers a true claim, and the claim that a neighbour's spectra are of it.
+
+    neighbour: the class whose spectra pass most often, of all others; neighbour_pass: the share of them that passes.
+    """
+    judge, labels = Judge(manifest), [info.label for info in manifest.classes]
+    shares: dict[str, dict[str, float | str]] = {}
+    for column, label in enumerate(labels):
+        question = judge.question(procedure="verify", claimed=label)
+        outcome = np.array([judge.answer(question, *rows).outcome for rows in zip(logits, features, strict=True)])
+        passed = [float((outcome[truth == other] == "pass").mean()) for other in range(len(labels))]
+        others = [-1.0 if other == column else share for other, share in enumerate(passed)]
+        nearest = int(np.argmax(others))
+        shares[label] = {
+            "true_pass": round(passed[column], 6),
+            "true_fail": round(float((outcome[truth == column] == "fail").mean()), 6),
+            "neighbour": labels[nearest],
+            "neighbour_pass": round(others[nearest], 6),
+        }
+    return shares

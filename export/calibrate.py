@@ -12,21 +12,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import Calibration, MahalanobisGate
+from edged.bundle.manifest import MAX_LEVELS, Amount, Calibration, MahalanobisGate, NormGate, Residuals
 from edged.infer.verdict import Preset
+from export.data.spectra import Spectra
+from export.dose import amount_of
+from export.gates.bank import Bank
 from export.job import Job
-from export.models.discriminant import Discriminant
 from export.train import HeldOut, Trained, load_identifier
 
+_GATES: dict[str, type[MahalanobisGate | NormGate]] = {"mahalanobis": MahalanobisGate, "norm": NormGate}
 TEMPERATURES = np.geomspace(0.1, 10.0, 400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
-    """The manifest's tables."""
+    """The manifest's tables. calibration: of models that name classes; amounts: of those that tell an amount."""
 
-    calibration: Calibration
-    gate: MahalanobisGate
+    calibration: Calibration | None
+    amounts: tuple[Amount, ...]
+    gates: tuple[MahalanobisGate | NormGate, ...]
+    residuals: Residuals | None
 
 
 def calibrate(job: Job) -> dict[str, Any]:
@@ -35,65 +40,98 @@ def calibrate(job: Job) -> dict[str, Any]:
     with np.load(job.need("heldout.npz")) as file:
         held = HeldOut(**{name: file[name] for name in HeldOut.__dataclass_fields__})
     identifier = load_identifier(job)
-    targets = spectra.targets[job.split(spectra).development]
-    found = calibration_of(job, held, identifier.discriminant, targets)
-    job.write_json(
-        "calibration.json",
-        {"calibration": found.calibration.model_dump(mode="json"), "gate": found.gate.model_dump(mode="json")},
-    )
-    return {
-        "temperature": found.calibration.temperature,
-        "quantiles": {preset: table[0] for preset, table in found.calibration.quantiles.items()},
-        "gate_limits": dict(found.gate.limits),
+    found = calibration_of(job, spectra, held, identifier.gates, job.split(spectra).development)
+    tables: dict[str, Any] = {
+        "calibration": found.calibration.model_dump(mode="json") if found.calibration else None,
+        "amounts": [amount.model_dump(mode="json") for amount in found.amounts],
+        "gates": [gate.model_dump(mode="json") for gate in found.gates],
+        "residuals": found.residuals.model_dump(mode="json") if found.residuals else None,
     }
+    job.write_json("calibration.json", tables)
+    told: dict[str, Any] = {"gate_limits": {gate.name: dict(gate.limits) for gate in found.gates}}
+    if found.calibration is not None:
+        told["temperature"] = found.calibration.temperature
+        told["quantiles"] = {preset: table[0] for preset, table in found.calibration.quantiles.items()}
+    for amount in found.amounts:
+        told[f"half_widths_{amount.unit}"] = dict(amount.half_widths)
+    return told
 
 
 def load_calibration(job: Job) -> Calibrated:
     """Return what `calibrate` left. Raises StageMissing."""
     fields = job.read_json("calibration.json")
     return Calibrated(
-        calibration=Calibration.model_validate(fields["calibration"]),
-        gate=MahalanobisGate.model_validate(fields["gate"]),
+        calibration=Calibration.model_validate(fields["calibration"]) if fields["calibration"] else None,
+        amounts=tuple(Amount.model_validate(amount) for amount in fields["amounts"]),
+        gates=tuple(_GATES[gate["metric"]].model_validate(gate) for gate in fields["gates"]),
+        residuals=Residuals.model_validate(fields["residuals"]) if fields["residuals"] else None,
     )
 
 
-def calibrated(job: Job, trained: Trained, targets: NDArray[np.int64]) -> Calibrated:
-    """Calibrate an ensemble that is only in memory; `targets` of the development spectra."""
-    return calibration_of(job, trained.held_out, trained.identifier.discriminant, targets)
+def calibrated(job: Job, spectra: Spectra, trained: Trained, rows: NDArray[np.int64]) -> Calibrated:
+    """Calibrate an ensemble that is only in memory; `rows` of the development spectra."""
+    return calibration_of(job, spectra, trained.held_out, trained.identifier.gates, rows)
 
 
-def calibration_of(job: Job, held: HeldOut, discriminant: Discriminant, targets: NDArray[np.int64]) -> Calibrated:
-    """Compute all tables.
+def calibration_of(job: Job, spectra: Spectra, held: HeldOut, gates: Bank, rows: NDArray[np.int64]) -> Calibrated:
+    """Compute all tables from what is known of the development spectra, `rows`."""
+    recipe = job.recipe
+    calibration: Calibration | None = None
+    amounts: tuple[Amount, ...] = ()
+    if job.tells_amounts:
+        amounts = (amount_of(job, spectra, held.logits, rows),)
+    else:
+        calibration = _named(job, held, spectra.targets[rows])
+    far = np.quantile(np.concatenate([held.distances, held.changed_distances]), recipe.gate.quantile, axis=0)
+    limits = [
+        {preset: round(float(reached) * slack, 4) for preset, slack in recipe.gate.slack.items()} for reached in far
+    ]
+    return Calibrated(
+        calibration=calibration,
+        amounts=amounts,
+        gates=gates.tables(limits),
+        residuals=_residuals(job, held, gates, spectra.targets[rows]),
+    )
+
+
+def _residuals(job: Job, held: HeldOut, gates: Bank, targets: NDArray[np.int64]) -> Residuals | None:
+    """What spectra, and their copies, show of their own class where no space was fitted to their block.
+
+    The copies are there for the next day: without them every scan of another session would fit badly.
+    """
+    claims = job.recipe.claims
+    if claims is None:
+        return None
+    own = np.concatenate([held.own, held.changed_own])
+    of_class = np.tile(targets, len(own) // len(targets))
+    levels = []
+    for target in range(int(targets.max()) + 1):
+        values = own[of_class == target]
+        shares = np.linspace(0.0, 1.0, min(MAX_LEVELS, len(values)))
+        levels.append({"quantiles": tuple(float(v) for v in np.quantile(values, shares)), "n": len(values)})
+    return Residuals.model_validate(
+        {"name": claims.space, "columns": gates.columns[claims.space], "levels": levels, "alpha": claims.alpha}
+    )
+
+
+def _named(job: Job, held: HeldOut, targets: NDArray[np.int64]) -> Calibration:
+    """The tables of a model that names classes.
 
     The temperature is fitted on augmented copies, whose errors are those of another session; the conformal quantiles
     are taken from the spectra as they were measured, all classes together: with some tens of spectra a class, a
     class's own tail is noise.
     """
-    recipe = job.recipe
+    presets = job.recipe.presets
     copies = len(held.changed_logits) // len(targets)
     temperature = fitted_temperature(held.changed_logits, np.tile(targets, copies))
     true = probabilities(held.logits, temperature)[np.arange(len(targets)), targets]
-    classes = held.logits.shape[1]
     quantiles: dict[Preset, tuple[float, ...]] = {}
-    for preset, point in recipe.presets.items():
-        quantiles[preset] = (conformal_quantile(1.0 - true, point.coverage),) * classes
-    far = float(np.quantile(np.concatenate([held.distances, held.changed_distances]), recipe.gate.quantile))
-    centres = discriminant.centres.double().numpy()
-    size = centres.shape[1]
-    return Calibrated(
-        calibration=Calibration(
-            temperature=temperature,
-            quantiles=quantiles,
-            min_probability={preset: point.min_probability for preset, point in recipe.presets.items()},
-        ),
-        gate=MahalanobisGate(
-            name=recipe.gate.name,
-            metric="mahalanobis",
-            columns=(0, size),
-            means=tuple(tuple(round(float(v), 6) for v in row) for row in centres),
-            precision=tuple(tuple(float(i == j) for j in range(size)) for i in range(size)),
-            limits={preset: round(far * slack, 4) for preset, slack in recipe.gate.slack.items()},
-        ),
+    for preset, point in presets.items():
+        quantiles[preset] = (conformal_quantile(1.0 - true, point.coverage),) * held.logits.shape[1]
+    return Calibration(
+        temperature=temperature,
+        quantiles=quantiles,
+        min_probability={preset: point.min_probability for preset, point in presets.items()},
     )
 
 

@@ -17,6 +17,8 @@ from export.data.spectra import Spectra
 from export.job import Job
 from export.quantise.stage import data_sheet as quantisation
 
+NAMING = "naming one of the classes, or saying that a sample is none of them; not for finding additions"
+TELLING = "telling an amount with its interval, or saying that the sample is no such thing; not for other products"
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "scikit-learn")
 MODEL_TERMS = """The model in this bundle is licensed under the Apache License, Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
 
@@ -73,11 +75,11 @@ def manifest_of(job: Job, spectra: Spectra, found: Calibrated, *, metrics: dict[
             "technique": recipe.technique,
             "quantity": recipe.quantity,
             "axis": recipe.axis,
-            "classes": tuple(ClassInfo(label=label, title=spectra.title(label)) for label in spectra.classes),
+            **_answers(spectra, found),
             "procedures": recipe.procedures,
             "default_preset": recipe.default_preset,
-            "calibration": found.calibration,
-            "gates": (found.gate,),
+            "gates": found.gates,
+            "residuals": found.residuals,
             "golden_tolerance": recipe.quantisation.tolerance,
             "data_sheet": data_sheet(job, spectra),
             "metrics": metrics,
@@ -87,12 +89,20 @@ def manifest_of(job: Job, spectra: Spectra, found: Calibrated, *, metrics: dict[
     )
 
 
+def _answers(spectra: Spectra, found: Calibrated) -> dict[str, Any]:
+    """Amounts, or classes and what calibrates them."""
+    if found.calibration is None:
+        return {"amounts": found.amounts}
+    classes = tuple(ClassInfo(label=label, title=spectra.title(label)) for label in spectra.classes)
+    return {"classes": classes, "calibration": found.calibration}
+
+
 def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
     """Return what a careful user asks of a model: from which spectra, split how, made how."""
     recipe, split = job.recipe, job.split(spectra)
     words = recipe.model_dump(mode="json")
     return {
-        "purpose": "naming one of the classes, or saying that a powder is none of them; not for finding additions",
+        "purpose": TELLING if job.tells_amounts else NAMING,
         "quick": job.quick,
         "seed": job.seed,
         "recipe_sha256": recipe.digest(),

@@ -17,15 +17,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from export.data.augment import augment, resample
+from export.data.augment import as_absorbance, augment, from_absorbance, resample
 from export.data.spectra import Spectra
 from export.data.split import Split
 from export.errors import StageMissing
 from export.fit import FitTask, Member, as_tensor, fit_member
+from export.gates.bank import Bank
 from export.job import Job
-from export.models.discriminant import Discriminant
 from export.models.identifier import Identifier, identifier_of
-from export.preprocess.pipeline import Pipeline
 from export.processes import collect, processes
 from export.progress import Report
 
@@ -34,14 +33,17 @@ from export.progress import Report
 class HeldOut:
     """What is known of each development spectrum by those who have not seen it. Rows as in `Split.development`.
 
-    logits: [n, classes], mean of the members that left it out. distances: of the spectrum itself. changed_logits,
-    changed_distances: of its augmented copies, [n * copies, ...], copy after copy.
+    logits: [n, classes], or amounts [n, 1]: mean of the members that left it out. distances: [n, gates]
+    of the spectrum itself. own: [n], to its own class where claims are tested, else zero. changed_...:
+    the same of its augmented copies, [n * copies, ...], copy after copy.
     """
 
     logits: NDArray[np.float32]
     distances: NDArray[np.float64]
+    own: NDArray[np.float64]
     changed_logits: NDArray[np.float32]
     changed_distances: NDArray[np.float64]
+    changed_own: NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,12 +65,17 @@ def train(job: Job, progress: Report) -> dict[str, Any]:
         job.path("heldout.npz"),
         logits=held.logits,
         distances=held.distances,
+        own=held.own,
+        changed_own=held.changed_own,
         changed_logits=held.changed_logits,
         changed_distances=held.changed_distances,
     )
     job.write_json("history.json", {"losses": trained.losses})
-    targets = spectra.targets[job.split(spectra).development]
-    accuracy = float((held.logits.argmax(axis=1) == targets).mean())
+    rows = job.split(spectra).development
+    if job.tells_amounts and spectra.amounts is not None:
+        errors = held.logits[:, 0] - spectra.amounts[rows]
+        return {"members": len(trained.losses), "held_out_rmse": float(np.sqrt(np.mean(errors**2)))}
+    accuracy = float((held.logits.argmax(axis=1) == spectra.targets[rows]).mean())
     return {"members": len(trained.losses), "held_out_accuracy": accuracy}
 
 
@@ -92,6 +99,7 @@ def train_ensemble(
             grid=job.grid,
             values=spectra.values[fold.train],
             targets=spectra.targets[fold.train],
+            amounts=spectra.amounts[fold.train] if job.tells_amounts and spectra.amounts is not None else None,
             groups=split.part[fold.train],
             classes=classes,
             steps=recipe.steps,
@@ -104,8 +112,8 @@ def train_ensemble(
     ]
     members = _train_all(job, tasks, progress, what)
     identifier = identifier_of(recipe, members, classes=classes).eval()
-    gate = _GateFit(job=job, spectra=spectra, common=identifier.common)
-    gate.fit(identifier.discriminant, split.development, fold=0)
+    gate = _GateFit(job=job, spectra=spectra)
+    gate.fit(identifier.gates, split.development, fold=0)
     held = _held_out(job, spectra, split, identifier, gate)
     return Trained(identifier=identifier, held_out=held, losses=tuple(member.losses for member in members))
 
@@ -157,62 +165,69 @@ def _kept(path: Path) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _GateFit:
-    """Fits discriminant spaces on augmented copies of chosen spectra."""
+    """Fits gates on augmented copies of chosen spectra."""
 
     job: Job
     spectra: Spectra
-    common: Pipeline
 
-    def copies(self, rows: NDArray[np.int64], *purpose: int) -> NDArray[np.float64]:
-        """Augmented copies of the rows on the grid, copy after copy."""
-        words, rng = self.job.recipe.training, self.job.rng(*purpose)
-        return np.concatenate(
-            [
-                augment(
-                    self.spectra.values[rows],
-                    self.spectra.axis,
-                    self.job.grid,
-                    words.augmentation,
-                    rng,
-                    strength=words.strength,
-                )
-                for _ in range(self.job.recipe.gate.copies)
-            ]
-        )
+    def copies(self, rows: NDArray[np.int64], *purpose: int, strength: float | None = None) -> NDArray[np.float64]:
+        """Augmented copies of the rows on the grid, copy after copy. strength: None takes the training's own."""
+        words, rng, spectra = self.job.recipe.training, self.job.rng(*purpose), self.spectra
+        values = as_absorbance(spectra.values[rows], spectra.quantity)
+        drawn = [
+            augment(
+                values,
+                spectra.axis,
+                self.job.grid,
+                words.augmentation,
+                rng,
+                strength=words.strength if strength is None else strength,
+                axis_unit=spectra.axis_unit,
+            )
+            for _ in range(self.job.recipe.gate.copies)
+        ]
+        return from_absorbance(np.concatenate(drawn), spectra.quantity)
 
-    def fit(self, discriminant: Discriminant, rows: NDArray[np.int64], *, fold: int) -> None:
+    def fit(self, bank: Bank, rows: NDArray[np.int64], *, fold: int) -> None:
         """Fit on the rows' copies."""
-        with torch.no_grad():
-            prepared = self.common(as_tensor(self.copies(rows, 1, fold))).double().numpy()
         targets = np.tile(self.spectra.targets[rows], self.job.recipe.gate.copies)
-        discriminant.fit(prepared, targets, shrinkage=self.job.recipe.gate.shrinkage)
+        bank.fit(lambda strength: self.copies(rows, 1, fold, strength=strength), targets)
 
 
 @torch.no_grad()
 def _held_out(job: Job, spectra: Spectra, split: Split, identifier: Identifier, gate: _GateFit) -> HeldOut:
     """Ask of each development spectrum those members, and a gate space, that have not seen its block."""
-    classes, copies = len(spectra.classes), job.recipe.gate.copies
+    recipe, classes, copies = job.recipe, len(spectra.classes), job.recipe.gate.copies
     place = {int(row): number for number, row in enumerate(split.development)}
-    n = len(place)
-    logits, distances = np.empty((n, classes), np.float32), np.empty(n)
-    changed_logits, changed_distances = np.empty((copies, n, classes), np.float32), np.empty((copies, n))
-    per_fold = job.recipe.training.members_per_fold
+    n, width, gates = len(place), 1 if job.tells_amounts else classes, len(identifier.gates.names)
+    logits, distances, own = np.empty((n, width), np.float32), np.empty((n, gates)), np.zeros(n)
+    changed_logits = np.empty((copies, n, width), np.float32)
+    changed_distances, changed_own = np.empty((copies, n, gates)), np.zeros((copies, n))
+    per_fold = recipe.training.members_per_fold
     for number, fold in enumerate(split.folds):
         at = np.array([place[int(row)] for row in fold.held])
         members = range(number * per_fold, (number + 1) * per_fold)
-        space = Discriminant(points=job.recipe.axis.points, classes=classes)
-        gate.fit(space, fold.train, fold=fold.part + 1)
-        plain = identifier.common(as_tensor(resample(spectra.values[fold.held], spectra.axis, job.grid)))
-        changed = identifier.common(as_tensor(gate.copies(fold.held, 2, fold.part)))
-        logits[at] = _mean_logits(identifier, members, plain)
-        distances[at] = space.distance(space(plain).numpy())
-        changed_logits[:, at] = _mean_logits(identifier, members, changed).reshape(copies, len(at), classes)
-        changed_distances[:, at] = space.distance(space(changed).numpy()).reshape(copies, len(at))
+        bank = Bank(recipe.gate, recipe.steps, points=recipe.axis.points, classes=classes)
+        gate.fit(bank, fold.train, fold=fold.part + 1)
+        plain = as_tensor(resample(spectra.values[fold.held], spectra.axis, job.grid))
+        changed = as_tensor(gate.copies(fold.held, 2, fold.part))
+        logits[at] = _mean_logits(identifier, members, identifier.common(plain))
+        said = _mean_logits(identifier, members, identifier.common(changed))
+        changed_logits[:, at] = said.reshape(copies, len(at), width)
+        near, far = bank(plain).numpy(), bank(changed).numpy()
+        distances[at] = bank.distances(near)
+        changed_distances[:, at] = bank.distances(far).reshape(copies, len(at), gates)
+        if recipe.claims is not None:
+            columns = bank.columns[recipe.claims.space][0] + spectra.targets[fold.held]
+            own[at] = near[np.arange(len(at)), columns]
+            changed_own[:, at] = far[np.arange(len(far)), np.tile(columns, copies)].reshape(copies, len(at))
     return HeldOut(
         logits=logits,
         distances=distances,
-        changed_logits=changed_logits.reshape(-1, classes),
-        changed_distances=changed_distances.reshape(-1),
+        own=own,
+        changed_logits=changed_logits.reshape(-1, width),
+        changed_distances=changed_distances.reshape(-1, gates),
+        changed_own=changed_own.reshape(-1),
     )
 
 

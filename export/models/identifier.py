@@ -1,4 +1,4 @@
-"""The one graph of a bundle: preprocessing, the mean of all members' logits, and the gate's coordinates."""
+"""The one graph of a bundle: preprocessing, the mean of all members' logits, and what the gates read."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from export.fit import Member
-from export.gates.discriminant import Discriminant
+from export.gates.bank import Bank
 from export.preprocess.pipeline import Pipeline, steps_in_two
 from export.recipe import Recipe
 
@@ -20,28 +20,26 @@ class Identifier(nn.Module):
     standardising step; `common` holds the steps before it, which are run once.
     """
 
-    def __init__(
-        self, common: Pipeline, own: Sequence[Pipeline], members: Sequence[nn.Module], discriminant: Discriminant
-    ) -> None:
+    def __init__(self, common: Pipeline, own: Sequence[Pipeline], members: Sequence[nn.Module], gates: Bank) -> None:
         super().__init__()
         self.common = common
         self.own = nn.ModuleList(own)
         self.members = nn.ModuleList(members)
-        self.discriminant = discriminant
+        self.gates = gates
 
     def forward(self, spectrum: Tensor) -> tuple[Tensor, Tensor]:
         """Return logits and features."""
         prepared = self.common(spectrum)
         logits = [member(own(prepared)) for own, member in zip(self.own, self.members, strict=True)]
-        return torch.stack(logits).mean(dim=0), self.discriminant(prepared)
+        return torch.stack(logits).mean(dim=0), self.gates(spectrum)
 
 
 def identifier_of(recipe: Recipe, members: Sequence[Member], *, classes: int) -> Identifier:
-    """Return fitted members joined; the gate's space is not fitted yet."""
+    """Return fitted members joined; the gates' spaces are not fitted yet."""
     common, _ = steps_in_two(recipe.steps, recipe.axis.points)
     return Identifier(
         common,
         [member.own for member in members],
         [member.model for member in members],
-        Discriminant(points=recipe.axis.points, classes=classes),
+        Bank(recipe.gate, recipe.steps, points=recipe.axis.points, classes=classes),
     )

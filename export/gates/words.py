@@ -1,0 +1,53 @@
+"""The gate's vocabulary in a recipe."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from edged.infer.verdict import Preset
+from export.preprocess.words import StepWords
+from export.words import Words
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+
+
+class Space(Words):
+    """Distances to each class by its own scatter, behind steps of its own, none of which is fitted.
+
+    strength: how strongly the copies that it is fitted on are changed. pooled: share of the classes' mean covariance.
+    """
+
+    name: Name
+    steps: Annotated[tuple[StepWords, ...], Field(min_length=1)]
+    strength: Annotated[float, Field(ge=0, le=3)]
+    shrinkage: Share
+    pooled: Share
+
+
+class Gate(Words):
+    """Out-of-model gates. Limit = slack x the quantile of held-out distances, of the blocks and of their copies.
+
+    copies: augmented copies of each spectrum that the spaces are fitted on and that the limits are taken from.
+    shrinkage: share of the mean variance added to the within-class scatter. spaces: gates of which any may refuse, in
+    place of the one discriminant of `name`, which sees what the network's first steps make.
+    """
+
+    name: Name
+    shrinkage: Share
+    copies: Annotated[int, Field(ge=1, le=50)]
+    quantile: Share
+    slack: dict[Preset, Annotated[float, Field(ge=1, le=10)]]
+    spaces: tuple[Space, ...] = ()
+
+
+class Claims(Words):
+    """Whether a claim is tested against the class's own scans: the distance in the space of that name.
+
+    alpha: share of true claims that is refused.
+    """
+
+    space: Name
+    alpha: dict[Preset, Share]
