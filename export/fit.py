@@ -91,7 +91,7 @@ def fit_member(task: FitTask) -> Member:
 def _fit_member(task: FitTask) -> Member:
     rng = np.random.default_rng(task.seed)
     torch.manual_seed(int(rng.integers(2**62)))
-    common, own = steps_in_two(task.steps, len(task.grid))
+    common, own = steps_in_two(task.steps, task.grid)
     draws = Draws(task=task, rng=rng)
 
     def changed() -> Tensor:

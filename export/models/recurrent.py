@@ -19,7 +19,8 @@ Read = Literal["last", "mean"]
 
 
 class RecurrentWords(NetworkKind):
-    """Sizes of a recurrent network. `patch`: points a step. `features`: width of the layer before the logits.
+    """Sizes of a recurrent network. `patch`: points a step. `features`: width of the layer before the logits,
+    0 for none.
 
     read: `last` takes the last state of each direction, `mean` the mean of all states.
     """
@@ -27,7 +28,7 @@ class RecurrentWords(NetworkKind):
     patch: Annotated[int, Field(ge=1, le=512)]
     hidden: Annotated[int, Field(ge=4, le=512)]
     layers: Annotated[int, Field(ge=1, le=3)]
-    features: Annotated[int, Field(ge=4, le=512)]
+    features: Annotated[int, Field(ge=0, le=512)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     read: Read = "last"
 
@@ -65,17 +66,18 @@ class Recurrent(Network):
         )
         self.drop = nn.Dropout(dropout)
         self.ends = 2 if bidirectional else 1
-        self.dense = nn.Linear(self.ends * hidden, features)
-        self.out = nn.Linear(features, classes)
+        self.dense = nn.Linear(self.ends * hidden, features) if features else None
+        self.out = nn.Linear(features or self.ends * hidden, classes)
 
     def embed(self, prepared: Tensor) -> Tensor:
-        """Return the dense layer's output, from the last states or the mean state."""
+        """Return the dense layer's output, from the last states or the mean state; or these, where there is none."""
         states, last = self.run(prepared.reshape(-1, self.steps, self.patch))
         if self.read == "mean":
             read = states.mean(dim=1)
         else:
             read = torch.cat([last[-end] for end in range(self.ends, 0, -1)], dim=1)
-        return torch.relu(self.dense(self.drop(read)))
+        read = self.drop(read)
+        return read if self.dense is None else torch.relu(self.dense(read))
 
     def run(self, sequence: Tensor) -> tuple[Tensor, Tensor]:
         """Return all states of the last layer [n, steps, ends * hidden], and the last of each layer and direction."""

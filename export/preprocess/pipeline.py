@@ -17,6 +17,7 @@ from export.preprocess.scale import Crop, MinMax, NegativeLog
 from export.preprocess.scatter import Emsc, Msc, Snv, VectorNormalisation
 from export.preprocess.smooth import MovingAverage, SavitzkyGolay
 from export.preprocess.standardise import MeanCentre, Standardise
+from export.preprocess.views import LevelAndShape
 from export.preprocess.wavelet import Wavelet
 from export.preprocess.words import (
     BaselineStep,
@@ -24,6 +25,7 @@ from export.preprocess.words import (
     CropStep,
     DetrendStep,
     EmscStep,
+    LevelAndShapeStep,
     LogStep,
     MinMaxStep,
     MscStep,
@@ -92,7 +94,9 @@ def build(steps: Sequence[StepWords], axis: Axis | int) -> Pipeline:
 
 
 def axis_after(steps: Sequence[StepWords], axis: Axis | int) -> Axis:
-    """Return the axis of what the steps give; a crop shortens it. `axis` as in `build`, which checks the steps."""
+    """Return the axis of what the steps give; a crop shortens it, views repeat each point. `axis` as in `build`, which
+    checks the steps.
+    """
     axis = _positions(axis)
     for words in steps:
         axis = _after(words, axis)
@@ -113,7 +117,13 @@ def _positions(axis: Axis | int) -> Axis:
 
 
 def _after(words: StepWords, axis: Axis) -> Axis:
-    return axis[slice(*_ends(words, axis))] if isinstance(words, CropStep) else axis
+    match words:
+        case CropStep():
+            return axis[slice(*_ends(words, axis))]
+        case LevelAndShapeStep():
+            return np.repeat(axis, 3)
+        case _:
+            return axis
 
 
 def _ends(words: CropStep, axis: Axis) -> tuple[int, int]:
@@ -154,6 +164,8 @@ def _module(words: StepWords, axis: Axis) -> nn.Module:
             return Baseline(points, knots=words.knots, stiffness=words.stiffness, rounds=words.rounds)
         case LogStep():
             return NegativeLog(floor=words.floor)
+        case LevelAndShapeStep():
+            return LevelAndShape(len(axis))
         case CropStep():
             begin, end = _ends(words, axis)
             return Crop(begin=begin, end=end)

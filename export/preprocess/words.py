@@ -123,6 +123,20 @@ class LogStep(Step):
     floor: Annotated[float, Field(ge=1e-30, le=1e6)] = 1e-6
 
 
+class LevelAndShapeStep(Step):
+    """Three views side by side: z-score, shape without the first principal component, and that of the square root.
+
+    What follows sees three numbers a point; so it stands last.
+    """
+
+    kind: Literal["level-and-shape"]
+
+    @property
+    def fitted(self) -> bool:
+        """It is."""
+        return True
+
+
 class CropStep(Step):
     """Only the points from `start` to `stop`, both included, in the unit of the recipe's axis."""
 
@@ -185,6 +199,7 @@ StepWords = Annotated[
     | DetrendStep
     | BaselineStep
     | LogStep
+    | LevelAndShapeStep
     | CropStep
     | SavgolStep
     | SmoothStep

@@ -32,10 +32,9 @@ def measure(cell: Cell, data: Path) -> Outcome:
     chosen = _chosen(cell, spectra, train)
     members = [_fit(cell, chosen, spectra, train, number) for number in range(cell.members)]
     targets = spectra.targets[test]
-    plain = resample(spectra.values[test], spectra.axis, _grid(cell, spectra))
-    predicted = _named(chosen, members, plain)
-    stressed = _stressed(cell, spectra, test)
-    said = [_named(chosen, members, values) for values in stressed]
+    grid = _grid(cell, spectra)
+    predicted = _named(chosen, members, resample(spectra.values[test], spectra.axis, grid), grid)
+    said = [_named(chosen, members, values, grid) for values in _stressed(cell, spectra, test)]
     return Outcome(
         cell=cell,
         chosen=chosen.name,
@@ -98,7 +97,7 @@ def _chosen(cell: Cell, spectra: Spectra, train: NDArray[np.int64]) -> Candidate
             member = _fit(cell, candidate, spectra, train[part != left], 100 + left)
             held = train[part == left]
             values = resample(spectra.values[held], spectra.axis, _grid(cell, spectra))
-            count += int((_named(candidate, [member], values) == spectra.targets[held]).sum())
+            count += int((_named(candidate, [member], values, _grid(cell, spectra)) == spectra.targets[held]).sum())
         right.append(count)
     return cell.candidates[int(np.argmax(right))]
 
@@ -122,9 +121,11 @@ def _fit(cell: Cell, candidate: Candidate, spectra: Spectra, rows: NDArray[np.in
     )
 
 
-def _named(candidate: Candidate, members: list[Member], values: NDArray[np.float64]) -> NDArray[np.int64]:
+def _named(
+    candidate: Candidate, members: list[Member], values: NDArray[np.float64], grid: NDArray[np.float64]
+) -> NDArray[np.int64]:
     """The class column of the largest mean logit."""
-    common, _ = steps_in_two(candidate.steps, values.shape[1])
+    common, _ = steps_in_two(candidate.steps, grid)
     with torch.no_grad():
         prepared: Tensor = common(as_tensor(values))
         said = [torch.cat([member.model(member.own(rows)) for rows in prepared.split(BATCH)]) for member in members]

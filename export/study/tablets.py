@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from edged.bundle.manifest import Axis
 from export.baselines.catalogue import PUBLISHED
 from export.baselines.forest import ForestWords
 from export.baselines.lda import LdaWords, PcaLdaWords
@@ -19,8 +20,9 @@ from export.data.catalogue import load_set
 from export.learning import Learning
 from export.models.any import ModelWords
 from export.models.catalogue import named
+from export.models.gru import GruWords
 from export.page import Heading, Part, Table, Text
-from export.preprocess.words import SavgolStep, SnvStep, StandardiseStep, StepWords
+from export.preprocess.words import LevelAndShapeStep, SavgolStep, SnvStep, StandardiseStep, StepWords
 from export.study.cell import Candidate, Cell, GroupPart, Outcome, RandomShare
 from export.study.study import Study, accuracy, figure, table
 
@@ -68,6 +70,24 @@ CLASSICAL: Mapping[str, ModelWords] = {
     "k-NN": NeighboursWords(),
     "library search": LibraryWords(),
 }
+STRIP = Axis(unit="cm-1", start=7398.337, stop=10476.477, points=400)
+"""The first 400 of the 404 points, which patches of 25 divide."""
+
+REFILLED = CHANGES.model_copy(
+    update={
+        "shift": 0.0,
+        "stretch": 0.0,
+        "gain_au": 0.0,
+        "offset_au": 0.02,
+        "slope_au": 0.0,
+        "noise_au": 2e-3,
+        "noise_ends": 0.0,
+        "blend": 0.0,
+        "refill": 0.8,
+    }
+)
+LEVEL_AND_SHAPE: tuple[StepWords, ...] = (LevelAndShapeStep(kind="level-and-shape"),)
+CHOSEN_GRU, PAIR = "gru, level and shape", "two of them in one graph"
 NETWORKS = (
     *(f"{cell}-{layers}" for cell in ("lstm", "bilstm", "gru") for layers in (1, 2, 3)),
     "invertresnet",
@@ -126,17 +146,46 @@ def cells() -> tuple[Cell, ...]:
     models |= {name: tuned(words) for name, words in CLASSICAL.items()}
     for name, words in PUBLISHED.items():
         models[f"{name} as published"] = (Candidate(name="raw", steps=(), network=words, learning=LEARNING),)
-    return tuple(
+    measured = [
         Cell(set="tablets", split=split, name=name, candidates=candidates, seed=split.seed)
         for name, candidates in models.items()
         for split in splits()
-    )
+    ]
+    for name, members in ((CHOSEN_GRU, 1), (PAIR, 2)):
+        measured += [
+            Cell(
+                set="tablets",
+                axis=STRIP,
+                split=split,
+                name=name,
+                candidates=level_and_shape_grus(),
+                members=members,
+                seed=split.seed,
+            )
+            for split in splits()
+        ]
+    return tuple(measured)
 
 
 def splits() -> tuple[RandomShare | GroupPart, ...]:
     """Return the splits: whole batches first."""
     grouped = [GroupPart(parts=PARTS, test=test, seed=seed) for seed in range(GROUPINGS) for test in range(PARTS)]
     return (*grouped, *(RandomShare(train=share, seed=seed) for share in SHARES for seed in range(SEEDS)))
+
+
+def level_and_shape_grus() -> tuple[Candidate, ...]:
+    """Return the candidates among which each training part chooses: more or less of other batches' ways, and time."""
+    gru = GruWords(patch=75, hidden=48, layers=1, bidirectional=True, features=0, dropout=0.2)
+    learning = LEARNING.model_copy(update={"epochs": 150, "batch": 64, "ema": 0.9, "augmentation": REFILLED})
+    less = REFILLED.model_copy(update={"refill": 0.4})
+    plans = {
+        "refill 0.8": learning,
+        "refill 0.4": learning.model_copy(update={"augmentation": less}),
+        "75 epochs": learning.model_copy(update={"epochs": 75}),
+    }
+    return tuple(
+        Candidate(name=name, steps=LEVEL_AND_SHAPE, network=gru, learning=words) for name, words in plans.items()
+    )
 
 
 def network(name: str) -> Candidate:

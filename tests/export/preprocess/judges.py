@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from pybaselines import Baseline
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import detrend, savgol_filter
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 from export.preprocess.words import (
     BaselineStep,
@@ -23,6 +25,7 @@ from export.preprocess.words import (
     CropStep,
     DetrendStep,
     EmscStep,
+    LevelAndShapeStep,
     LogStep,
     MinMaxStep,
     MscStep,
@@ -36,6 +39,7 @@ from export.preprocess.words import (
 )
 
 Array = NDArray[np.float64]
+LEAST_ROOT_SQUARED = 4e-4  # under which a spectrum has no root
 Way = Callable[[Array], Array]
 
 
@@ -68,6 +72,8 @@ def judge(words: StepWords, fitted_on: Array, axis: Array) -> Judge:
             return Judge(name=_by("numpy"), way=_snv(0), of_flat=False)
         case StandardiseStep():
             return Judge(name=_by("numpy"), way=_z_score(fitted_on, 0 if words.by == "wavelength" else None))
+        case LevelAndShapeStep():
+            return Judge(name=_by("sklearn", "StandardScaler, PCA"), way=_level_and_shape(fitted_on))
         case CentreStep():
             mean = fitted_on.mean(axis=0)
             return Judge(name=_by("numpy"), way=lambda x: x - mean)
@@ -107,7 +113,7 @@ def judge_of_all(steps: Sequence[StepWords], fitted_on: Array, axis: Array) -> J
 
 
 def _by(library: str, function: str = "") -> str:
-    package = {"pywt": "PyWavelets"}.get(library, library)
+    package = {"pywt": "PyWavelets", "sklearn": "scikit-learn"}.get(library, library)
     return f"{library} {version(package)}" + (f", {function}" if function else "")
 
 
@@ -145,6 +151,30 @@ def _emsc(words: EmscStep, fitted_on: Array) -> Way:
     def way(x: Array) -> Array:
         shares = np.linalg.lstsq(model, x.T, rcond=None)[0]
         return ((x.T - powers @ shares[: words.order + 1]) / shares[words.order + 1]).T
+
+    return way
+
+
+def _level_and_shape(fitted_on: Array) -> Way:
+    floor = fitted_on.min() - 0.05 * np.ptp(fitted_on)
+
+    def root(x: Array) -> Array:
+        return np.sqrt(np.maximum(x - floor, LEAST_ROOT_SQUARED))
+
+    scaler = StandardScaler().fit(fitted_on)
+    levels = [PCA(1, svd_solver="full").fit(view) for view in (fitted_on, root(fitted_on))]
+
+    def shape(x: Array, level: PCA) -> Array:
+        return x - level.inverse_transform(level.transform(x))
+
+    sizes = [
+        np.sqrt(np.mean(shape(view, level) ** 2))
+        for view, level in zip((fitted_on, root(fitted_on)), levels, strict=True)
+    ]
+
+    def way(x: Array) -> Array:
+        shapes = [shape(x, levels[0]) / sizes[0], shape(root(x), levels[1]) / sizes[1]]
+        return np.stack([scaler.transform(x), *shapes], axis=2).reshape(len(x), -1)
 
     return way
 
