@@ -302,8 +302,10 @@ class RawScan:
             raise ValueError(
                 f"axis {len(self.axis)}, counts {len(self.counts)}, saturated {len(self.saturated)}: lengths differ"
             )
-        for array in (self.axis, self.counts, self.raw, self.saturated):
-            array.setflags(False)  # type: ignore[call-arg]  # by name it takes twice as long
+        self.axis.setflags(False)  # type: ignore[call-arg]  # by name it takes twice as long, here and below
+        self.counts.setflags(False)  # type: ignore[call-arg]
+        self.raw.setflags(False)  # type: ignore[call-arg]
+        self.saturated.setflags(False)  # type: ignore[call-arg]
         if self.dark is not None:
             self.dark.setflags(write=False)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,8 +72,14 @@ def readings_of(frames: bytes, model: Model) -> NDArray[np.int32]:
         words = np.ndarray((len(frames) // size, pixels), WORD, frames, strides=(size, WORD.itemsize))
     readings = words.astype(READING)
     if model.mask:
-        readings ^= model.mask
+        readings ^= as_array(model.mask)
     return readings
+
+
+@cache
+def as_array(mask: int) -> NDArray[np.int32]:
+    """Return a mask, of which there are two, in the form that numpy is quickest with."""
+    return np.array(mask, READING)
 
 
 def pipes_of(model: Model, *, high_speed: bool) -> tuple[tuple[int, Exactly], ...]:

@@ -44,6 +44,7 @@ BUSY_PAUSES_S = (0.05, 0.2, 0.5)  # a process that died a moment ago, or udev, m
 FIRMWARE_LOST = {(0x04B4, 0x8613), (0x0547, 0x2131), (0x0547, 0x2235)}  # Cypress controllers without their program
 
 Backend = Callable[[], Any]
+Buffer = tuple["array[int]", memoryview]
 Transfer = Callable[["array[int]", int], int]  # buffer or data, ms; returns the bytes that went
 
 
@@ -58,7 +59,7 @@ class UsbPipeLink:
         self._ins = tuple(address for address in packet_bytes if address & INWARD)
         self._transfers = _transfers(device, ids.interface)
         self._surplus: dict[int, bytes] = {}
-        self._buffers: dict[tuple[int, int], array[int]] = {}  # by address and limit: a spectrum's is large
+        self._buffers: dict[tuple[int, int], Buffer] = {}  # by address and limit: a spectrum's is large
         self._interrupted = threading.Event()
         self._open = True
 
@@ -95,14 +96,14 @@ class UsbPipeLink:
             self._interrupted.clear()
             return b""
         transfer = self._transfers.get(endpoint) or self._no_pipe(endpoint)
-        buffer = self._buffers.get((endpoint, limit)) or self._make_buffer(endpoint, limit)
+        buffer, view = self._buffers.get((endpoint, limit)) or self._make_buffer(endpoint, limit)
         try:
             came = transfer(buffer, _ms(within_s))
         except usb.core.USBError as error:
             if error.errno in SILENT:
                 return b""
             raise self._fault(error, f"pipe {endpoint:#04x}") from error
-        data = memoryview(buffer)[:came].tobytes()
+        data = view[:came].tobytes()
         return data if came <= limit else self._share(endpoint, data, limit)
 
     def write_to(self, endpoint: int, data: bytes, within_s: float) -> None:
@@ -170,15 +171,16 @@ class UsbPipeLink:
         there = ", ".join(f"{address:#04x}" for address in self._transfers)
         raise WrongInstrument(f"{self.name}: no pipe {endpoint:#04x}; there are {there}")
 
-    def _make_buffer(self, endpoint: int, limit: int) -> array[int]:
+    def _make_buffer(self, endpoint: int, limit: int) -> Buffer:
         """Return one of whole packets, or a device that sends more makes the host lose all of it; not of one more, or
         the host waits for it where a transfer ends with a full one.
         """
         packet = self._packet_bytes[endpoint] or DEFAULT_PACKET_BYTES
         buffer: array[int] = usb.util.create_buffer(-(-limit // packet) * packet)
+        made = buffer, memoryview(buffer)
         if len(self._buffers) < KEPT_BUFFERS:
-            self._buffers[endpoint, limit] = buffer
-        return buffer
+            self._buffers[endpoint, limit] = made
+        return made
 
     def _share(self, endpoint: int, data: bytes, limit: int) -> bytes:
         if len(data) > limit:
