@@ -143,17 +143,25 @@ def probabilities(logits: NDArray[np.floating], temperature: float) -> NDArray[n
 
 
 def fitted_temperature(logits: NDArray[np.floating], targets: NDArray[np.int64]) -> float:
-    """Return the temperature of the smallest negative log-likelihood, on a fixed grid."""
+    """Return the temperature of the smallest negative log-likelihood, on a fixed grid.
+
+    Where no spectrum is named wrongly, colder is always likelier, and says nothing: then it is 1 at least.
+    """
     rows = np.arange(len(targets))
     losses = [-np.log(np.maximum(probabilities(logits, t)[rows, targets], 1e-12)).mean() for t in TEMPERATURES]
-    return round(float(TEMPERATURES[int(np.argmin(losses))]), 4)
+    found = round(float(TEMPERATURES[int(np.argmin(losses))]), 4)
+    return found if (logits.argmax(axis=1) != targets).any() else max(found, 1.0)
 
 
 def conformal_quantile(scores: NDArray[np.float64], coverage: float) -> float:
     """Return the score that at least `coverage` of new scores stay under: the ceil((n + 1) coverage)-th smallest.
 
     Given with six decimals, rounded up: rounding down would leave that very score outside. With too few scores for the
-    coverage the set must hold every class: 1.
+    coverage the set must hold every class: 1. At least 1 / (n + 1): n scores say nothing of what is rarer, and without
+    a floor a model that is sure of all it was calibrated on would name nothing that is new.
     """
     rank = int(np.ceil((len(scores) + 1) * coverage))
-    return 1.0 if rank > len(scores) else min(1.0, float(np.ceil(np.sort(scores)[rank - 1] * 1e6) / 1e6))
+    if rank > len(scores):
+        return 1.0
+    score = max(float(np.sort(scores)[rank - 1]), 1.0 / (len(scores) + 1))
+    return min(1.0, float(np.ceil(score * 1e6) / 1e6))

@@ -27,7 +27,7 @@ from export.answers import Answers, ask, gate_distances, refused, summary, verif
 from export.baselines import BASELINES, tuned
 from export.calibrate import calibrated
 from export.compare import run_rows, session
-from export.data.augment import Session, augment, resample
+from export.data.augment import Session, as_absorbance, augment, from_absorbance, resample
 from export.data.augment import session as session_change
 from export.data.catalogue import load_set
 from export.data.spectra import Spectra
@@ -71,7 +71,7 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
             f"mild {n}": rows
             for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.mild_session))
         },
-        **changed_copies(spectra.values[split.test], spectra.axis, job.grid, job.rng(8)),
+        **_changes(job, spectra, split.test),
         **{name: _rows(other, manifest) for name, other in load_outsiders(job).items()},
     }
     raw: dict[str, tuple[Rows, Rows]] = {}
@@ -116,8 +116,16 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
 
 
 def load_outsiders(job: Job) -> dict[str, Spectra]:
-    """Load the spectra of other things, by the names of their sets."""
-    return {name: load_set(name, job.data) for name in outsiders(job)}
+    """Load the spectra of other things, by the names of their sets; as counts under even light, where the model wants
+    counts and the set holds absorbance."""
+    loaded = {name: load_set(name, job.data) for name in outsiders(job)}
+    wanted = job.recipe.quantity
+    return {
+        name: replace(
+            found, values=from_absorbance(as_absorbance(found.values, found.quantity), wanted), quantity=wanted
+        )
+        for name, found in loaded.items()
+    }
 
 
 def outsiders(job: Job) -> tuple[str, ...]:
@@ -133,8 +141,8 @@ def _rows(spectra: Spectra, manifest: Manifest) -> Rows:
                 Spectrum(
                     axis=spectra.axis.copy(),
                     values=values.astype(np.float32),
-                    axis_unit="nm",
-                    quantity="absorbance",
+                    axis_unit=spectra.axis_unit,
+                    quantity=spectra.quantity,
                 ),
                 manifest,
             )
@@ -144,11 +152,23 @@ def _rows(spectra: Spectra, manifest: Manifest) -> Rows:
 
 
 def _sessions(job: Job, spectra: Spectra, rows: NDArray[np.int64], change: Session) -> list[Rows]:
-    rng = job.rng(7, int(change.shift * 1000))
-    return [
-        session_change(spectra.values[rows], spectra.axis, job.grid, change, rng).astype(np.float32)
-        for _ in range(job.recipe.evaluation.sessions)
+    rng, values = job.rng(7, int(change.shift * 1000)), as_absorbance(spectra.values[rows], spectra.quantity)
+    changed = [
+        session_change(values, spectra.axis, job.grid, change, rng) for _ in range(job.recipe.evaluation.sessions)
     ]
+    return [from_absorbance(one, spectra.quantity).astype(np.float32) for one in changed]
+
+
+def _changes(job: Job, spectra: Spectra, rows: NDArray[np.int64]) -> dict[str, Rows]:
+    """One change at a time; their amounts are nm."""
+    if spectra.axis_unit != "nm":
+        return {}
+    values = as_absorbance(spectra.values[rows], spectra.quantity)
+    copies = changed_copies(values, spectra.axis, job.grid, job.rng(8))
+    return {
+        name: from_absorbance(one.astype(np.float64), spectra.quantity).astype(np.float32)
+        for name, one in copies.items()
+    }
 
 
 def _answers(raw: Mapping[str, tuple[Rows, Rows]], manifest: Manifest, preset: Preset) -> dict[str, Answers]:
@@ -188,7 +208,7 @@ def _run(
     answers = ask(manifest, logits, features)
     stress = _sessions(job, spectra, split.test, job.recipe.evaluation.session)
     mild = _sessions(job, spectra, split.test, job.recipe.evaluation.mild_session)
-    changes = changed_copies(spectra.values[split.test], spectra.axis, job.grid, job.rng(8))
+    changes = _changes(job, spectra, split.test)
 
     def share(rows: list[Rows], of_torch: bool) -> float:
         said = [torch_outputs(trained.identifier, r)[0] if of_torch else run_rows(opened, r, "logits") for r in rows]

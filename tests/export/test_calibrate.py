@@ -68,3 +68,14 @@ def test_a_conformal_quantile_leaves_none_of_its_scores_outside_by_rounding() ->
 
     assert conformal_quantile(scores[:1], 0.5) >= scores[0]
     assert conformal_quantile(scores, 0.5) >= scores[1]
+
+
+def test_a_model_that_is_sure_of_everything_it_has_seen_still_names_what_is_nearly_as_sure() -> None:
+    assert conformal_quantile(np.zeros(79), 0.95) == pytest.approx(1 / 80, abs=1e-6)
+
+
+def test_no_error_is_no_reason_for_more_confidence_than_the_logits_have() -> None:
+    logits = 4.0 * np.eye(3)[np.arange(60) % 3]
+
+    assert fitted_temperature(logits, np.arange(60) % 3) == 1.0
+    assert fitted_temperature(np.vstack([logits, logits[:1]]), np.append(np.arange(60) % 3, 1)) > 0.5
