@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -22,14 +22,8 @@ from export.study.command import evaluate
 from export.transfer_commands import transfer
 from export.twin_command import twin
 
-try:
+if TYPE_CHECKING:
     from export.job import Job
-    from export.recipe import load_recipe
-except ModuleNotFoundError as missing:
-    raise SystemExit(
-        f"edged-export: {missing.name} is not installed here\n"
-        "    in a checkout: .venv/bin/python -m pip install -e '.[export]'"
-    ) from None
 
 STAGES = {
     "train": "train the networks and fit the gate's space",
@@ -61,6 +55,20 @@ main.add_command(bench)
 main.add_command(quantisation)
 main.add_command(evaluate)
 main.add_command(twin)
+
+
+@main.command()
+@click.option("--points", type=click.IntRange(8, 65_536), help="Of the spectra.  [default: those of two public sets]")
+@click.option("--classes", type=click.IntRange(2, 10_000), default=4, show_default=True, help="With --points.")
+def networks(*, points: int | None, classes: int) -> None:
+    """What each named network weighs: parameters and multiply-adds, as a Markdown table.
+
+    Example: edged-export networks --points 228 --classes 12
+    """
+    _needs_the_toolchain()
+    from export.models.table import TASKS, networks_table
+
+    click.echo(networks_table(TASKS if points is None else ((points, classes),)), nl=False)
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -111,6 +119,17 @@ for _name, _text in STAGES.items():
     _add_stage(_name, _text)
 
 
+def _needs_the_toolchain() -> None:
+    """Say what to install where torch and its like are missing; they take seconds to load, so nobody does before."""
+    try:
+        import export.job  # noqa: F401
+    except ModuleNotFoundError as missing:
+        raise SystemExit(
+            f"edged-export: {missing.name} is not installed here\n"
+            "    in a checkout: .venv/bin/python -m pip install -e '.[export]'"
+        ) from None
+
+
 def _run(
     stages: list[str],
     *,
@@ -122,6 +141,10 @@ def _run(
     quick: bool,
     as_json: bool,
 ) -> None:
+    _needs_the_toolchain()
+    from export.job import Job
+    from export.recipe import load_recipe
+
     console = Console(stderr=as_json, quiet=as_json)
     try:
         words = load_recipe(recipe)
