@@ -11,7 +11,7 @@ import pytest
 @pytest.fixture
 def shipped(repository: Path) -> Path:
     """The bundle that edged comes with."""
-    (bundle,) = (repository / "edged" / "bundle" / "default").glob("*.edgebundle")
+    (bundle,) = (repository / "edged" / "bundle" / "default").glob("powders12-*.edgebundle")
     return bundle
 
 

@@ -183,7 +183,7 @@ def test_the_daemon_goes_on_with_a_damaged_bundle_judges_nothing_and_says_why(tm
 
 def flipped_bundle(repository: Path, folder: Path, place: float) -> Path:
     """The bundle that ships with one bit changed, at `place` between its first byte (0) and its last (1)."""
-    (shipped,) = (repository / "edged" / "bundle" / "default").glob("*.edgebundle")
+    (shipped,) = (repository / "edged" / "bundle" / "default").glob("powders12-*.edgebundle")
     data = bytearray(shipped.read_bytes())
     data[round(place * (len(data) - 1))] ^= 1
     path = folder / "flipped.edgebundle"
