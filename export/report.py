@@ -76,6 +76,7 @@ def report_page(job: Job) -> str:
                 recipe.presets[preset].min_probability,
             ),
         ),
+        _trust(found["trust"]),
         "<h2>Quantisation</h2>",
         _quantisation(job, found),
         "<h2>Training</h2>",
@@ -230,6 +231,26 @@ def _verify(rows: dict[str, dict[str, Any]]) -> str:
     return (
         "<h2>Verify</h2><p>Held-out spectra at the default preset: true claims, and the other class that passes most "
         "often under the claim.</p>" + _table(header, shown)
+    )
+
+
+def _trust(found: dict[str, Any]) -> str:
+    rows = [
+        (
+            name,
+            str(row["spectra"]),
+            *(f"{100 * row[when]['ece']:.2f}" for when in ("before", "after")),
+            *(f"{row[when]['brier']:.4f}" for when in ("before", "after")),
+            *(f"{_percent(one['covered'])} ({one['mean_size']:.2f})" for one in row["sets"]),
+        )
+        for name, row in found.items()
+    ]
+    asked = [f"sets at {100 * one['asked']:g} %" for one in next(iter(found.values()))["sets"]]
+    header = ["spectra", "number", "ECE, %", "with temperature", "Brier", "with temperature", *asked]
+    return (
+        "<p>ECE: expected calibration error of the most likely class, 15 bins. Sets: the share of conformal sets that "
+        "hold the true class, and their mean size in brackets. The promise is for spectra like those that calibrated; "
+        "a changed session is not.</p>" + _table(header, rows)
     )
 
 

@@ -42,6 +42,7 @@ from export.quantise.stage import shipped
 from export.sensitivity import changed_copies, sensitivity_table
 from export.to_onnx import float_graph
 from export.train import Trained, load_identifier, train_ensemble
+from export.trust import Trust, trust_table
 from export.verify import torch_outputs
 
 Rows = NDArray[np.float32]
@@ -107,12 +108,31 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
         "gate_limits": {manifest.default_preset: 1.0},
         "verify": verify_shares(manifest, *raw["held-out"], truth) if "verify" in manifest.procedures else {},
         "temperature": manifest.calibration.temperature,
+        "trust": _trust(job, spectra, raw, truth, manifest.calibration.temperature),
         "footnote": _random_split(job, spectra, progress),
     }
     result["summary"] = _headline(job, result)
     job.write_json("trial.json", result)
     _save_plot_data(job, answers[manifest.default_preset], raw, manifest, truth, runs)
     return dict(result["summary"])
+
+
+def _trust(
+    job: Job,
+    spectra: Spectra,
+    raw: Mapping[str, tuple[Rows, Rows]],
+    truth: NDArray[np.int64],
+    temperature: float,
+) -> dict[str, Trust]:
+    """Calibration and coverage on what calibrated nothing, by the bundle's own graph."""
+    kinds = {}
+    for name, prefix in (("held-out", "held-out"), ("mild sessions", "mild "), ("stress sessions", "session ")):
+        said = [logits for key, (logits, _) in raw.items() if key.startswith(prefix)]
+        kinds[name] = (np.concatenate(said), np.tile(truth, len(said)))
+    with np.load(job.need("heldout.npz")) as file:
+        held = file["logits"]
+    targets = spectra.targets[job.split(spectra).development]
+    return trust_table(kinds, temperature=temperature, held_out=held, targets=targets)
 
 
 def load_outsiders(job: Job) -> dict[str, Spectra]:

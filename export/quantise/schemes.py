@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 Scheme = Literal["float", "weights", "dynamic", "scan", "static-s8s8", "static-u8s8", "aware"]
-Wanted = Literal[Scheme, Literal["auto"]]  # one literal: a wrong word is one mistake
+Wanted = Literal[Scheme, "auto"]  # one literal: a wrong word is one mistake
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 DERIVED: tuple[Scheme, ...] = tuple(scheme for scheme in SCHEMES if scheme != "aware")
 """What can be made from a float graph alone."""
