@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from export.data.files import read_arrays
-from export.data.origin import NOTRE_DAME_PAPER, DataSet
+from export.data.origin import DataSet
 from export.data.spectra import Spectra, group_numbers, scans_of
 
 FOLDER = "nir_isoniazid_capsules_notredame"
@@ -44,10 +44,11 @@ SET = DataSet(
     folder=FOLDER,
     files={"isoniazid_capsules.npz": ""},
     licence="MIT",
-    copyright="Copyright (c) 2021 Olatunde",
+    copyright="Copyright (c) 2022 Olatunde",
     origin="github.com/aawotund, repository Handling-the-interference-effects-of-gelatin-capsule-composition-and-"
     "excipient-concentration-on-dete..., commit 17c4ca8",
-    paper=NOTRE_DAME_PAPER,
+    paper="O. Awotunde et al., handling the interference effects of gelatin capsule composition and excipient "
+    "concentration (the title of the repository, cut short there)",
     instruments=("InnoSpectra NIR-M-R2 (TI DLP NIRscan Nano family), 228 points",),
     conditions="one instrument; which scans are of one capsule is not stated",
     grouping="ten contiguous scans of one dose",
