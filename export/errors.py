@@ -27,9 +27,9 @@ class ExportError(Exception):
 class RecipeError(ExportError, ValueError):
     """The recipe breaks its vocabulary. `problems` holds one line for each mistake."""
 
-    def __init__(self, message: str, *, problems: tuple[str, ...], hint: str = "") -> None:
+    def __init__(self, message: str, *, problems: tuple[str, ...] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
-        self.problems = problems
+        self.problems = problems  # not in args: what comes out of another process is given it afterwards
 
 
 class DataUnusable(ExportError, ValueError):

@@ -55,7 +55,7 @@ class Job:
     workers: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
 
     def spectra(self) -> Spectra:
-        """Load the recipe's spectra. Raises DataUnusable when they do not cover the recipe's axis."""
+        """Load the recipe's spectra. Raises DataUnusable when they do not fit the recipe."""
         source, axis = self.source, self.recipe.axis
         spectra = source.load(place_of(source, self.data))
         if (spectra.axis_unit, spectra.quantity) != (axis.unit, self.recipe.quantity):
@@ -70,6 +70,10 @@ class Job:
                 f"the spectra cover {first:g} to {last:g} {axis.unit}, "
                 f"the recipe's axis {axis.start:g} to {axis.stop:g}",
                 hint="choose an axis inside what every instrument of the family covers",
+            )
+        if self.tells_amounts and spectra.amounts is None:
+            raise DataUnusable(
+                f"{source.name} states no amounts", hint="leave amount out of the recipe, or choose a set with doses"
             )
         return spectra
 
@@ -103,8 +107,7 @@ class Job:
     @property
     def grid(self) -> NDArray[np.float64]:
         """The model's own axis."""
-        axis = self.recipe.axis
-        return np.linspace(axis.start, axis.stop, axis.points)
+        return self.recipe.grid
 
     def rng(self, *purpose: int) -> np.random.Generator:
         """A generator of its own for each purpose, so that no stage shifts another's draws."""

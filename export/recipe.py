@@ -11,6 +11,8 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
@@ -24,7 +26,7 @@ from export.gates.words import Claims, Gate
 from export.learning import Learning, Positive
 from export.models.any import ModelWords
 from export.models.network import NetworkKind
-from export.preprocess.pipeline import StepWords
+from export.preprocess.pipeline import StepWords, axis_after, build
 from export.quantise.schemes import Wanted
 from export.words import Words
 
@@ -154,6 +156,14 @@ class Recipe(Words):
             raise ValueError("amount: a model that quantifies, and does nothing else, says which amount it tells")
         if self.amount is None and isinstance(self.network, PlsDoseWords | SvrDoseWords):
             raise ValueError(f"network.kind: {self.network.kind} tells amounts; name one of them in amount")
+        if self.amount is not None and not isinstance(self.network, NetworkKind | PlsDoseWords | SvrDoseWords):
+            raise ValueError(f"network.kind: {self.network.kind} names classes; pls, svr or a network tells an amount")
+        if self.amount is None and ("identify" not in self.procedures or "components" in self.procedures):
+            raise ValueError("procedures: a model that names classes offers identify, and verify if wanted")
+        if self.claims is not None and "verify" not in self.procedures:
+            raise ValueError("claims: are tested by verify, which is not among procedures")
+        if not self.axis.start < self.axis.stop:
+            raise ValueError("axis.start: must be under axis.stop")
         if self.default_preset not in self.presets:
             raise ValueError(f"default_preset: {self.default_preset} is not among presets")
         if set(self.presets) != set(self.gate.slack):
@@ -163,12 +173,23 @@ class Recipe(Words):
                 raise ValueError(f"claims.space: {self.claims.space} is not among gate.spaces")
             if set(self.presets) != set(self.claims.alpha):
                 raise ValueError("claims.alpha: must name the same presets as presets")
+        build(self.steps, self.grid)
+        for number, space in enumerate(self.gate.spaces):
+            try:
+                build(space.steps, self.grid)
+            except RecipeError as error:
+                raise ValueError(f"gate.spaces.{number}.{error}") from error
         if isinstance(self.network, NetworkKind):
             try:
-                self.network.check(points=self.axis.points)
+                self.network.check(points=len(axis_after(self.steps, self.grid)))
             except ValueError as error:
                 raise ValueError(f"network.{error}") from error
         return self
+
+    @property
+    def grid(self) -> NDArray[np.float64]:
+        """The model's own axis: its positions, float64 [points]."""
+        return np.linspace(self.axis.start, self.axis.stop, self.axis.points)
 
     def quickened(self) -> Recipe:
         """Return the recipe with the values of its `quick` table, one member a fold, no rotation, no baselines."""

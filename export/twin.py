@@ -50,7 +50,7 @@ class FittedTwin:
 
 
 def fit_twin(spectra: Spectra, components: int = COMPONENTS) -> FittedTwin:
-    """Fit a twin; a class of few spectra gets two components fewer than it has spectra. Signs of components are fixed.
+    """Fit a twin; at least two components fewer than the smallest class has spectra. Signs of components are fixed.
 
     A product is named by its label, or, where the set states amounts, by amount and unit: `300mg`. Raises DataUnusable
     for spectra that no simulated instrument of wavelengths can show, and for a class of fewer than three.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edged.infer.verdict import Preset
 from export.preprocess.words import StepWords
@@ -26,6 +26,12 @@ class Space(Words):
     shrinkage: Share
     pooled: Share
 
+    @model_validator(mode="after")
+    def _fits_nothing(self) -> Space:
+        if fitted := [step.kind for step in self.steps if step.fitted]:
+            raise ValueError(f"steps: {', '.join(fitted)} takes constants from training spectra; a space has none")
+        return self
+
 
 class Gate(Words):
     """Out-of-model gates. Limit = slack x the quantile of held-out distances, of the blocks and of their copies.
@@ -41,6 +47,12 @@ class Gate(Words):
     quantile: Share
     slack: dict[Preset, Annotated[float, Field(ge=1, le=10)]]
     spaces: tuple[Space, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Gate:
+        if len({space.name for space in self.spaces}) != len(self.spaces):
+            raise ValueError("spaces: two bear one name")
+        return self
 
 
 class Claims(Words):

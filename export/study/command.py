@@ -36,7 +36,7 @@ RESULTS = Path("docs/results")
 @click.option("--dask", metavar="ADDRESS", help="Measure on the workers of this Dask scheduler instead.")
 @click.option("--only", metavar="TEXT", help="Only models whose name holds this; no page is written.")
 @click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True), help="Stop after that; a later run goes on.")
-@click.option("--fresh", is_flag=True, help="Measure everything anew.")
+@click.option("--fresh", is_flag=True, help="Measure anew, whatever is known.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
 def evaluate(name: str, as_json: bool, **options: Any) -> None:
     """Measure a study on public spectra and write its page; what is known already is not measured again.
@@ -84,7 +84,11 @@ def _evaluate(
     if not cells:
         raise ExportError(f"no model of {name} has {only!r} in its name", hint="leave --only out to measure all")
     archive = out / f"{name}{SUFFIX}"
-    known = {} if fresh else read_outcomes(archive)
+    known = read_outcomes(archive)
+    if fresh:
+        for digest in (cell.digest() for cell in cells):
+            known.pop(digest, None)
+            (work / name / f"{digest}.json").unlink(missing_ok=True)
     at_work = processes(workers or len(os.sched_getaffinity(0))) if dask is None else dask_workers(dask)
     with at_work as executor, bar(console, name) as progress:
         measured = run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import pytest
@@ -54,9 +55,19 @@ def test_all_mistakes_are_reported_at_once_with_their_keys() -> None:
         ('kind = "snv"', 'kind = "snw"', "snw"),
         ("patch = 28 ", "patch = 27 ", "224 points are no whole number of patches of 27"),
         ('default_preset = "balanced"', 'default_preset = "sharp"', "default_preset: 'sharp'"),
-        ("screen = 1.2, ", "", "must name the same presets"),
+        ("slack = { screen = 1.5, ", "slack = { ", "must name the same presets"),
         ("coverage = 0.98", "coverage = 98", "98"),
         ("order = 2", "order = 0", "at least the derivative"),
+        ("start = 904.0", "start = 1704.0", "must be under axis.stop"),
+        ('kind = "snv"\n', 'kind = "crop"\nstart = 904.0\nstop = 910.0\n', "steps.1.crop: 904 to 910 holds 2 points"),
+        (
+            'kind = "snv"\n',
+            'kind = "crop"\nstart = 904.0\nstop = 1650.0\n',
+            "210 points are no whole number of patches",
+        ),
+        ('procedures = ["identify", "verify"]', 'procedures = ["verify"]', "names classes offers identify"),
+        ('name = "first-derivative"', 'name = "second-derivative"', "spaces: two bear one name"),
+        ('{ kind = "snv" }, { kind = "savgol"', '{ kind = "msc" }, { kind = "savgol"', "msc takes constants"),
     ],
 )
 def test_a_mistake_is_named(old: str, new: str, said: str) -> None:
@@ -84,3 +95,11 @@ def test_the_digest_of_a_recipe_follows_its_meaning_only() -> None:
 
     assert commented.digest() == load_recipe("powders12").digest()
     assert changed.digest() != commented.digest()
+
+
+def test_a_mistake_that_another_process_finds_arrives_whole() -> None:
+    sent = RecipeError("steps.0.savgol: too wide", problems=("steps.0.savgol: too wide",), hint="a narrower window")
+
+    arrived = pickle.loads(pickle.dumps(sent))
+
+    assert (arrived.message, arrived.problems, arrived.hint) == (sent.message, sent.problems, sent.hint)

@@ -64,3 +64,7 @@ def test_the_table_counts_best_classes_and_names_apart() -> None:
     for row in table.values():
         assert (row["accuracy"], row["accuracy_all_blocks"]) == (0.75, 0.5)
         assert (row["right"], row["wrong"], row["refused"]) == (0.5, 0.25, 0.25)
+
+
+def test_without_changes_on_an_axis_of_wave_numbers_the_table_is_empty() -> None:
+    assert sensitivity_table({}, np.array([0]), []) == {}
