@@ -179,7 +179,7 @@ def _classical(job: Job, spectra: Spectra, split: Split) -> dict[str, dict[str, 
                     seed=(job.seed, 0),
                 )
             )
-            common, _ = steps_in_two(steps, len(job.grid))
+            common, _ = steps_in_two(steps, job.grid)
             plain = as_tensor(resample(spectra.values[split.test], spectra.axis, job.grid))
             told = member.model(member.own(common(plain))).detach().numpy()[:, 0]
             rmse = float(np.sqrt(np.mean((told - spectra.amounts[split.test]) ** 2)))

@@ -61,9 +61,13 @@ class FitTask:
         """Return the SHA-256 of all that the fitted model depends on, the code apart, in hex."""
         words = [self.network.model_dump_json(), self.learning.model_dump_json(exclude={"seed", "members_per_fold"})]
         words += [step.model_dump_json() for step in self.steps]
-        found = hashlib.sha256("\n".join([*words, repr((self.axis_unit, self.quantity, self.seed))]).encode())
+        found = hashlib.sha256(
+            "\n".join(
+                [*words, repr((self.axis_unit, self.quantity, self.classes, self.amounts is None, self.seed))]
+            ).encode()
+        )
         for array in (self.axis, self.grid, self.values, self.targets, self.groups, self.told):
-            found.update(np.ascontiguousarray(array).tobytes())
+            found.update(repr((array.shape, array.dtype.str)).encode() + np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
 
 
@@ -201,6 +205,7 @@ def _descend(
             averaged.update_parameters(network)
         losses.append(total / len(targets))
     with torch.no_grad():  # averaged weights want their own batch statistics, not the running ones of others
-        update_bn(torch.cat([draw() for _ in range(FIT_COPIES)]).split(words.batch), averaged)
+        parts = torch.cat([draw() for _ in range(FIT_COPIES)]).split(words.batch)
+        update_bn([part for part in parts if len(part) > 1], averaged)
     module: nn.Module = averaged.module
     return module.eval(), losses

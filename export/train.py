@@ -158,7 +158,7 @@ def _kept(path: Path) -> Any:
         )  # whole modules: classical heads have no shape before they are fitted
     except (AttributeError, ImportError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
         raise StageMissing(
-            f"{path}: made by another version: {str(error).splitlines()[0]}",
+            f"{path}: made by another version: {(str(error).splitlines() or [type(error).__name__])[0]}",
             hint=f"delete {path.parent} and train again",
         ) from error
 
@@ -207,7 +207,7 @@ def _held_out(job: Job, spectra: Spectra, split: Split, identifier: Identifier, 
     for number, fold in enumerate(split.folds):
         at = np.array([place[int(row)] for row in fold.held])
         members = range(number * per_fold, (number + 1) * per_fold)
-        bank = Bank(recipe.gate, recipe.steps, points=recipe.axis.points, classes=classes)
+        bank = Bank(recipe.gate, recipe.steps, grid=job.grid, classes=classes)
         gate.fit(bank, fold.train, fold=fold.part + 1)
         plain = as_tensor(resample(spectra.values[fold.held], spectra.axis, job.grid))
         changed = as_tensor(gate.copies(fold.held, 2, fold.part))

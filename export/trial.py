@@ -346,7 +346,7 @@ def _baseline(
 
 def _prepared(job: Job, spectra: Spectra, values: NDArray[np.floating]) -> NDArray[np.float64]:
     """What the network's own preprocessing, before its fitted step, makes of spectra."""
-    common, _ = steps_in_two(job.recipe.steps, job.recipe.axis.points)
+    common, _ = steps_in_two(job.recipe.steps, job.grid)
     with torch.no_grad():
         return np.asarray(common(torch.from_numpy(values.astype(np.float32))).double().numpy())
 
@@ -359,7 +359,7 @@ def _random_split(job: Job, spectra: Spectra, progress: Report) -> dict[str, flo
     for target in range(len(spectra.classes)):
         rows = np.flatnonzero(spectra.targets == target)
         shuffled[rows] = rng.permutation(len(rows))
-    mixed = replace(spectra, scan=shuffled)
+    mixed = replace(spectra, scan=shuffled, groups=np.arange(len(shuffled)))  # whichever of them the split goes by
     split = job.split(mixed)
     trained = train_ensemble(job, mixed, split, progress, what="random split")
     plain = resample(mixed.values[split.test], mixed.axis, job.grid).astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import takewhile
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from edged.infer.verdict import Preset
 from export.gates.discriminant import Discriminant
 from export.gates.scatter import ClassScatter
 from export.gates.words import Gate, Space
-from export.preprocess.pipeline import Pipeline, steps_in_two
+from export.preprocess.pipeline import axis_after, build
 from export.preprocess.words import StepWords
 
 Draw = Callable[[float | None], NDArray[np.float64]]
@@ -22,19 +23,16 @@ Draw = Callable[[float | None], NDArray[np.float64]]
 
 
 class Bank(nn.Module):
-    """Every space behind its own steps."""
+    """Every space behind its own steps, of which those count that need no training data."""
 
-    def __init__(self, words: Gate, steps: Sequence[StepWords], *, points: int, classes: int) -> None:
+    def __init__(self, words: Gate, steps: Sequence[StepWords], *, grid: NDArray[np.float64], classes: int) -> None:
         super().__init__()
         self.words = words
         shown = [space.steps for space in words.spaces] or [tuple(steps)]
-        self.steps = nn.ModuleList(_unfitted(of, points) for of in shown)
-        self.spaces = nn.ModuleList(
-            ClassScatter(points=points, classes=classes)
-            if words.spaces
-            else Discriminant(points=points, classes=classes)
-            for _ in shown
-        )
+        before = [tuple(takewhile(lambda step: not step.fitted, of)) for of in shown]
+        kind = ClassScatter if words.spaces else Discriminant
+        self.steps = nn.ModuleList(build(of, grid) for of in before)
+        self.spaces = nn.ModuleList(kind(points=len(axis_after(of, grid)), classes=classes) for of in before)
         width = classes if words.spaces else classes - 1
         self.columns = {name: (i * width, (i + 1) * width) for i, name in enumerate(self.names)}
 
@@ -76,11 +74,6 @@ class Bank(nn.Module):
             _table(name, self.columns[name], space, dict(of))
             for name, space, of in zip(self.names, self.spaces, limits, strict=True)
         )
-
-
-def _unfitted(steps: Sequence[StepWords], points: int) -> Pipeline:
-    """The steps before the first that needs training data."""
-    return steps_in_two(steps, points)[0]
 
 
 def _table(

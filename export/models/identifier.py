@@ -1,4 +1,4 @@
-"""The one graph of a bundle: preprocessing, the mean of all members' logits, and what the gates read."""
+"""The one graph of a bundle: preprocessing, the mean of what all members say, and what the gates read."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from export.recipe import Recipe
 
 
 class Identifier(nn.Module):
-    """Spectra float32 [n, points] on the manifest's axis in; logits [n, classes] and features [n, k] out.
+    """Spectra float32 [n, points] on the manifest's axis in; logits [n, classes], or amounts [n, 1], and features
+    [n, k] out.
 
-    Each member has learned from another part of the development spectra and has constants of its own in the last,
-    standardising step; `common` holds the steps before it, which are run once.
+    Each member has learned from another part of the development spectra and has constants of its own from the first
+    fitted step on; `common` holds the steps before it, which are run once.
     """
 
     def __init__(self, common: Pipeline, own: Sequence[Pipeline], members: Sequence[nn.Module], gates: Bank) -> None:
@@ -36,10 +37,10 @@ class Identifier(nn.Module):
 
 def identifier_of(recipe: Recipe, members: Sequence[Member], *, classes: int) -> Identifier:
     """Return fitted members joined; the gates' spaces are not fitted yet."""
-    common, _ = steps_in_two(recipe.steps, recipe.axis.points)
+    common, _ = steps_in_two(recipe.steps, recipe.grid)
     return Identifier(
         common,
         [member.own for member in members],
         [member.model for member in members],
-        Bank(recipe.gate, recipe.steps, points=recipe.axis.points, classes=classes),
+        Bank(recipe.gate, recipe.steps, grid=recipe.grid, classes=classes),
     )
