@@ -8,7 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as FuturesTimeout
 from contextlib import contextmanager
 from typing import TypeVar
@@ -28,6 +28,8 @@ def collect(
 ) -> None:
     """Keep each result as soon as it is there. On Ctrl-C, or when `within_s` are over, what has not begun is dropped,
     and what has begun is waited for and kept; then the interrupt goes on. A second Ctrl-C waits for nothing.
+
+    Raises ExportError where a process has died.
     """
     kept: set[Future[Result]] = set()
 
@@ -45,6 +47,10 @@ def collect(
                 keep_one(future)
         if isinstance(stop, KeyboardInterrupt):
             raise
+    except BrokenExecutor as error:
+        raise ExportError(
+            "a process died at its work", hint="was there memory enough? fewer at a time need less; a later run goes on"
+        ) from error
     finally:
         for future in waiting:
             future.cancel()
@@ -62,12 +68,13 @@ def processes(workers: int) -> Iterator[Executor]:
         signal.signal(signal.SIGINT, before)
     try:
         yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
-        raise
-    pool.shutdown()
+    finally:
+        try:
+            pool.shutdown(cancel_futures=True)
+        except KeyboardInterrupt:  # the second one: wait for nothing
+            for child in multiprocessing.active_children():
+                child.terminate()
+            raise
 
 
 @contextmanager

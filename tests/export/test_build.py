@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +69,44 @@ def test_a_small_bundle_is_built_from_scratch_twice_to_the_byte_and_names_powder
     assert len(verdicts) == 24
     assert right >= 14
     assert len(verdicts) - right - unnamed <= 2
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(400)
+def test_ctrl_c_keeps_every_member_that_has_begun_and_the_next_run_goes_on_there(
+    data_dir: Path, repository: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C reaches the whole group of processes, as from a terminal."""
+    words = [sys.executable, "-m", "export.main", "train", "powders12", "--quick", "--data", str(data_dir)]
+    words += ["--work", str(tmp_path)]
+    env = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "torch")}
+    with subprocess.Popen(
+        words,
+        cwd=repository,
+        env=env,
+        start_new_session=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as stopped:
+        while not (kept := list((tmp_path / "members").glob("*.pt"))):
+            assert stopped.poll() is None, stopped.stdout and stopped.stdout.read()
+            time.sleep(0.1)
+        os.killpg(stopped.pid, signal.SIGINT)
+        said, _ = stopped.communicate(timeout=200)
+    assert stopped.returncode == 1, said
+    assert "Traceback" not in said
+    kept = list((tmp_path / "members").glob("*.pt"))
+    written = {path: path.stat().st_mtime_ns for path in kept}
+
+    done = command(
+        "train", "powders12", "--quick", "--data", str(data_dir), "--work", str(tmp_path), repository=repository
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "members").glob("*.pt"))) == 4
+    assert not list((tmp_path / "members").glob("*.part"))
+    assert {path: path.stat().st_mtime_ns for path in kept} == written
 
 
 def test_a_stage_without_its_predecessor_says_which_to_run(data_dir: Path, repository: Path, tmp_path: Path) -> None:
