@@ -82,14 +82,14 @@ def _values(spectra: Spectra) -> Iterator[Finding]:
         if len(wrong):
             yield refuse(
                 f"no absorbance: {low[wrong].min():.3g} to {high[wrong].max():.3g} in {_named(spectra, wrong)}",
-                "counts are 'intensity'; per cent are divided by 100 and are 'reflectance'",
+                "counts are read with --quantity intensity; per cent are divided by 100 and are 'reflectance'",
             )
     if spectra.quantity == "reflectance":
         wrong = np.flatnonzero((high > MOST_REFLECTANCE) | (low < -MOST_REFLECTANCE))
         if len(wrong):
             yield refuse(
                 f"no reflectance: {low[wrong].min():.3g} to {high[wrong].max():.3g} in {_named(spectra, wrong)}",
-                "per cent are divided by 100; counts are 'intensity'",
+                "per cent are divided by 100; counts are read with --quantity intensity",
             )
 
 

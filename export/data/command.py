@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -18,12 +18,23 @@ from rich.table import Table
 
 from export.errors import ExportError
 
+if TYPE_CHECKING:
+    from export.data.spectra import AxisUnit, Quantity
+
 DATA = click.option(
     "--data",
     type=click.Path(path_type=Path),
     help="Folder of public spectra.  [default: $EDGED_DATA or ../shared/data]",
 )
 MARKS = {"refuse": "STOP", "warn": "note"}
+UNIT = click.option(
+    "--unit", type=click.Choice(["nm", "cm-1"]), help="Of the axis; unset takes what the files say or look like."
+)
+QUANTITY = click.option(
+    "--quantity",
+    type=click.Choice(["absorbance", "reflectance", "intensity"]),
+    help="What the values are, counts being intensity; unset takes what the files say, else absorbance.",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 
 
@@ -137,9 +148,11 @@ def fetch(name: str, mirror: str, into: Path | None, as_json: bool) -> None:
 
 @data.command()
 @click.argument("what", metavar="FOLDER|SET")
+@UNIT
+@QUANTITY
 @DATA
 @JSON
-def check(what: str, data: Path | None, as_json: bool) -> None:
+def check(what: str, unit: AxisUnit | None, quantity: Quantity | None, data: Path | None, as_json: bool) -> None:
     """Say whether a model can be made of a folder of spectra, one table, or a public set: all reasons at once.
 
     Ends with 1 where there is a reason to stop, with 0 where there is none.
@@ -153,7 +166,7 @@ def check(what: str, data: Path | None, as_json: bool) -> None:
     told: dict[str, Any] = {"checked": what}
     with _told(as_json):
         if Path(what).exists():
-            surveyed = survey(Path(what))
+            surveyed = survey(Path(what), unit=unit, quantity=quantity)
             spectra, findings = surveyed.spectra, list(surveyed.findings)
         else:
             spectra, findings = _public(what, data), []
@@ -189,7 +202,9 @@ def check(what: str, data: Path | None, as_json: bool) -> None:
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--name", help="Of the bundle: lower case letters, digits, hyphens.  [default: that of the folder]")
-def recipe(folder: Path, name: str | None) -> None:
+@UNIT
+@QUANTITY
+def recipe(folder: Path, name: str | None, unit: AxisUnit | None, quantity: Quantity | None) -> None:
     """Write a recipe for a folder of spectra, or for one table, to standard output: sensible values, to be changed.
 
     Save it beside the folder: it names the folder by its path from the recipe on.
@@ -202,7 +217,7 @@ def recipe(folder: Path, name: str | None) -> None:
     from export.data.split import default_split
 
     with _told(as_json=False):
-        spectra = read_folder(folder)
+        spectra = read_folder(folder, unit=unit, quantity=quantity)
         for finding in examine(spectra, default_split(spectra)):
             click.echo(f"{MARKS[finding.level]}  {finding}", err=True)
         text = first_recipe(spectra, folder, name=name)

@@ -106,7 +106,7 @@ def _file(path: Path, told: list[Label], unit: AxisUnit | None, quantity: Quanti
             continue
         spectrum, place = row.spectrum, str(path) if len(rows) == 1 else f"{path}: row {row.row}"
         if spectrum.quantity not in QUANTITIES:
-            yield refuse(f"{place}: holds {spectrum.quantity}", f"export it as one of {', '.join(QUANTITIES)}")
+            yield refuse(f"{place}: holds {spectrum.quantity}", "counts are read with --quantity intensity")
             continue
         key = next((key for key in ("", str(row.row), spectrum.title) if key in wanted), None)
         if not told:

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from export.main import main
+from export.recipe import parse_recipe
 
 AXIS = np.linspace(900.0, 1700.0, 81)
 Lines = list[dict[str, str]]
@@ -256,3 +257,19 @@ def test_one_table_titled_with_its_labels_is_read(tmp_path: Path) -> None:
 
     assert done.exit_code == 0
     assert "20 spectra of 2 classes" in done.output
+
+
+def test_counts_are_read_as_what_the_user_says_they_are_and_the_recipe_says_it_too(folder: Folder) -> None:
+    path = folder()
+    for file in path.glob("*-*.csv"):
+        axis, values = np.loadtxt(file, delimiter=",", skiprows=1).T
+        write(file, np.round(30_000 * 10 ** (1 - values)), axis, head="Wavelength (nm),Counts")
+
+    unsaid, said = checked(path), run("data", "check", str(path), "--quantity", "intensity")
+    recipe = run("recipe", str(path), "--quantity", "intensity").stdout
+
+    assert unsaid.exit_code == 1
+    assert "counts are read with --quantity intensity" in unsaid.output
+    assert said.exit_code == 0
+    assert parse_recipe(recipe).quantity == "intensity"
+    assert parse_recipe(recipe).steps[0].kind == "negative-log"
