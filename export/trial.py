@@ -7,9 +7,7 @@ out, so that every spectrum is judged once by models that have not seen its bloc
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +15,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from edged.bundle.archive import Bundle
 from edged.bundle.manifest import Manifest
 from edged.infer.engine import Engine
 from edged.infer.resample import resample as resample_one
@@ -34,9 +31,9 @@ from export.data.spectra import Spectra
 from export.data.split import Split
 from export.dose import dose_trial
 from export.job import Job
-from export.models.identifier import Identifier
 from export.pack import draft, manifest_of
 from export.preprocess.pipeline import steps_in_two
+from export.processes import collect, processes
 from export.progress import Report
 from export.quantise.stage import shipped
 from export.sensitivity import changed_copies, sensitivity_table
@@ -298,11 +295,21 @@ def _baselines(
     if not plans:
         return []
     total = len(plans) * len(splits)
-    with ProcessPoolExecutor(job.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        asked = [[pool.submit(_baseline, job, spectra, split, *plan) for split in splits] for plan in plans]
-        for done, _ in enumerate(as_completed([future for row in asked for future in row]), 1):
-            progress("baselines", done, total)
-        return [[future.result() for future in row] for row in asked]
+    found: dict[int, tuple[list[float], dict[str, Any]]] = {}
+
+    def keep(number: int, figures: tuple[list[float], dict[str, Any]]) -> None:
+        found[number] = figures
+        progress("baselines", len(found), total)
+
+    asked = [(split, *plan) for plan in plans for split in splits]
+    with processes(job.workers) as pool:
+        collect(
+            {pool.submit(_baseline, job, spectra, *one): number for number, one in enumerate(asked)},
+            keep,
+            interrupted=lambda: progress("finishing baselines; Ctrl-C again drops them", len(found), total),
+        )
+    rows = range(0, total, len(splits))
+    return [[found[number] for number in range(first, first + len(splits))] for first in rows]
 
 
 def _spread(runs: list[list[float]]) -> dict[str, Any]:
@@ -427,15 +434,3 @@ def _save_plot_data(
     stress = [gate_distances(manifest, *raw[name]) for name in raw if name.startswith("session ")]
     arrays["distance stress sessions"] = np.concatenate(stress)
     np.savez(job.path("trial.npz"), **arrays)  # type: ignore[arg-type]  # numpy types no keyword arrays
-
-
-def bundle_answers(bundle: Bundle, spectra: Spectra, preset: Preset | None = None) -> Answers:
-    """Judge spectra with a bundle, as the daemon would."""
-    out = Engine.load(bundle).run(_rows(spectra, bundle.manifest))
-    return ask(bundle.manifest, out.logits, out.features, preset)
-
-
-def identifier_answers(identifier: Identifier, manifest: Manifest, spectra: Spectra) -> Answers:
-    """Judge spectra with the float torch model and a manifest's rules."""
-    logits, features = torch_outputs(identifier, _rows(spectra, manifest))
-    return ask(manifest, logits, features)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from click.testing import CliRunner
 
 from export.baselines.library import LibraryWords
 from export.data.augment import Session
-from export.errors import DataUnusable
+from export.errors import DataUnusable, ExportError
 from export.learning import Learning
 from export.page import Heading, Page, Table, Text
 from export.preprocess.words import LogStep, SnvStep
@@ -287,3 +288,13 @@ def test_a_page_says_the_same_in_markdown_and_in_html() -> None:
     assert page.markdown() == "# T\n\n## H\n\na **b** `c` <d>\n\n| m | n |\n| --- | ---: |\n| x | **1** |\n"
     assert "<p>a <b>b</b> <code>c</code> &lt;d&gt;</p>" in page.html()
     assert "<td><b>1</b></td>" in page.html()
+
+
+def test_a_process_that_died_is_told_without_a_traceback() -> None:
+    died: Future[int] = Future()
+    died.set_exception(BrokenProcessPool("terminated abruptly"))
+
+    with pytest.raises(ExportError, match="a process died at its work") as caught:
+        collect({died: 0}, lambda *_: None, interrupted=lambda: None)
+
+    assert "memory" in caught.value.hint
