@@ -96,6 +96,8 @@ class Job:
 
     def examine(self) -> list[Finding]:
         """Return what speaks against training on the recipe's spectra. Raises DataUnusable for reasons to stop."""
+        for name in (*self.recipe.data.outsiders, *self.recipe.data.near_outsiders):
+            known_set(name)
         findings = examine(self.spectra(), self.recipe.data.split, naming="identify" in self.recipe.procedures)
         raise_refusals(self.source.name, findings)
         return findings

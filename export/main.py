@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 
 from edged.bundle.errors import BundleError
+from edged.infer.errors import InferError
 from export.bench_command import bench, quantisation
 from export.data.command import data, recipe
 from export.errors import ExportError
@@ -164,7 +165,7 @@ def _run(
                 results[stage] = _perform(stage, job, out, report)
             shown = ", ".join(f"{key} {_short(value)}" for key, value in results[stage].items())
             console.print(f"[bold]{stage}[/] {time.monotonic() - started:.1f} s  {shown}", highlight=False)
-    except (ExportError, BundleError) as error:
+    except (ExportError, BundleError, InferError) as error:
         if as_json:
             click.echo(json.dumps({"error": error.message, "hint": error.hint}))
         click.echo(f"edged-export: {error}", err=True)

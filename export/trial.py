@@ -329,9 +329,13 @@ def _baseline(
     rows, truth = split.development, spectra.targets[split.test]
     values = [resample(spectra.values[rows], spectra.axis, job.grid)]
     if augmented:
-        rng = job.rng(9, int(split.test[0]))
+        rng, plain = job.rng(9, int(split.test[0])), as_absorbance(spectra.values[rows], spectra.quantity)
+        change, strength = words.augmentation, words.strength
         values += [
-            augment(spectra.values[rows], spectra.axis, job.grid, words.augmentation, rng, strength=words.strength)
+            from_absorbance(
+                augment(plain, spectra.axis, job.grid, change, rng, strength=strength, axis_unit=spectra.axis_unit),
+                spectra.quantity,
+            )
             for _ in range(BASELINE_COPIES)
         ]
     copies = len(values)
@@ -341,12 +345,12 @@ def _baseline(
         np.tile(spectra.targets[rows], copies),
         np.tile(split.part[rows], copies),
     )
-    plain = resample(spectra.values[split.test], spectra.axis, job.grid)
+    tested = resample(spectra.values[split.test], spectra.axis, job.grid)
     stress = _sessions(job, spectra, split.test, job.recipe.evaluation.session)
     mild = _sessions(job, spectra, split.test, job.recipe.evaluation.mild_session)
     shares = [
         float(np.mean([(predict(_prepared(job, spectra, r)) == truth).mean() for r in part]))
-        for part in ([plain], stress, mild)
+        for part in ([tested], stress, mild)
     ]
     return shares, settings
 
