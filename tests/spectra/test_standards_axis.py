@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
@@ -394,9 +393,5 @@ def test_the_page_shows_what_is_measured(measured, repository):
     page = (repository / "docs" / "selftest.md").read_text()
 
     for sharp, title in ((True, "sharp bands within 1.5"), (False, "all that count within 1.5")):
-        (row,) = [line for line in page.splitlines() if line.startswith(f"| {title} |")]
-        shown = re.findall(r"\d+ of \d+", row)
-        found = [_share(measured[way], sharp=sharp) for way in WAYS]
-        assert shown[:-1] == found[:-1]
-        for one, other in zip(shown[-1].split(" of "), found[-1].split(" of "), strict=True):
-            assert abs(int(one) - int(other)) <= 1  # of the lamp's, one band's error is the limit of what counts
+        cells = " | ".join(_share(measured[way], sharp=sharp) for way in WAYS)
+        assert f"| {title} | | {cells} |" in page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.integrate import quad
@@ -169,3 +171,21 @@ def test_real_bands_are_where_a_voigt_like_fit_of_scipy_puts_them(data_dir):
     assert len(off) == 30
     assert np.median(np.abs(off)) < 0.15
     assert np.max(np.abs(off)) < 0.9
+
+
+def test_where_a_peak_stands_does_not_hang_on_the_last_bit_of_the_axis(data_dir):
+    """Its half width is a whole number of cells: rounding must not put a foot into the next one."""
+    charisma = Charisma(data_dir)
+    for key in ("s010", "s062"):
+        spectrum = charisma.spectrum(key)
+        found = [
+            [(peak.position, peak.fwhm, peak.error) for peak in find_peaks(moved)]
+            for moved in (spectrum, _stretched(spectrum, 1.0 + 3e-13), _stretched(spectrum, 1.0 - 3e-13))
+        ]
+
+        np.testing.assert_allclose(found[1], found[0], rtol=1e-7)
+        np.testing.assert_allclose(found[2], found[0], rtol=1e-7)
+
+
+def _stretched(spectrum: Spectrum, by: float) -> Spectrum:
+    return replace(spectrum, axis=spectrum.axis * by)

@@ -24,6 +24,7 @@ FWHM_PER_SIGMA = 2.354820
 _MAD_TO_SIGMA = 1.482602
 TOP = 0.35  # half of the fitted window, in widths
 LEAST_POINTS = 5  # two more than the fit has parameters
+_ROUNDING = 1e-9  # a share of a step: what is equal but for rounding is equal
 FEET = 1.5  # widths from the top to look for the lowest point of each side
 _PARAMETERS = 3
 _FIT_ROUNDS = 40
@@ -113,7 +114,7 @@ def _even(axis: Row, values: Row, step: float) -> tuple[Row, Row]:
     """Return grid and values on even steps: the mean of the points of a cell, interpolated where there is none."""
     cells = int((axis[-1] - axis[0]) / step) + 1
     grid = axis[0] + step * np.arange(cells)
-    if np.median(np.diff(axis)) > 0.75 * step:
+    if np.median(np.diff(axis)) > (0.75 - _ROUNDING) * step:
         return grid, np.interp(grid, axis, values)
     cell = np.minimum(np.rint((axis - axis[0]) / step).astype(np.intp), cells - 1)
     count = np.bincount(cell, minlength=cells)
@@ -124,7 +125,7 @@ def _even(axis: Row, values: Row, step: float) -> tuple[Row, Row]:
 
 def _gaussian(fwhm_points: float) -> Row:
     """Return a kernel of sum one; a single one where smoothing would be narrower than a point."""
-    if fwhm_points <= 1.0:
+    if fwhm_points <= 1.0 + _ROUNDING:
         return np.ones(1)
     reach = int(np.ceil(1.5 * fwhm_points))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * FWHM_PER_SIGMA / fwhm_points) ** 2)
@@ -163,7 +164,8 @@ def _half_width(grid: Row, level: Row, top: int, prominence: float) -> float:
 
 def _feet(grid: Row, level: Row, top: int, width: float, between: tuple[int, int]) -> tuple[float, float, float, float]:
     """Return position and level of the lowest point of each side, not beyond the valleys: what the peak stands on."""
-    reach = max(int(FEET * width / (grid[1] - grid[0])), 2)
+    cells = round(width / float(grid[1] - grid[0]))  # a whole number but for rounding, which must not decide a cell
+    reach = max(int(FEET * cells), 2)
     begin, end = max(top - reach, between[0]), min(top + reach, between[1])
     left, right = begin + int(np.argmin(level[begin:top])), top + 1 + int(np.argmin(level[top + 1 : end + 1]))
     return float(grid[left]), float(level[left]), float(grid[right]), float(level[right])
