@@ -131,6 +131,7 @@ def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
         "network": words["network"],
         "training": words["training"],
         "gate": words["gate"],
+        "claims": words["claims"],
         "presets": words["presets"],
         "quantisation": {**words["quantisation"], **quantisation(job)},
     }

@@ -86,7 +86,7 @@ def report_page(job: Job) -> str:
             "class means",
             plots.class_means(job.grid, resample(means, spectra.axis, job.grid), spectra.classes),
         ),
-        _table(["class", "formulation (by weight)"], [(label, spectra.title(label)) for label in spectra.classes]),
+        _table(["class", "what it is"], [(label, spectra.title(label)) for label in spectra.classes]),
         "<h2>Data sheet</h2>",
         f"<pre>{escape(_indented(data_sheet(job, spectra)))}</pre>",
     ]

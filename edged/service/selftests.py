@@ -199,7 +199,7 @@ def unpack_response(data: bytes) -> Response:
                 factors=file["factors"].astype(np.float64),
                 certificate=str(file["certificate"])[:128],
             )
-    except Exception as error:
+    except Exception as error:  # what numpy and zipfile raise on damaged bytes is not listed anywhere
         raise SpectrumError(f"not a stored response: {error}") from error
 
 
