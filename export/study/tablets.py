@@ -26,7 +26,7 @@ from export.models.catalogue import named
 from export.models.gru import GruWords
 from export.page import Heading, Part, Table, Text
 from export.preprocess.words import LevelAndShapeStep, SavgolStep, SnvStep, StandardiseStep, StepWords
-from export.study.cell import Candidate, Cell, GroupPart, Outcome, RandomShare
+from export.study.cell import BlockPart, Candidate, Cell, GroupPart, Outcome, RandomShare
 from export.study.study import Study, accuracy, figure, table
 
 NAME = "tablets"
@@ -150,7 +150,7 @@ def study() -> Study:
 
 
 def cells() -> tuple[Cell, ...]:
-    """Return all cells, model by model."""
+    """Return all cells, split by split."""
     models: dict[str, tuple[Candidate, ...]] = {name: (network(name),) for name in NETWORKS}
     models |= {name: tuned(words) for name, words in CLASSICAL.items()}
     for name, words in PUBLISHED.items():
@@ -173,7 +173,12 @@ def cells() -> tuple[Cell, ...]:
             )
             for split in splits(name)
         ]
-    return tuple(measured)
+    return tuple(sorted(measured, key=lambda cell: _turn(cell.split)))
+
+
+def _turn(split: RandomShare | GroupPart | BlockPart) -> tuple[bool, int]:
+    """The headline comes first in a study that may be stopped, then the further deals, then random splits."""
+    return isinstance(split, RandomShare), getattr(split, "seed", 0)
 
 
 def splits(name: str) -> tuple[RandomShare | GroupPart, ...]:
