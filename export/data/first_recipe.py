@@ -8,6 +8,8 @@ import re
 from pathlib import Path
 from string import Template
 
+import numpy as np
+
 from export.data.spectra import Spectra
 from export.data.split import Blocks, default_split
 from export.errors import DataUnusable
@@ -18,7 +20,7 @@ STEPS = 8  # that the network takes along a spectrum
 PATCH = (4, 64)  # points a step: fewer are a spectrum of some dozen pixels, more are a slower model for the same bands
 MARGIN = 0.004  # of the axis at each end: the next unit of a family begins and ends elsewhere
 STEPS_TO_TRAIN = 1300  # batches; what the example recipe takes
-BALANCED = 62  # spectra: four fifths calibrate, and of fewer than 49 none can promise 98 %; all would be inconclusive
+BALANCED = 24  # preparations: four fifths calibrate, and fewer than 19 cannot promise 90 % (`export.conformal`)
 LOG = """[[steps]]             # counts to what absorbance would be but for a constant
 kind = "negative-log"
 
@@ -48,7 +50,7 @@ def first_recipe(spectra: Spectra, folder: Path, *, name: str | None = None) -> 
         technique="raman" if raman else "nir",
         quantity=spectra.quantity,
         folder=json.dumps(folder.as_posix()),
-        preset="balanced" if len(spectra.labels) >= BALANCED else "screen",
+        preset="balanced" if len(np.unique(spectra.groups)) >= BALANCED else "screen",
         split=_split(spectra),
         unit=spectra.axis_unit,
         start=f"{start:g}",

@@ -13,6 +13,7 @@ from export.errors import DataUnusable
 
 AxisUnit = Literal["nm", "cm-1"]
 Quantity = Literal["absorbance", "reflectance", "intensity"]
+FRACTIONS_ROUNDED = 1e-6  # thirds and percentages do not add up to 1 to the last bit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,10 @@ class Spectra:
     sets that state a dose. instruments: which one took each spectrum, empty where the source does not tell. places:
     where each spectrum was read, for messages, or empty. remarks: what was done to the numbers while they were read,
     that a user should know of. digests: SHA-256 of each file read, by name.
+
+    contents: what a label's samples are made of: compound -> fraction of the mass (of the volume, for liquids),
+    together 1; a label whose composition nobody tells is absent. holds: the compounds of labels that tell which, but
+    not how much. Two mappings and not one with gaps, so that whoever needs fractions can meet no label that has none.
     """
 
     axis: NDArray[np.float64]
@@ -41,6 +46,8 @@ class Spectra:
     places: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     digests: Mapping[str, str] = field(default_factory=dict)
+    contents: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    holds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.labels)
@@ -58,6 +65,7 @@ class Spectra:
         for name in ("instruments", "places"):
             if getattr(self, name) and len(getattr(self, name)) != n:
                 raise DataUnusable(f"{len(getattr(self, name))} {name} for {n} spectra", hint="one for each, or none")
+        self._check_compositions()
         for array in (self.axis, self.values, self.groups, self.scan, self.amounts):
             if array is not None:
                 array.flags.writeable = False
@@ -73,6 +81,18 @@ class Spectra:
         columns = {label: column for column, label in enumerate(self.classes)}
         return np.array([columns[label] for label in self.labels], dtype=np.int64)
 
+    @property
+    def compounds(self) -> tuple[str, ...]:
+        """Every compound that some label is known to hold, in the order of their first mention."""
+        told = [name for label in self.classes for name in self.compounds_in(label)]
+        return tuple(dict.fromkeys(told))
+
+    def compounds_in(self, label: str) -> tuple[str, ...]:
+        """Return what a label's samples are known to hold, a fraction of 0 left out; nothing where nobody tells."""
+        if label in self.contents:
+            return tuple(name for name, fraction in self.contents[label].items() if fraction > 0)
+        return self.holds.get(label, ())
+
     def title(self, label: str) -> str:
         """What a label means to people."""
         return self.titles.get(label, label)
@@ -84,6 +104,24 @@ class Spectra:
     def of_instrument(self, name: str) -> NDArray[np.int64]:
         """Return the rows that one instrument took, ascending."""
         return np.flatnonzero(np.array(self.instruments) == name)
+
+    def _check_compositions(self) -> None:
+        known = set(self.labels)
+        for label in (*self.contents, *self.holds):
+            if label not in known:
+                raise DataUnusable(f"a composition is told for {label!r}, which no spectrum has", hint="name a label")
+            if label in self.contents and label in self.holds:
+                raise DataUnusable(f"{label!r} has fractions and a bare list of compounds", hint="tell one of them")
+            if not all(self.compounds_in(label)):
+                raise DataUnusable(f"{label!r} holds a compound without a name", hint="name every compound")
+        for label, parts in self.contents.items():
+            fractions = np.array(list(parts.values()), dtype=np.float64)
+            if not ((fractions >= 0) & (fractions <= 1)).all() or abs(fractions.sum() - 1.0) > FRACTIONS_ROUNDED:
+                shown = ", ".join(f"{name} {fraction:g}" for name, fraction in parts.items())
+                raise DataUnusable(
+                    f"the fractions of {label!r} are not those of a whole: {shown}",
+                    hint="each from 0 to 1, together 1; leave the label out where the composition is not known",
+                )
 
 
 def scans_of(labels: Sequence[str]) -> NDArray[np.int64]:

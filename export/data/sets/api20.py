@@ -98,6 +98,7 @@ def _load(data: Path, column: Callable[[NDArray[np.float64]], NDArray[np.float64
         groups=group_numbers(list(zip(labels, scan.tolist(), strict=True))),
         scan=scan,
         digests=digests,
+        contents={name: {name: 1.0} for name in dict.fromkeys(labels)},
     )
 
 

@@ -16,6 +16,10 @@ SCANS_A_FILLING = 10
 _REPOSITORY = "aawotund/Combined-machine-learning-and-linear-regression-analysis-of-NIR-spectra-..."
 _COMMIT, _TERNARY_COMMIT = "ae6c6de25a7e45c4c77d5b36f516bda8676416e8", "7f742164ca90c9880211f96a5dd3f93c1b36b655"
 _NAMES = {"AC": "acetaminophen", "AA": "ascorbic acid", "LA": "lactose"}
+_TERNARY_NAMES = {"Acetaminophen": "acetaminophen", "Ascorbic": "ascorbic acid", "Lactose": "lactose"}
+_TERNARY = re.compile(r"(?:\d\d(?:Acetaminophen|Ascorbic|Lactose)){3}")
+_TERNARY_PART = re.compile(r"(\d\d)([A-Z][a-z]+)")
+_WHOLE, _THRICE_33 = 100, 99  # what the percentages of a ternary add up to
 _LABEL = re.compile(r"(?P<parts>100|\d{4})(?P<codes>(?:AC|AA|LA){1,2})")
 
 
@@ -37,6 +41,7 @@ def load(data: Path) -> Spectra:
         scan=scan,
         titles={label: title(label) for label in dict.fromkeys(labels)},
         digests=digests,
+        contents={label: composition(label) for label in dict.fromkeys(labels)},
     )
 
 
@@ -55,6 +60,7 @@ def load_ternaries(data: Path) -> Spectra:
         groups=group_numbers(list(zip(labels, (scan // SCANS_A_FILLING).tolist(), strict=True))),
         scan=scan,
         digests=digests,
+        contents={label: ternary_composition(label) for label in dict.fromkeys(labels)},
     )
 
 
@@ -64,14 +70,34 @@ def title(label: str) -> str:
     The order of the shares is that of the compounds: the source's SampleInfo.csv gives 1090ACAA a mole ratio of 0.1148
     acetaminophen, which is 10 % by weight.
     """
+    shares = _percentages(label)
+    if len(shares) == 1:
+        return next(iter(shares)).capitalize()
+    return ", ".join(f"{name} {share} %" for name, share in shares.items()).capitalize()
+
+
+def composition(label: str) -> dict[str, float]:
+    """Return the mass fraction of each compound that a label of the twelve names. Raises DataUnusable."""
+    return {name: share / 100 for name, share in _percentages(label).items()}
+
+
+def ternary_composition(label: str) -> dict[str, float]:
+    """Return the mass fractions that the name of a ternary states; 33, 33 and 33 are thirds. Raises DataUnusable."""
+    found = _TERNARY_PART.findall(label) if _TERNARY.fullmatch(label) else []
+    parts = {_TERNARY_NAMES[name]: int(share) for share, name in found}
+    total = sum(parts.values())
+    if len(parts) != len(_TERNARY_NAMES) or total not in (_WHOLE, _THRICE_33):
+        raise DataUnusable(f"ternary {label!r} is not of the form 60Ascorbic10Acetaminophen30Lactose, together 100")
+    return {name: share / total for name, share in parts.items()}
+
+
+def _percentages(label: str) -> dict[str, int]:
     match = _LABEL.fullmatch(label)
     if match is None:
         raise DataUnusable(f"class {label!r} is not of the form 1090ACAA or 100LA")
     parts, codes = match["parts"], [match["codes"][i : i + 2] for i in range(0, len(match["codes"]), 2)]
-    if parts == "100":
-        return _NAMES[codes[0]].capitalize()
-    shares = (int(parts[:2]), int(parts[2:]))
-    return ", ".join(f"{_NAMES[code]} {share} %" for code, share in zip(codes, shares, strict=True)).capitalize()
+    shares = (100,) if parts == "100" else (int(parts[:2]), int(parts[2:]))
+    return {_NAMES[code]: share for code, share in zip(codes, shares, strict=True)}
 
 
 SET = DataSet(

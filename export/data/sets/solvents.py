@@ -1,8 +1,12 @@
-"""Raman spectra of pure solvents and powders, and of mixtures whose shares are not told."""
+"""Raman spectra of pure solvents and powders, and of mixtures whose shares are not told.
+
+Of the 92 mixtures of solvents nothing is told. Of the six others their publisher's notebook finds which compounds are
+in them: that is a result, not a statement of what was weighed in, and no fractions come with it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,12 @@ from export.data.spectra import Spectra, group_numbers, scans_of
 FOLDER = "raman_solvent_mixtures_deepraman"
 FIRST_CM1, STEP_CM1 = 240.0, 2.0  # not stored: inferred from bands of cyclohexane, acetonitrile, toluene and ethanol
 MIXTURE = "mixture"
+HOLDS = {  # rows 0 to 2 and 3 to 5 of the six
+    "mixture of liquids": ("Acetonitrile", "Ethanol", "Methanol"),
+    "mixture of powders": ("Polyacrylamide", "Sodium Acetate Trihydrate", "Sodium Carbonate"),
+}
+MIXTURES_EACH = 3
+FOUND_NOT_STATED = "what the mixtures hold is what their publisher's notebook finds in them, not a stated composition"
 PURE = (  # the order of the first rows, as the source's paper lists them
     "Toluene",
     "Diethylene glycol dimethyl ether",
@@ -41,7 +51,7 @@ def load(data: Path) -> Spectra:
     """Return 13 pure solvents and 92 mixtures of them, in the order of the file."""
     digests: dict[str, str] = {}
     values = read_array(data / FOLDER / _SOLVENTS, digests)
-    return _spectra(values, PURE, digests)
+    return _spectra(values, (*PURE, *[MIXTURE] * (len(values) - len(PURE))), PURE, digests)
 
 
 def load_powders(data: Path) -> Spectra:
@@ -50,12 +60,20 @@ def load_powders(data: Path) -> Spectra:
     digests: dict[str, str] = {}
     values = np.concatenate([read_array(folder / name, digests) for name in (_POWDERS, _UNKNOWN)])
     names = [row[0].split("_")[0].strip() for row in read_rows(folder / _POWDER_NAMES, digests)]
-    return _spectra(values, names, digests)
+    labels = (*names, *[label for label in HOLDS for _ in range(MIXTURES_EACH)])
+    return _spectra(values, labels, names, digests, holds=HOLDS, remarks=(FOUND_NOT_STATED,))
 
 
-def _spectra(values: NDArray[Any], pure: Sequence[str], digests: dict[str, str]) -> Spectra:
+def _spectra(
+    values: NDArray[Any],
+    labels: tuple[str, ...],
+    pure: Sequence[str],
+    digests: dict[str, str],
+    *,
+    holds: Mapping[str, tuple[str, ...]] | None = None,
+    remarks: tuple[str, ...] = (),
+) -> Spectra:
     """A mixture is a group of its own; so is a pure compound."""
-    labels = (*pure, *[MIXTURE] * (len(values) - len(pure)))
     return Spectra(
         axis=FIRST_CM1 + STEP_CM1 * np.arange(values.shape[1], dtype=np.float64),
         axis_unit="cm-1",
@@ -64,7 +82,10 @@ def _spectra(values: NDArray[Any], pure: Sequence[str], digests: dict[str, str])
         labels=labels,
         groups=group_numbers(range(len(labels))),
         scan=scans_of(labels),
+        remarks=remarks,
         digests=digests,
+        contents={name: {name: 1.0} for name in pure},
+        holds=holds or {},
     )
 
 

@@ -272,5 +272,5 @@ def test_counts_are_read_as_what_the_user_says_they_are_and_the_recipe_says_it_t
     assert "counts are read with --quantity intensity" in unsaid.output
     assert said.exit_code == 0
     assert parse_recipe(recipe).quantity == "intensity"
-    assert parse_recipe(recipe).default_preset == "screen"  # 40 spectra cannot promise 98 %
+    assert parse_recipe(recipe).default_preset == "screen"  # eight preparations cannot promise 90 %
     assert parse_recipe(recipe).steps[0].kind == "negative-log"
