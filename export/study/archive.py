@@ -12,18 +12,18 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from export.errors import DataUnusable
-from export.study.cell import Outcome
+from export.study.study import OutcomeT, Result
 
 SUFFIX = ".outcomes.jsonl.gz"
 
 
-def read_outcomes(path: Path) -> dict[str, Outcome]:
+def read_outcomes(path: Path, kind: type[OutcomeT]) -> dict[str, OutcomeT]:
     """Return outcomes by the digest of their cell; none where there is no file. Raises DataUnusable."""
     if not path.exists():
         return {}
     try:
         lines = gzip.decompress(path.read_bytes()).decode().splitlines()
-        found = [Outcome.model_validate_json(line) for line in lines]
+        found = [kind.model_validate_json(line) for line in lines]
     except (OSError, EOFError, UnicodeDecodeError, ValidationError) as error:
         raise DataUnusable(
             f"{path}: no outcomes of a study: {str(error).splitlines()[0]}", hint="delete it to measure anew"
@@ -31,7 +31,7 @@ def read_outcomes(path: Path) -> dict[str, Outcome]:
     return {outcome.cell.digest(): outcome for outcome in found}
 
 
-def write_outcomes(path: Path, outcomes: Iterable[Outcome]) -> None:
+def write_outcomes(path: Path, outcomes: Iterable[Result]) -> None:
     """Write outcomes in the order given."""
     text = "".join(outcome.model_dump_json() + "\n" for outcome in outcomes)
     path.write_bytes(gzip.compress(text.encode(), mtime=0))

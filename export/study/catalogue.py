@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from export.study import grid, tablets
 from export.study.study import Study
 
-STUDIES: Mapping[str, Callable[[], Study]] = {"tablets": tablets.study, "grid": grid.study}
+STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {"tablets": tablets.study, "grid": grid.study}

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -14,9 +14,6 @@ from rich.console import Console
 from export.errors import ExportError
 from export.processes import dask_workers, processes
 from export.progress import bar
-
-if TYPE_CHECKING:
-    from export.study.cell import Outcome
 
 RESULTS = Path("docs/results")
 
@@ -84,7 +81,7 @@ def _evaluate(
     if not cells:
         raise ExportError(f"no model of {name} has {only!r} in its name", hint="leave --only out to measure all")
     archive = out / f"{name}{SUFFIX}"
-    known = read_outcomes(archive)
+    known = read_outcomes(archive, study.kind)
     if fresh:
         for digest in (cell.digest() for cell in cells):
             known.pop(digest, None)
@@ -92,10 +89,18 @@ def _evaluate(
     at_work = processes(workers or len(os.sched_getaffinity(0))) if dask is None else dask_workers(dask)
     with at_work as executor, bar(console, name) as progress:
         measured = run(
-            cells, data=folder, folder=work / name, known=known, executor=executor, progress=progress, minutes=minutes
+            cells,
+            measure=study.measure,
+            kind=study.kind,
+            data=folder,
+            folder=work / name,
+            known=known,
+            executor=executor,
+            progress=progress,
+            minutes=minutes,
         )
     known |= {outcome.cell.digest(): outcome for outcome in measured}
-    outcomes: list[Outcome] = [known[d] for cell in study.cells if (d := cell.digest()) in known]
+    outcomes = [known[d] for cell in study.cells if (d := cell.digest()) in known]
     out.mkdir(parents=True, exist_ok=True)
     write_outcomes(archive, outcomes)
     told: dict[str, Any] = {"study": name, "cells": len(study.cells), "measured": len(outcomes)}

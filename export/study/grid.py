@@ -18,6 +18,7 @@ from export.page import Heading, Part, Text
 from export.preprocess.named import NAMED, UNIT
 from export.preprocess.words import LogStep, SavgolStep, SnvStep, StandardiseStep, StepWords
 from export.study.cell import BlockPart, Candidate, Cell, Outcome, Stress
+from export.study.measure import measure
 from export.study.study import Study, accuracy, figure, stressed_accuracy, table
 
 AXIS = Axis(unit="nm", start=904.0, stop=1698.0, points=224)
@@ -86,13 +87,15 @@ like kind. Patches of eight points, 64 hidden units, 600 steps of descent: one s
 stands a change of unit, no more (but z-score is its own). The classical rows see the same augmented copies."""
 
 
-def study() -> Study:
+def study() -> Study[Cell, Outcome]:
     """Return the study."""
     return Study(
         name="grid",
         title="Seven preprocessings, three recurrent cells, one to three layers",
         question=(QUESTION,),
         cells=cells(),
+        measure=measure,
+        kind=Outcome,
         parts=parts,
     )
 

@@ -5,31 +5,67 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 
 from export.page import Code, Page, Part, Table, Text
-from export.study.cell import Cell, Outcome, Score
+from export.study.cell import Outcome, Score
 
+
+class Question(Protocol):
+    """A cell: one measurement, and all that its outcome depends on."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what the cell says, in hex."""
+
+
+class Result(Protocol):
+    """The outcome of a cell, as frozen words."""
+
+    @property
+    def cell(self) -> Any:
+        """The cell."""
+
+    @property
+    def seconds(self) -> float:
+        """What it took, of CPU."""
+
+    def model_dump_json(self) -> str:
+        """Return it as JSON."""
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes) -> Self:
+        """Read it again."""
+
+
+CellT = TypeVar("CellT", bound=Question)
+OutcomeT = TypeVar("OutcomeT", bound=Result)
 Figure = Callable[[Outcome], float | None]
 """One number of an outcome; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Study:
-    """A question, the cells that answer it, and the page.
+class Study(Generic[CellT, OutcomeT]):
+    """A question, the cells that answer it, how one is measured, and the page.
 
-    question: paragraphs that open the page. parts: from all outcomes, in the order of the cells, and the data folder,
-    to what follows.
+    question: paragraphs that open the page. measure: a plain function of a cell and the data folder, which gives an
+    outcome of `kind`. parts: from all outcomes, in the order of the cells, and the data folder, to what follows.
     """
 
     name: str
     title: str
     question: tuple[str, ...]
-    cells: tuple[Cell, ...]
-    parts: Callable[[Sequence[Outcome], Path], Sequence[Part]]
+    cells: tuple[CellT, ...]
+    measure: Callable[[CellT, Path], OutcomeT]
+    kind: type[OutcomeT]
+    parts: Callable[[Sequence[OutcomeT], Path], Sequence[Part]]
 
-    def page(self, outcomes: Sequence[Outcome], data: Path) -> Page:
+    def page(self, outcomes: Sequence[OutcomeT], data: Path) -> Page:
         """Return the page of a measured study."""
         seconds = sum(outcome.seconds for outcome in outcomes)
         cost = f"{len(outcomes):,} cells, {seconds / 60:.0f} minutes of CPU on one core each. Written by"

@@ -27,6 +27,7 @@ from export.models.gru import GruWords
 from export.page import Heading, Part, Table, Text
 from export.preprocess.words import LevelAndShapeStep, SavgolStep, SnvStep, StandardiseStep, StepWords
 from export.study.cell import BlockPart, Candidate, Cell, GroupPart, Outcome, RandomShare
+from export.study.measure import measure
 from export.study.study import Study, accuracy, figure, table
 
 NAME = "tablets"
@@ -138,13 +139,15 @@ SOURCES = (
 )
 
 
-def study() -> Study:
+def study() -> Study[Cell, Outcome]:
     """Return the study."""
     return Study(
         name=NAME,
         title="Four strengths of tablets from NIR transmission",
         question=(QUESTION,),
         cells=cells(),
+        measure=measure,
+        kind=Outcome,
         parts=parts,
     )
 

@@ -80,7 +80,17 @@ class Counting(ThreadPoolExecutor):
 
 def measured(cells: Sequence[Cell], executor: Executor, data: Path, folder: Path, **words: Any) -> list[Outcome]:
     known = words.pop("known", {})
-    return run(cells, data=data, folder=folder, known=known, executor=executor, progress=lambda *_: None, **words)
+    return run(
+        cells,
+        measure=measure,
+        kind=Outcome,
+        data=data,
+        folder=folder,
+        known=known,
+        executor=executor,
+        progress=lambda *_: None,
+        **words,
+    )
 
 
 def without_time(outcome: Outcome) -> dict[str, Any]:
@@ -136,7 +146,7 @@ def test_what_an_archive_knows_is_not_measured_again(data_dir: Path, tmp_path: P
     write_outcomes(tmp_path / "b.gz", [known])
 
     with Counting() as executor:
-        found = measured([cell()], executor, data_dir, tmp_path / "work", known=read_outcomes(tmp_path / "a.gz"))
+        found = measured([cell()], executor, data_dir, tmp_path / "work", known=read_outcomes(tmp_path / "a.gz", Outcome))
 
     assert executor.asked == []
     assert found == [known]
@@ -148,7 +158,7 @@ def test_an_archive_that_is_none_is_refused(content: bytes, tmp_path: Path) -> N
     (tmp_path / "x.gz").write_bytes(content)
 
     with pytest.raises(DataUnusable, match="no outcomes of a study"):
-        read_outcomes(tmp_path / "x.gz")
+        read_outcomes(tmp_path / "x.gz", Outcome)
 
 
 def test_after_the_time_is_over_what_is_at_work_is_kept_and_nothing_else_is_begun() -> None:
@@ -202,13 +212,14 @@ def test_other_processes_and_a_dask_cluster_give_what_this_process_gives(
 from pathlib import Path
 from distributed import LocalCluster
 from export.processes import dask_workers, processes
-from export.study.cell import Cell
+from export.study.cell import Cell, Outcome
+from export.study.measure import measure
 from export.study.run import run
 if __name__ == "__main__":
     cell = Cell.model_validate_json(Path({str(tmp_path / "cell.json")!r}).read_bytes())
     with {workers} as executor:
-        found = run([cell], data=Path({str(data_dir)!r}), folder=Path({str(tmp_path / "work")!r}), known={{}},
-                    executor=executor, progress=lambda *_: None)
+        found = run([cell], measure=measure, kind=Outcome, data=Path({str(data_dir)!r}),
+                    folder=Path({str(tmp_path / "work")!r}), known={{}}, executor=executor, progress=lambda *_: None)
     print(found[0].model_dump_json())
 """)
     done = subprocess.run(
