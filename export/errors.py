@@ -7,6 +7,8 @@ ExportError
     StageMissing         an earlier stage has not run in this work folder: run it
     NothingGained        no correction between two instruments is better than none: use none
     VerificationFailed   the graph does not compute what it should: do not ship it
+    BankUnfit            a compound does not fit a bank, or is not there: other members, or other names
+    BankDamaged          the folder of a bank is not what was written: copy it again, or train anew
 """
 
 from __future__ import annotations
@@ -53,3 +55,11 @@ class NothingGained(ExportError):
 
 class VerificationFailed(ExportError, RuntimeError):
     """The graph does not compute what it should. Cure: another quantisation, or report the versions."""
+
+
+class BankUnfit(ExportError, ValueError):
+    """What is to enter a bank does not fit it, or asks for what is not there. Cure: other members, or other names."""
+
+
+class BankDamaged(ExportError, ValueError):
+    """The folder of a bank is not what was written. Cure: copy it again, or train the compound that is named."""

@@ -7,11 +7,14 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from export.models.cnn import CnnWords
+from export.models.deepcid import DeepCidWords
 from export.models.ghostnet import GhostNetWords
 from export.models.gru import GruWords
 from export.models.invertresnet import InvertResNetWords
 from export.models.lstm import LstmWords
+from export.models.pair import PairWords
 from export.models.resnet1d import ResNet1dWords
+from export.models.resuca import ResucaWords
 from export.models.sae import SaeWords
 from export.models.spectratr import SpectraTrWords
 from export.models.swin import SwinWords
@@ -25,7 +28,10 @@ NetworkWords = Annotated[
     | SaeWords
     | SpectraTrWords
     | GhostNetWords
-    | SwinWords,
+    | SwinWords
+    | ResucaWords
+    | DeepCidWords
+    | PairWords,
     Field(discriminator="kind"),
 ]
 
@@ -41,6 +47,10 @@ FIXED: dict[str, NetworkWords] = {
     "spectratr-lite": SpectraTrWords(width=64, depth=2, heads=4, head_width=16, inner=128),
     "ghostnet": GhostNetWords(),
     "swin": SwinWords(),
+    "resuca": ResucaWords(),
+    "resuca-lite": ResucaWords(stem=8, widths=(8, 16, 24, 32)),
+    "deepcid": DeepCidWords(),
+    "pair": PairWords(),
 }
 CELLS = ("gru", "lstm", "bilstm")
 LAYERS = (1, 2, 3)

@@ -27,3 +27,12 @@ def mean_over_places(maps: Tensor) -> Tensor:
 def peak_over_places(maps: Tensor) -> Tensor:
     """Return the largest value of each map, [n, channels]."""
     return nn.functional.max_pool2d(maps, (maps.shape[2], maps.shape[3])).flatten(1)
+
+
+def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return the zeros before and after with which TensorFlow's SAME keeps length / stride places, rounded up.
+
+    Where their number is odd, the one more stands after.
+    """
+    missing = max((-(-length // stride) - 1) * stride + kernel - length, 0)
+    return missing // 2, missing - missing // 2

@@ -21,17 +21,17 @@ Width = Annotated[int, Field(ge=4, le=512)]
 Stride = Annotated[int, Field(ge=1, le=2)]
 
 
-class ResNet1dWords(NetworkKind):
+class ResidualWords(NetworkKind):
     """One block a width; a block of stride 2 halves the axis, as the stem and its pool do before."""
 
-    kind: Literal["resnet1d"] = "resnet1d"
+    kind: str
     stem: Width = 64
     widths: Annotated[tuple[Width, ...], Field(min_length=1, max_length=12)] = (64, 96, 128, 192)
     strides: tuple[Stride, ...] = (1, 2, 2, 2)
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
 
     @model_validator(mode="after")
-    def _consistent(self) -> ResNet1dWords:
+    def _consistent(self) -> ResidualWords:
         if len(self.strides) != len(self.widths):
             raise ValueError(f"strides: {len(self.strides)} for {len(self.widths)} widths")
         return self
@@ -40,6 +40,12 @@ class ResNet1dWords(NetworkKind):
         """Raise ValueError where nothing would be left to convolve."""
         if points < FEWEST_POINTS:
             raise ValueError(f"kind: {points} points are too few; {FEWEST_POINTS} are the least")
+
+
+class ResNet1dWords(ResidualWords):
+    """One network for all classes."""
+
+    kind: Literal["resnet1d"] = "resnet1d"
 
     def build(self, *, points: int, classes: int) -> ResNet1d:
         """Return an untrained network."""
@@ -70,17 +76,19 @@ class ResNet1d(Network):
 
 
 class Block(nn.Module):
-    """Two convolutions of five points beside a shortcut."""
+    """Two convolutions of five points beside a shortcut; `groups` of the maps do not see each other."""
 
-    def __init__(self, inputs: int, outputs: int, *, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, *, stride: int, groups: int = 1) -> None:
         super().__init__()
         self.path = nn.Sequential(
-            normalised(inputs, outputs, (1, 5), stride=(1, stride)),
+            normalised(inputs, outputs, (1, 5), stride=(1, stride), groups=groups),
             nn.ReLU(),
-            normalised(outputs, outputs, (1, 5)),
+            normalised(outputs, outputs, (1, 5), groups=groups),
         )
         same = stride == 1 and inputs == outputs
-        self.shortcut = nn.Identity() if same else normalised(inputs, outputs, (1, 1), stride=(1, stride))
+        self.shortcut = (
+            nn.Identity() if same else normalised(inputs, outputs, (1, 1), stride=(1, stride), groups=groups)
+        )
 
     def forward(self, maps: Tensor) -> Tensor:
         """Return the new maps."""

@@ -8,12 +8,14 @@ from torch import Tensor
 
 from export.models.catalogue import NetworkWords
 from export.models.cnn import CnnWords
+from export.models.deepcid import DeepCidWords
 from export.models.ghostnet import GhostNetWords
 from export.models.gru import GruWords
 from export.models.invertresnet import InvertResNetWords
 from export.models.lstm import LstmWords
 from export.models.network import Network
 from export.models.resnet1d import ResNet1dWords
+from export.models.resuca import ResucaWords
 from export.models.sae import SaeWords
 from export.models.spectratr import SpectraTrWords
 from export.models.swin import SwinWords
@@ -39,6 +41,8 @@ SMALL: dict[str, NetworkWords] = {
     "ghostnet": GhostNetWords(
         stem=8, widths=(8, 12, 12), strides=(1, 2, 1), expansion=2, head=16, dropout=0.0, fill="bilinear"
     ),
+    "resuca": ResucaWords(stem=8, widths=(8, 12), strides=(1, 2), dropout=0.0),
+    "deepcid": DeepCidWords(dropout=0.0),
     "swin": SwinWords(patch=1, window=2, widths=(8, 16), heads=(2, 2), depth=2, inner=2, dropout=0.0),
 }
 
