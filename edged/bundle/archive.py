@@ -15,9 +15,7 @@ import io
 import json
 import os
 import re
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +25,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from edged.bundle.components import MIN_FREE
 from edged.bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleUnfit, StoreUnusable
 from edged.bundle.manifest import SCHEMA, Manifest
+from edged.bundle.members import BUILD_AGAIN, COPY_AGAIN, EPOCH, pack_arrays, read_arrays, require_shapes, unpack, why
 
 SUFFIX = ".edgebundle"
 SEAL = b"edged.bundle/1 sha256:"
@@ -41,29 +41,29 @@ MEMBER_LIMITS = {  # name -> largest size once unpacked; a zip bomb ends here
     "golden.npz": 16 << 20,
     "report.html": 32 << 20,  # plots are embedded
     "LICENSE.txt": 1 << 20,
+    "library.npz": 16 << 20,  # 1024 compounds of 2048 points, and as much for the noise
 }
 REQUIRED = ("manifest.json", "model.onnx", "golden.npz", "report.html")
-GOLDEN = ("spectra", "logits", "features", "amounts")
+GOLDEN = ("spectra", "logits", "features", "amounts", "prepared")
+LIBRARY = ("references", "whitener", "baseline", "scatter")
 MAX_JSON_DEPTH = 32
 MAX_GOLDEN_VECTORS = 1024
-_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time a zip can hold: equal contents give equal bytes
-_NPY_HEADER = re.compile(rb"\{'descr': '<f4', 'fortran_order': (False|True), 'shape': \((\d{1,9}), (\d{1,9})\), \} *\n")
-_COPY_AGAIN = "copy or download the file again"
-_BUILD_AGAIN = "build the bundle again with edged-export of the same version"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """One bundle in memory, every byte of it checked. `digest` is the SHA-256 of the whole file, in hex.
 
-    golden: float32 arrays `spectra` [n, points], `features` [n, k], and `logits` [n, classes] and `amounts`
-    [n, amounts] where the manifest has such; read-only.
+    golden: float32 arrays `spectra` [n, points], `features` [n, k], and `logits` [n, classes or compounds], `amounts`
+    [n, amounts] and `prepared` [n, m] where the manifest has such; read-only.
+    library: the arrays of `edged.bundle.components`, float32 and read-only; empty where nothing is confirmed.
     path: where it was read from, or None when it came from memory. license_text is empty when there is none.
     """
 
     manifest: Manifest
     model: bytes
     golden: Mapping[str, NDArray[np.float32]]
+    library: Mapping[str, NDArray[np.float32]]
     report: bytes
     license_text: str
     digest: str
@@ -92,7 +92,7 @@ def file_bytes(path: str | os.PathLike[str]) -> bytes:
     except IsADirectoryError as error:
         raise BundleMissing(f"{path}: is a folder", hint="give the path of an .edgebundle file") from error
     except (OSError, ValueError) as error:
-        raise StoreUnusable(f"{path}: {_why(error)}", hint="check the file's permissions and the disk") from error
+        raise StoreUnusable(f"{path}: {why(error)}", hint="check the file's permissions and the disk") from error
 
 
 def bundle_from_bytes(data: bytes, *, path: Path | None = None) -> Bundle:
@@ -125,7 +125,7 @@ def write_bundle(
         scratch.replace(path)
     except OSError as error:
         scratch.unlink(missing_ok=True)
-        raise StoreUnusable(f"{path}: {_why(error)}", hint="check the folder's permissions and the disk") from error
+        raise StoreUnusable(f"{path}: {why(error)}", hint="check the folder's permissions and the disk") from error
     return bundle
 
 
@@ -149,7 +149,7 @@ def seal(members: Mapping[str, bytes]) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, data in members.items():
-            info = zipfile.ZipInfo(name, _EPOCH)
+            info = zipfile.ZipInfo(name, EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
             archive.writestr(info, data)
@@ -163,17 +163,20 @@ def pack_golden(
     logits: NDArray[np.floating[Any]] | None,
     features: NDArray[np.floating[Any]],
     amounts: NDArray[np.floating[Any]] | None = None,
+    prepared: NDArray[np.floating[Any]] | None = None,
 ) -> bytes:
     """Return the bytes of golden.npz: float32, C order, fixed times. None for what the graph does not give."""
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in zip(GOLDEN, (spectra, logits, features, amounts), strict=True):
-            if array is None:
-                continue
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.ascontiguousarray(array, dtype="<f4"), version=(1, 0))
-            archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), member.getvalue())
-    return out.getvalue()
+    return pack_arrays(dict(zip(GOLDEN, (spectra, logits, features, amounts, prepared), strict=True)))
+
+
+def pack_library(
+    references: NDArray[np.floating[Any]],
+    whitener: NDArray[np.floating[Any]],
+    baseline: NDArray[np.floating[Any]] | None = None,
+    scatter: NDArray[np.floating[Any]] | None = None,
+) -> bytes:
+    """Return the bytes of library.npz, as `pack_golden` does; shapes: `edged.bundle.components`."""
+    return pack_arrays(dict(zip(LIBRARY, (references, whitener, baseline, scatter), strict=True)))
 
 
 def _checked(data: bytes, path: Path | None) -> Bundle:
@@ -181,71 +184,28 @@ def _checked(data: bytes, path: Path | None) -> Bundle:
         raise BundleDamaged(f"larger than {MAX_FILE_BYTES >> 20} MiB", hint="this is no .edgebundle file")
     body, digits = data[:-64], data[-64:]
     if not body.endswith(SEAL):
-        raise BundleDamaged("the seal at its end is missing: cut short, damaged, or not a bundle", hint=_COPY_AGAIN)
+        raise BundleDamaged("the seal at its end is missing: cut short, damaged, or not a bundle", hint=COPY_AGAIN)
     found = hashlib.sha256(body).hexdigest()
     if found.encode() != digits:
-        raise BundleDamaged(f"damaged: its bytes have SHA-256 {found[:12]}…, not the sealed one", hint=_COPY_AGAIN)
-    members = _unpack(data, MEMBER_LIMITS, required=REQUIRED)
+        raise BundleDamaged(f"damaged: its bytes have SHA-256 {found[:12]}…, not the sealed one", hint=COPY_AGAIN)
+    members = unpack(data, MEMBER_LIMITS, required=REQUIRED)
     manifest = _manifest(members["manifest.json"])
     _check_digests(manifest, members)
     try:
         license_text = members.get("LICENSE.txt", b"").decode()
     except UnicodeDecodeError as error:
-        raise BundleUnfit("LICENSE.txt is not UTF-8 text", hint=_BUILD_AGAIN) from error
+        raise BundleUnfit("LICENSE.txt is not UTF-8 text", hint=BUILD_AGAIN) from error
     return Bundle(
         manifest=manifest,
         model=members["model.onnx"],
         golden=_golden(members["golden.npz"], manifest),
+        library=_library(members.get("library.npz"), manifest),
         report=members["report.html"],
         license_text=license_text,
         digest=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
         path=path,
     )
-
-
-def _unpack(data: bytes, limits: Mapping[str, int], *, required: tuple[str, ...]) -> dict[str, bytes]:
-    """Unpack a zip with exactly known names, each within its limit."""
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            entries = archive.infolist()
-            if len(entries) > len(limits):
-                raise BundleUnfit(f"{len(entries)} members; at most {len(limits)} are allowed", hint=_BUILD_AGAIN)
-            members: dict[str, bytes] = {}
-            for entry in entries:
-                name = entry.orig_filename
-                if name not in limits:
-                    raise BundleUnfit(f"unknown member {name[:80]!a}; known: {', '.join(limits)}", hint=_BUILD_AGAIN)
-                if name in members:
-                    raise BundleUnfit(f"{name} is there twice", hint=_BUILD_AGAIN)
-                if entry.flag_bits & 0x1 or entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise BundleUnfit(f"{name} is encrypted or packed in an unknown way", hint=_BUILD_AGAIN)
-                with archive.open(entry) as file:
-                    content = file.read(limits[name] + 1) if entry.file_size <= limits[name] else None
-                if content is None or len(content) > limits[name]:
-                    raise BundleUnfit(f"{name} is larger than {limits[name] >> 20} MiB unpacked", hint=_BUILD_AGAIN)
-                if len(content) != entry.file_size:
-                    raise BundleDamaged(f"{name} ends early", hint=_COPY_AGAIN)
-                members[name] = content
-    except BundleError:
-        raise
-    except (  # all that zipfile is known to raise on bytes that are no zip
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        NotImplementedError,
-        OSError,
-        RuntimeError,
-        ValueError,
-        OverflowError,
-        LookupError,
-        struct.error,
-    ) as error:
-        raise BundleDamaged(f"not a readable archive: {_why(error)}", hint=_COPY_AGAIN) from error
-    missing = [name for name in required if name not in members]
-    if missing:
-        raise BundleUnfit(f"missing: {', '.join(missing)}", hint=_BUILD_AGAIN)
-    return members
 
 
 def _manifest(raw: bytes) -> Manifest:
@@ -256,9 +216,9 @@ def _manifest(raw: bytes) -> Manifest:
     except BundleError:
         raise
     except RecursionError as error:
-        raise BundleUnfit(f"manifest.json is nested deeper than {MAX_JSON_DEPTH}", hint=_BUILD_AGAIN) from error
+        raise BundleUnfit(f"manifest.json is nested deeper than {MAX_JSON_DEPTH}", hint=BUILD_AGAIN) from error
     except (UnicodeDecodeError, ValidationError, ValueError) as error:
-        raise BundleUnfit(f"manifest.json: {_problems(error)}", hint=_BUILD_AGAIN) from error
+        raise BundleUnfit(f"manifest.json: {_problems(error)}", hint=BUILD_AGAIN) from error
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -284,11 +244,11 @@ def _check_tree(root: object) -> None:
             elif isinstance(node, list):
                 below.extend(node)
             elif isinstance(node, str) and not node.isprintable() and _UNPRINTABLE.search(node):
-                raise BundleUnfit("manifest.json holds text with control characters", hint=_BUILD_AGAIN)
+                raise BundleUnfit("manifest.json holds text with control characters", hint=BUILD_AGAIN)
         if not below:
             return
         level = below
-    raise BundleUnfit(f"manifest.json is nested deeper than {MAX_JSON_DEPTH}", hint=_BUILD_AGAIN)
+    raise BundleUnfit(f"manifest.json is nested deeper than {MAX_JSON_DEPTH}", hint=BUILD_AGAIN)
 
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -298,56 +258,53 @@ def _check_digests(manifest: Manifest, members: Mapping[str, bytes]) -> None:
     names = set(members) - {"manifest.json"}
     if set(manifest.digests) != names:
         odd = ", ".join(sorted(set(manifest.digests) ^ names))[:200]
-        raise BundleUnfit(f"manifest.json: digests and members differ: {odd!a}", hint=_BUILD_AGAIN)
+        raise BundleUnfit(f"manifest.json: digests and members differ: {odd!a}", hint=BUILD_AGAIN)
     for name in sorted(names):
         if hashlib.sha256(members[name]).hexdigest() != manifest.digests[name]:
-            raise BundleDamaged(f"{name} does not have the digest that manifest.json states", hint=_COPY_AGAIN)
+            raise BundleDamaged(f"{name} does not have the digest that manifest.json states", hint=COPY_AGAIN)
 
 
 def _golden(raw: bytes, manifest: Manifest) -> dict[str, NDArray[np.float32]]:
-    widths = {"logits": len(manifest.classes), "amounts": len(manifest.amounts)}
-    wanted = tuple(name for name in GOLDEN if widths.get(name, 1))
-    names = tuple(f"{name}.npy" for name in wanted)
-    limit = MEMBER_LIMITS["golden.npz"]
-    try:
-        members = _unpack(raw, dict.fromkeys(names, limit), required=names)
-    except BundleError as error:
-        raise type(error)(f"golden.npz: {error.message}", hint=error.hint) from error
-    arrays = {name: _array(f"{name}.npy", members[f"{name}.npy"]) for name in wanted}
+    points = manifest.components.prepared_points if manifest.components else 0
+    widths = {"logits": manifest.logit_columns, "amounts": len(manifest.amounts), "prepared": points}
+    wanted = [name for name in GOLDEN if widths.get(name, 1)]
+    arrays = read_arrays("golden.npz", raw, wanted, MEMBER_LIMITS["golden.npz"])
     n, reach = len(arrays["spectra"]), manifest.feature_columns
     widths |= {"spectra": manifest.axis.points, "features": arrays["features"].shape[1]}
     if not 1 <= n <= MAX_GOLDEN_VECTORS or len(arrays["features"]) != n or arrays["features"].shape[1] < reach:
         raise BundleUnfit(
             f"golden.npz: {n} spectra with features {arrays['features'].shape}; {reach} columns are read",
-            hint=_BUILD_AGAIN,
+            hint=BUILD_AGAIN,
         )
-    for name, array in arrays.items():
-        if array.shape != (n, widths[name]):
-            raise BundleUnfit(f"golden.npz: {name} has shape {array.shape}, not {(n, widths[name])}", hint=_BUILD_AGAIN)
-    if not all(np.isfinite(array).all() for array in arrays.values()):
-        raise BundleUnfit("golden.npz holds a value that is not a finite number", hint=_BUILD_AGAIN)
+    require_shapes("golden.npz", arrays, {name: (n, widths[name]) for name in wanted})
     return arrays
 
 
-def _array(name: str, raw: bytes) -> NDArray[np.float32]:
-    """Read a two-dimensional little-endian float32 array in NPY format 1.0 or 2.0.
-
-    numpy's own reader evaluates the header and allocates what it claims before it looks at the data.
-    """
-    version = raw[:8]
-    width = {b"\x93NUMPY\x01\x00": 2, b"\x93NUMPY\x02\x00": 4}.get(version, 0)
-    length = int.from_bytes(raw[8 : 8 + width], "little")
-    match = _NPY_HEADER.fullmatch(raw[8 + width : 8 + width + length]) if width and length <= 512 else None
-    if match is None:
-        raise BundleUnfit(f"golden.npz: {name} is not a float32 array of two dimensions", hint=_BUILD_AGAIN)
-    rows, columns = int(match[2]), int(match[3])
-    data = raw[8 + width + length :]
-    if rows * columns * 4 != len(data) or not data:
-        raise BundleUnfit(f"golden.npz: {name} has {len(data)} bytes for {rows} x {columns} values", hint=_BUILD_AGAIN)
-    flat = np.frombuffer(data, dtype="<f4").astype(np.float32)
-    array = flat.reshape(columns, rows).T if match[1] == b"True" else flat.reshape(rows, columns)
-    array.flags.writeable = False
-    return array
+def _library(raw: bytes | None, manifest: Manifest) -> dict[str, NDArray[np.float32]]:
+    confirmation = manifest.components.confirmation if manifest.components else None
+    if confirmation is None or raw is None:
+        if confirmation is None and raw is None:
+            return {}
+        what = "is missing: a preset confirms" if raw is None else "is there, and no preset confirms"
+        raise BundleUnfit(f"library.npz {what}", hint=BUILD_AGAIN)
+    limit, points, terms = MEMBER_LIMITS["library.npz"], confirmation.axis.points, len(confirmation.baseline)
+    optional = {name: (rows, points) for name, rows in (("baseline", terms), ("scatter", len(confirmation.scatter)))}
+    unused = {name for name, (rows, _) in optional.items() if not rows}
+    arrays = read_arrays("library.npz", raw, [name for name in LIBRARY if name not in unused], limit)
+    if sum(array.nbytes for array in arrays.values()) > limit:
+        raise BundleUnfit(f"library.npz is larger than {limit >> 20} MiB unpacked", hint=BUILD_AGAIN)
+    rows = len(arrays["whitener"])
+    shapes = {"references": (len(confirmation.references), points), "whitener": (rows, points)}
+    shapes |= {name: shape for name, shape in optional.items() if name not in unused}
+    require_shapes("library.npz", arrays, shapes)
+    whitened = points if rows == 1 else rows
+    if whitened > points or whitened < terms + MIN_FREE:
+        raise BundleUnfit(
+            f"library.npz: a whitener of {rows} rows for {points} points and {terms} baseline terms; wanted 1, or "
+            f"{terms + MIN_FREE} to {points}",
+            hint=BUILD_AGAIN,
+        )
+    return arrays
 
 
 def _problems(error: Exception) -> str:
@@ -358,9 +315,4 @@ def _problems(error: Exception) -> str:
         ]
         more = error.error_count() - len(shown)
         return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
-    return _why(error)
-
-
-def _why(error: BaseException) -> str:
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return text[:200].encode("ascii", "backslashreplace").decode()
+    return why(error)

@@ -1,13 +1,14 @@
 """The bundle's manifest: everything the daemon must know about a model besides its graph.
 
 `<name>-<version>.edgebundle` is a zip (stored or deflated) of: manifest.json, model.onnx, golden.npz, report.html, and
-nothing else but LICENSE.txt. The graph takes `spectrum` float32 [N, points] on the manifest's axis and gives `features`
-float32 [N, k], `logits` float32 [N, classes] where there are classes, and `amounts` float32 [N, amounts] where there
-are amounts.
+nothing else but LICENSE.txt and library.npz. The graph takes `spectrum` float32 [N, points] on the manifest's axis and
+gives `features` float32 [N, k], `logits` float32 [N, classes] where there are classes, and `amounts` float32
+[N, amounts] where there are amounts.
 
     procedure           what it needs
     identify, verify    classes, calibration
     verify              residuals too, where the claim is to be tested against the class's own scans
+    components          components: `edged.bundle.components` tells of the graph and the library
     quantify            amounts
 
 Every table that has presets has the same ones. `docs/models/manifest.md` shows one of each.
@@ -21,6 +22,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from edged.bundle import components as mixtures
+from edged.bundle.components import Components, Compound
+from edged.bundle.vocabulary import Axis as Axis
+from edged.bundle.vocabulary import Label, Title
 from edged.infer.verdict import Model, Preset, Procedure
 
 SCHEMA = "edged.bundle/1"
@@ -28,22 +33,11 @@ MAX_LEVELS = 64  # of the residuals of one class: 1.6 % between two, finer than 
 MAX_AMOUNT = 1e12  # in any unit that people write; keeps sums and differences finite
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Label = Annotated[str, Field(min_length=1, max_length=64)]
-Title = Annotated[str, Field(min_length=1, max_length=200)]
 Columns = Annotated[
     tuple[int, int], Field(description="first and one past the last column of `features` that this reads")
 ]
 AmountNumber = Annotated[float, Field(ge=-MAX_AMOUNT, le=MAX_AMOUNT)]
 HalfWidth = Annotated[float, Field(gt=0, le=MAX_AMOUNT)]
-
-
-class Axis(Model):
-    """An even axis: `points` positions from `start` to `stop`, both included."""
-
-    unit: Literal["nm", "cm-1"]
-    start: float
-    stop: float
-    points: Annotated[int, Field(ge=8, le=65_536)]
 
 
 class ClassInfo(Model):
@@ -155,6 +149,7 @@ class Manifest(Model):
     default_preset: Preset
     calibration: Calibration = Field(default_factory=Calibration)
     residuals: Residuals | None = None
+    components: Components | None = None
     gates: tuple[OutOfModelGate, ...]
     golden_tolerance: Annotated[
         float, Field(gt=0, description="largest allowed difference of a logit from the golden one on any CPU")
@@ -176,7 +171,19 @@ class Manifest(Model):
     @property
     def presets(self) -> tuple[Preset, ...]:
         """The operating points, in the order in which the manifest has them."""
+        if self.components is not None:
+            return tuple(self.components.presets)
         return tuple(self.calibration.quantiles or self.amounts[0].half_widths)
+
+    @property
+    def compounds(self) -> tuple[Compound, ...]:
+        """What may be found in a mixture, in the order of the logits; empty where components is not offered."""
+        return self.components.compounds if self.components else ()
+
+    @property
+    def logit_columns(self) -> int:
+        """Columns of the graph's `logits`: one a class, or one a compound; 0 where it has none."""
+        return len(self.compounds or self.classes)
 
     @property
     def feature_columns(self) -> int:
@@ -197,7 +204,9 @@ def _problems(manifest: Manifest) -> Iterator[str]:
         yield "axis: start must be under stop"
     if len({gate.name for gate in manifest.gates}) != len(manifest.gates):
         yield "gates: two bear one name"
-    if not (manifest.calibration.quantiles or manifest.amounts):
+    if manifest.components is not None:
+        yield from mixtures.problems(manifest.components)
+    elif not (manifest.calibration.quantiles or manifest.amounts):
         return  # what there is no table for has been told, and the rest is compared with one
     presets = set(manifest.presets)
     yield from _tables(manifest, presets)
@@ -213,9 +222,14 @@ def _answers(manifest: Manifest) -> Iterator[str]:
     """Whether there is what each procedure needs, and nothing that none asks for."""
     n, asked = len(manifest.classes), set(manifest.procedures)
     calibrated = bool(manifest.calibration.quantiles or manifest.calibration.min_probability)
-    if not asked or "components" in asked:
-        yield "procedures: any of identify, verify, quantify; this schema holds no thresholds for components"
-    if naming := sorted(asked & {"identify", "verify"}):
+    if not asked:
+        yield "procedures: any of identify, verify, quantify, components"
+    naming = sorted(asked & {"identify", "verify"})
+    if ("components" in asked) != (manifest.components is not None):
+        yield "components: the table and the procedure of that name need each other"
+    if naming and "components" in asked:
+        yield f"procedures: {' and '.join(naming)} and components read other logits: make two bundles"
+    if naming:
         if n < 2 or len({c.label for c in manifest.classes}) != n:
             yield f"classes: at least two, with different labels, for {' and '.join(naming)}"
         if not manifest.calibration.quantiles:

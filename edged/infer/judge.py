@@ -21,16 +21,21 @@
 
     one lies beyond its range by more than its half width  -> inconclusive (out_of_range)
     else                                                   -> quantified
+
+`components` tells which compounds the sample holds: `edged.infer.components`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edged.bundle.manifest import Amount, Manifest
+from edged.infer.components import Residual, Resolver
 from edged.infer.errors import NotOffered
 from edged.infer.gates import Gates
 from edged.infer.residual import p_value
@@ -38,6 +43,7 @@ from edged.infer.verdict import Candidate, Estimate, Gate, Outcome, Preset, Proc
 from edged.spectra.quality import is_unfit
 
 _NOTHING = np.empty(0, dtype=np.float32)
+_NO_LIBRARY: Mapping[str, NDArray[np.float32]] = MappingProxyType({})
 
 
 def judge(
@@ -46,15 +52,17 @@ def judge(
     manifest: Manifest,
     *,
     amounts: NDArray[np.floating] = _NOTHING,
+    prepared: NDArray[np.floating] = _NOTHING,
+    library: Mapping[str, NDArray[np.float32]] = _NO_LIBRARY,
     procedure: Procedure | None = None,
     preset: Preset | None = None,
     claimed: str | None = None,
     measurement: tuple[Reason, ...] = (),
 ) -> Verdict:
     """Judge one spectrum: see `Judge`. For many spectra of one bundle keep a `Judge`. Raises NotOffered."""
-    bench = Judge(manifest)
+    bench = Judge(manifest, library)
     asked = bench.question(procedure=procedure, preset=preset, claimed=claimed)
-    return bench.answer(asked, logits, features, measurement, amounts=amounts)
+    return bench.answer(asked, logits, features, measurement, amounts=amounts, prepared=prepared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,11 +74,23 @@ class Question:
     claimed: int | None
 
 
-class Judge:
-    """The rules of one manifest, with its tables as arrays. Holds no state between spectra."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A verdict, and what an unknown component may be read from, None without one."""
 
-    def __init__(self, manifest: Manifest) -> None:
+    verdict: Verdict
+    residual: Residual | None = None
+
+
+class Judge:
+    """The rules of one manifest, with its tables as arrays. Holds no state between spectra.
+
+    library: the bundle's, needed where components are confirmed. Raises EngineFault for one that is no use.
+    """
+
+    def __init__(self, manifest: Manifest, library: Mapping[str, NDArray[np.float32]] = _NO_LIBRARY) -> None:
         self._manifest = manifest
+        self._resolver = Resolver(manifest.components, library) if manifest.components else None
         self._gates = Gates(manifest)
         self._columns = {info.label: column for column, info in enumerate(manifest.classes)}
 
@@ -122,26 +142,65 @@ class Judge:
         measurement: tuple[Reason, ...] = (),
         *,
         amounts: NDArray[np.floating] = _NOTHING,
+        prepared: NDArray[np.floating] = _NOTHING,
     ) -> Verdict:
-        """Judge one row of logits [classes], features [k] and amounts [amounts], all finite.
+        """Judge one row of the graph: see `judged`."""
+        return self.judged(asked, logits, features, measurement, amounts=amounts, prepared=prepared).verdict
+
+    def judged(
+        self,
+        asked: Question,
+        logits: NDArray[np.floating],
+        features: NDArray[np.floating],
+        measurement: tuple[Reason, ...] = (),
+        *,
+        amounts: NDArray[np.floating] = _NOTHING,
+        prepared: NDArray[np.floating] = _NOTHING,
+    ) -> Judged:
+        """Judge one row of logits [classes or compounds], features [k], amounts [amounts] and prepared [m], all finite.
 
         measurement: what the quality checks found. In pass and fail, `label` and `probability` are the claimed class's;
-        `candidates` is what it looks like.
+        `candidates` is what it looks like. Raises EngineFault where the fit of components comes to no end.
         """
         if is_unfit(measurement):
-            return self.rejected(asked, measurement)
+            return Judged(verdict=self.rejected(asked, measurement))
         gates = self._gates.measure(logits, features, asked.preset)
         if shut := self._gates.refusals(gates):
-            return Verdict(
+            refused = Verdict(
                 procedure=asked.procedure,
                 preset=asked.preset,
                 outcome="not_in_scope",
                 gates=gates,
                 reasons=(*shut, *measurement),
             )
+            return Judged(verdict=refused)
+        if asked.procedure == "components":
+            return self._from_fit(asked, logits, prepared, gates, measurement)
         if asked.procedure == "quantify":
-            return self._from_amounts(asked, amounts, gates, measurement)
-        return self._from_set(asked, self.probabilities(logits), features, gates, measurement)
+            return Judged(verdict=self._from_amounts(asked, amounts, gates, measurement))
+        return Judged(verdict=self._from_set(asked, self.probabilities(logits), features, gates, measurement))
+
+    def _from_fit(
+        self,
+        asked: Question,
+        logits: NDArray[np.floating],
+        prepared: NDArray[np.floating],
+        gates: tuple[Gate, ...],
+        measurement: tuple[Reason, ...],
+    ) -> Judged:
+        assert self._resolver is not None
+        found = self._resolver.resolve(logits, prepared, asked.preset)
+        verdict = Verdict(
+            procedure=asked.procedure,
+            preset=asked.preset,
+            outcome=found.outcome,
+            candidates=found.candidates,
+            components=found.components,
+            unexplained=found.unexplained,
+            gates=gates,
+            reasons=(*found.reasons, *measurement),
+        )
+        return Judged(verdict=verdict, residual=found.residual)
 
     def _from_amounts(
         self, asked: Question, amounts: NDArray[np.floating], gates: tuple[Gate, ...], measurement: tuple[Reason, ...]

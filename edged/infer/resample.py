@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -37,5 +39,12 @@ def resample(spectrum: Spectrum, manifest: Manifest) -> NDArray[np.float32]:
             hint="measure over a wider range, or use a bundle made for this instrument",
             missing=missing,
         )
-    target = np.linspace(axis.start, axis.stop, axis.points, dtype=np.float64)
+    target = _positions(axis.start, axis.stop, axis.points)
     return np.interp(target, spectrum.axis, spectrum.values.astype(np.float64)).astype(np.float32)
+
+
+@lru_cache(maxsize=4)  # as many bundles as anyone keeps loaded
+def _positions(start: float, stop: float, points: int) -> NDArray[np.float64]:
+    positions = np.linspace(start, stop, points, dtype=np.float64)
+    positions.flags.writeable = False
+    return positions

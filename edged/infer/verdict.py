@@ -19,6 +19,10 @@ ReasonCode = Literal[
     "low_probability",  # calibrated probability under the operating point's floor
     "residual_too_large",  # the claimed class leaves more of the spectrum unexplained than its own scans do
     "out_of_range",  # an amount outside what the model was trained on
+    "nothing_found",  # no compound above its limits
+    "unknown_component",  # what was found leaves more of the spectrum unexplained than may be
+    "under_detection_limit",  # a compound that is seen, and too little of it to be told
+    "too_many_claimed",  # more compounds than any sample holds
     "saturated",
     "low_signal",
     "low_snr",
@@ -49,7 +53,7 @@ class Reason(Model):
 
 
 class Candidate(Model):
-    """A class in the conformal set, with its calibrated probability."""
+    """What the sample may be, or hold: a class with its calibrated probability, a compound with its score."""
 
     label: str
     title: str
@@ -83,11 +87,52 @@ class Estimate(Model):
         return f"{value} {self.unit} ({low} to {high})"
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Component(Model):
+    """A compound that the sample holds. Null where the operating point does not confirm, or the model cannot tell."""
+
+    label: str
+    title: str
+    score: Share = Field(description="1 / (1 + exp(-logit)) of the network; no probability among your samples")
+    support: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="by how much the fit is worse without it, in units of the noise"
+    )
+    visible: Share | None = Field(default=None, description="its share of what is seen, which need not be that by mass")
+    fraction: Share | None = Field(default=None, description="by mass")
+    low: Share | None = Field(default=None, description="of the interval that holds the true fraction")
+    high: Share | None = None
+    detection_limit: Share | None = Field(default=None, description="smallest fraction that is found reliably here")
+
+    @property
+    def share(self) -> float | None:
+        """The fraction, else the visible share, else None."""
+        return self.visible if self.fraction is None else self.fraction
+
+    def in_words(self) -> str:
+        """Return it for people, such as "acetaminophen 62 % (57 to 67)"."""
+        if self.share is None:
+            return self.label
+        percents = [_percent(self.share)]
+        if self.low is not None and self.high is not None:
+            percents.append(f"({_percent(self.low)} to {_percent(self.high)})")
+        return f"{self.label} {percents[0]} %" + "".join(f" {more}" for more in percents[1:])
+
+
+class Unexplained(Model):
+    """What the components leave of the spectrum, in the model's own unit, against what may be left."""
+
+    value: Annotated[float, Field(ge=0)]
+    limit: float
+
+
 class Verdict(Model):
     """A conclusion. `label` is set only for identified, pass and fail: no class is named before the gates are passed.
 
-    `candidates` is the conformal set, best first; empty whenever a gate stands shut. `amounts` is set only for
-    quantified.
+    `candidates` is the conformal set, best first, or the compounds that an inconclusive sample may hold; empty whenever
+    a gate stands shut. `amounts` is set only for quantified. `components` is set only for resolved, the largest first;
+    `unexplained` wherever claims were put to a fit.
     """
 
     procedure: Procedure
@@ -102,6 +147,8 @@ class Verdict(Model):
     ] = None
     candidates: tuple[Candidate, ...] = ()
     amounts: tuple[Estimate, ...] = ()
+    components: tuple[Component, ...] = ()
+    unexplained: Unexplained | None = None
     gates: tuple[Gate, ...] = ()
     reasons: tuple[Reason, ...] = ()
 
@@ -109,3 +156,17 @@ class Verdict(Model):
         """Return what was quantified for people; with its title where there is more than one. Empty without."""
         many = len(self.amounts) > 1
         return ", ".join(f"{a.title} {a.in_words()}" if many else a.in_words() for a in self.amounts)
+
+    def components_in_words(self) -> str:
+        """Return what the sample holds for people, the largest first. Empty without."""
+        seen = any(c.visible is not None and c.fraction is None for c in self.components)
+        return ", ".join(c.in_words() for c in self.components) + (" of what is seen" if seen else "")
+
+    def told_in_words(self) -> str:
+        """Return amounts or components for people; empty where a class is named, or nothing."""
+        return self.amounts_in_words() or self.components_in_words()
+
+
+def _percent(share: float) -> str:
+    """Two digits: no fraction of a mixture is known better."""
+    return f"{100.0 * share:.0f}" if share >= 0.095 or share == 0.0 else f"{100.0 * share:.1f}"
