@@ -31,6 +31,7 @@ SETS: dict[str, DataSet] = {
         api20.LOG_COUNTS,
         isoniazid.SET,
         tablets.SET,
+        tablets.RAMAN_SET,
         idrc.SET,
         corn.SET,
         *corn.OTHERS,

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from export.study import grid, tablets
+from export.study import components, fusion, grid, tablets
 from export.study.study import Study
 
-STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {"tablets": tablets.study, "grid": grid.study}
+STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
+    "tablets": tablets.study,
+    "grid": grid.study,
+    "components": components.study,
+    "fusion": fusion.study,
+}

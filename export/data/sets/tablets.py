@@ -1,20 +1,25 @@
-"""310 tablets of four strengths in NIR transmission: the public set of the InvertResNet and SpectraTr papers.
+"""310 tablets of four strengths in NIR transmission: the public set of the InvertResNet and SpectraTr papers; and 120
+of them in Raman scattering, the one public set in which both techniques have seen the same samples.
 
 May be measured, not given away: neither the data nor weights trained on them leave this machine.
 """
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.io import loadmat
 
-from export.data.files import numbers, read_rows
+from export.data.files import numbers, read_bytes, read_rows
 from export.data.origin import DataSet, on_github
 from export.data.spectra import Spectra, group_numbers, scans_of
 from export.errors import DataUnusable
 
 FOLDER = "nir_raman_tablets_dyrby"
+RAMAN = "raman_Ramandata_tablets.mat"
 
 
 def load(data: Path) -> Spectra:
@@ -42,6 +47,42 @@ def load(data: Path) -> Spectra:
     )
 
 
+def load_raman(data: Path) -> Spectra:
+    """Return the Raman spectra of the pilot-scale tablets, over ascending shift, in the order of the NIR file.
+
+    Type and batch are those of the NIR file: the Raman file calls three tablets C that batch and assay show to be B.
+    """
+    folder = data / FOLDER
+    digests: dict[str, str] = {}
+    meta = read_rows(folder / "tablets_meta.csv", digests)
+    column = {name: place for place, name in enumerate(meta[0])}
+    rows = [row for row in meta[1:] if int(row[column["raman_row"]]) >= 0]
+    content = loadmat(io.BytesIO(read_bytes(folder / RAMAN, digests)))
+    table, names = np.asarray(content["Matrix"], dtype=np.float64), content["VarLabels"]
+    order = [int(row[column["raman_row"]]) for row in rows]
+    labels = tuple(row[column["type"]] for row in rows)
+    return Spectra(
+        axis=np.array([float(name) for name in names[:1:-1]]),
+        axis_unit="cm-1",
+        quantity="intensity",
+        values=table[order, :1:-1].copy(),
+        labels=labels,
+        groups=group_numbers([row[column["batch"]] for row in rows]),
+        scan=scans_of(labels),
+        amounts=np.array([float(row[column["active_pct_ww"]]) for row in rows]),
+        amount_unit="% w/w",
+        places=tuple(row[column["tablet_id"]] for row in rows),
+        digests=digests,
+    )
+
+
+def pairs(data: Path) -> NDArray[np.int64]:
+    """Return the row of each Raman spectrum's tablet in the NIR set."""
+    meta = read_rows(data / FOLDER / "tablets_meta.csv", {})
+    column = meta[0].index("raman_row")
+    return np.array([row for row, fields in enumerate(meta[1:]) if int(fields[column]) >= 0], dtype=np.int64)
+
+
 SET = DataSet(
     name="tablets",
     title="310 escitalopram tablets of four strengths, NIR transmission",
@@ -63,4 +104,17 @@ SET = DataSet(
     grouping="a production batch of ten tablets",
     ships=False,
     load=load,
+)
+RAMAN_SET = SET.other(
+    name="tablets-raman",
+    title="120 of the tablets in Raman scattering",
+    load=load_raman,
+    files={
+        "tablets_meta.csv": "",
+        RAMAN: on_github(
+            "ryuzakyl/data-bloodhound",
+            "ae0413e748e55a0d2dbae35bbe96a672f313a64b",
+            "datasets/raman_tablets/data/Ramandata_tablets.mat",
+        ),
+    },
 )

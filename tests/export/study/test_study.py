@@ -146,7 +146,8 @@ def test_what_an_archive_knows_is_not_measured_again(data_dir: Path, tmp_path: P
     write_outcomes(tmp_path / "b.gz", [known])
 
     with Counting() as executor:
-        found = measured([cell()], executor, data_dir, tmp_path / "work", known=read_outcomes(tmp_path / "a.gz", Outcome))
+        known = read_outcomes(tmp_path / "a.gz", Outcome)
+        found = measured([cell()], executor, data_dir, tmp_path / "work", known=known)
 
     assert executor.asked == []
     assert found == [known]
