@@ -1,18 +1,19 @@
 """Long work in several processes that may be stopped with Ctrl-C and goes on later: what is at work is finished first.
 
-Anything that is a `concurrent.futures.Executor` will do: processes here, or the workers of a Dask cluster.
+Anything that is a `concurrent.futures.Executor` will do: processes here, or the workers of a Dask cluster, both from
+`edged.bulk.crew`.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from concurrent.futures import TimeoutError as FuturesTimeout
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TypeVar
 
+from edged.bulk import crew
+from edged.bulk.errors import WorkersMissing
 from export.errors import ExportError
 
 Key = TypeVar("Key")
@@ -58,23 +59,9 @@ def collect(
 
 @contextmanager
 def processes(workers: int) -> Iterator[Executor]:
-    """Give so many processes of this machine, which leave Ctrl-C to this one."""
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited by the processes, one of which each task starts
-    try:
-        for _ in range(workers):
-            pool.submit(int)
-    finally:
-        signal.signal(signal.SIGINT, before)
-    try:
-        yield pool
-    finally:
-        try:
-            pool.shutdown(cancel_futures=True)
-        except KeyboardInterrupt:  # the second one: wait for nothing
-            for child in multiprocessing.active_children():
-                child.terminate()
-            raise
+    """Give so many processes of this machine, which leave Ctrl-C to this one and end with it."""
+    with crew.processes(workers) as found:
+        yield found.executor
 
 
 @contextmanager
@@ -83,13 +70,9 @@ def dask_workers(address: str) -> Iterator[Executor]:
 
     Raises ExportError where there is no scheduler, or no `distributed`.
     """
-    try:
-        from distributed import Client
-    except ModuleNotFoundError as error:
-        raise ExportError("a cluster needs the package distributed", hint="pip install 'edged[cluster]'") from error
-    try:
-        client = Client(address, timeout="10s")
-    except (OSError, ValueError) as error:
-        raise ExportError(f"no scheduler answers at {address}: {error}", hint="start one: dask scheduler") from error
-    with client:
-        yield client.get_executor()
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(crew.dask_workers(address))
+        except WorkersMissing as error:
+            raise ExportError(error.message, hint=error.hint) from error
+        yield found.executor

@@ -6,41 +6,25 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import click
 
+from edged.bulk.answers import Answer, answers, line
+from edged.bulk.sources import read_source
 from edged.bundle.errors import BundleError
 from edged.cli.bundle import chosen_bundle, place_options
-from edged.infer.analyze import Analysis, Analyzer
+from edged.infer.analyze import Analyzer
 from edged.infer.errors import InferError, NotOffered
 from edged.infer.judge import Question
 from edged.infer.verdict import Preset, Procedure, Verdict
-from edged.spectra.files import read_spectra
-from edged.spectra.rows import Lost
 from edged.spectra.spectrum import AxisUnit, Quantity, Spectrum, SpectrumError
 from edged.spectra.write import Format, WriteError, write_spectrum
 
 WIDE = 160  # columns of a table that goes into a file or a pipe
 ROOMY = 100  # columns from which on long names have room beside the reasons
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What became of one spectrum; `row` is None for a file that gave none, or no more.
-
-    Exactly one of `analysis` and `error` is set. A spectrum that was judged and could not be saved has two of these.
-    """
-
-    file: str
-    row: int | None
-    title: str
-    analysis: Analysis | None = None
-    error: SpectrumError | InferError | None = None
 
 
 @click.command(epilog="Example: edged analyze powders.csv --json")
@@ -50,7 +34,7 @@ class Answer:
 )
 @click.option(
     "--procedure",
-    type=click.Choice(["identify", "verify", "quantify"]),
+    type=click.Choice(["identify", "verify", "components", "quantify"]),
     help="What is asked; unset takes identify, or what the model answers instead.",
 )
 @click.option("--claimed", metavar="LABEL", help="With --procedure verify: the class that the samples should be.")
@@ -67,7 +51,16 @@ class Answer:
     "--save", "folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Save each spectrum that is read there."
 )
 @click.option("--format", "format_", type=click.Choice(["csv", "jdx", "spc"]), help="Of --save; unset is csv.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a spectrum, one a line.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a spectrum, one a line; with --out a sum.")
+@click.option(
+    "--out",
+    metavar="FILE",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Judge by the million into FILE, .jsonl or .csv, on all cores; what was stopped goes on.",
+)
+@click.option("--match", metavar="PATTERN", help="With --out: of a folder only files of such a name, as '*.csv'.")
+@click.option("--workers", type=click.IntRange(1, 1024), help="With --out: processes.  [default: one a core]")
+@click.option("--dask", metavar="ADDRESS", help="With --out: on the workers of this Dask scheduler instead.")
 @place_options
 def analyze(
     files: tuple[Path, ...],
@@ -81,6 +74,10 @@ def analyze(
     format_: Format | None,
     storage: Path | None,
     config: Path | None,
+    out: Path | None,
+    match: str | None,
+    workers: int | None,
+    dask: str | None,
     *,
     as_json: bool,
 ) -> None:
@@ -97,11 +94,17 @@ def analyze(
 
     \b
     Of a Raman shift what lies below zero is left out.
+    Of a daemon's journal.db the results are read, each with what was found of its measurement.
     With --save each spectrum goes to FOLDER as NAME_ROW.csv, .jdx or .spc; an existing file is kept, and told.
 
+    \b
+    With --out FILES may be folders, and a table with one spectrum a row of any length. FILE appears when all is judged;
+    FILE.run beside it tells of what. After a stop, of whatever kind, the same command goes on: docs/archive.md.
+
     Exit status: 0 every spectrum got a verdict, whatever it is; 1 some could not be read, judged or saved; 2 wrong
-    usage.
+    usage, or --out FILE is of something else; 3 a run with --out broke, 130 it was stopped: the same command goes on.
     """
+    _check_usage(out=out, folder=folder, match=match, workers=workers, dask=dask)
     if format_ is not None and folder is None:
         raise click.UsageError("--format says how to --save: name the folder")
     if folder is not None:
@@ -121,13 +124,42 @@ def analyze(
         else:
             click.echo(str(error), err=True)
         raise SystemExit(1) from None
-    answers = (a for file in files for a in _answers(file, analyzer, asked, save, unit=unit, quantity=quantity))
-    complete = _print_json(answers) if as_json else _print_table(answers, analyzer, asked)
+    if out is not None:
+        from edged.cli.archive import analyze_archive
+
+        status = analyze_archive(
+            files,
+            out,
+            analyzer.bundle,
+            asked,
+            unit=unit,
+            quantity=quantity,
+            match=match,
+            workers=workers,
+            dask=dask,
+            as_json=as_json,
+        )
+        raise SystemExit(status)
+    found = _answers(files, analyzer, asked, save, unit=unit, quantity=quantity)
+    complete = _print_json(found) if as_json else _print_table(found, analyzer, asked)
     raise SystemExit(0 if complete else 1)
 
 
+def _check_usage(
+    *, out: Path | None, folder: Path | None, match: str | None, workers: int | None, dask: str | None
+) -> None:
+    if out is None:
+        for option, value in (("--match", match), ("--workers", workers), ("--dask", dask)):
+            if value is not None:
+                raise click.UsageError(f"{option} is for runs with --out FILE")
+    elif folder is not None:
+        raise click.UsageError("--save and --out do not go together: leave one out")
+    if workers is not None and dask is not None:
+        raise click.UsageError("--workers are processes here, --dask is a cluster: leave one out")
+
+
 def _answers(
-    file: Path,
+    files: Iterable[Path],
     analyzer: Analyzer,
     asked: Question,
     save: Callable[[Path, int, Spectrum], None] | None,
@@ -135,28 +167,17 @@ def _answers(
     unit: AxisUnit | None,
     quantity: Quantity | None,
 ) -> Iterator[Answer]:
-    name = str(file)
+    """Yield one answer a spectrum; one that was judged and could not be saved has two."""
     assumed = analyzer.bundle.manifest.quantity
-    try:
-        for row in read_spectra(file, unit=unit, quantity=quantity, assumed=assumed):
-            if isinstance(row, Lost):
-                yield Answer(file=name, row=row.row, title=row.title, error=row.error)
-                continue
-            title = row.spectrum.title
-            try:
-                analysis = analyzer.analyze(row.spectrum, asked)
-            except InferError as error:
-                yield Answer(file=name, row=row.row, title=title, error=error)
-            else:
-                yield Answer(file=name, row=row.row, title=title, analysis=analysis)
-            if save is None:
-                continue
-            try:
-                save(file, row.row, row.spectrum)
-            except WriteError as error:
-                yield Answer(file=name, row=row.row, title=title, error=error)
-    except SpectrumError as error:
-        yield Answer(file=name, row=None, title="", error=error)
+    rows = (row for file in files for row in read_source(str(file), unit=unit, quantity=quantity, assumed=assumed))
+    for answer in answers(rows, analyzer, asked):
+        yield answer
+        if save is None or answer.spectrum is None or answer.row is None:
+            continue
+        try:
+            save(Path(answer.file), answer.row, answer.spectrum)
+        except WriteError as error:
+            yield Answer(file=answer.file, row=answer.row, title=answer.title, error=error)
 
 
 def _save(folder: Path, kind: Format, file: Path, row: int, spectrum: Spectrum) -> None:
@@ -167,17 +188,8 @@ def _print_json(answers: Iterator[Answer]) -> bool:
     complete = True
     out = sys.stdout  # click.echo flushes each line: 1,200 writes for one
     for answer in answers:
-        place: dict[str, Any] = {"file": answer.file, "row": answer.row}
-        if answer.analysis is None:
-            assert answer.error is not None
-            complete = False
-            out.write(json.dumps({**place, "error": _error(answer.error)}) + "\n")
-            continue
-        verdict = answer.analysis.verdict.model_dump(mode="json")
-        probabilities = answer.analysis.probabilities
-        out.write(
-            json.dumps({**place, "title": answer.title, "verdict": verdict, "probabilities": probabilities}) + "\n"
-        )
+        complete = complete and answer.error is None
+        out.write(line(answer, "jsonl"))
     out.flush()
     return complete
 
@@ -193,7 +205,8 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column("spectrum", no_wrap=True, max_width=22 if console.width >= ROOMY else 14)
     table.add_column("outcome", no_wrap=True)
-    table.add_column("amount" if asked.procedure == "quantify" else "label", no_wrap=True)
+    told = {"quantify": "amount", "components": "holds"}.get(asked.procedure, "label")
+    table.add_column(told, no_wrap=asked.procedure != "components")
     table.add_column("p", no_wrap=True)
     table.add_column("why")
     counts: Counter[str] = Counter()
@@ -226,9 +239,14 @@ def _said(verdict: Verdict) -> tuple[str, str, str, str]:
     why = [reason.message for reason in verdict.reasons]
     if verdict.p_value is not None and "residual_too_large" not in {reason.code for reason in verdict.reasons}:
         why.append(f"fits as scans of its class do, p-value {verdict.p_value:.3f}")
+    if verdict.unexplained is not None and verdict.outcome == "resolved":
+        why.append(f"unexplained rest {verdict.unexplained.value:.3g}, allowed is {verdict.unexplained.limit:.3g}")
     if verdict.candidates and (verdict.label is None or verdict.outcome == "fail"):
-        why.append("it may be " + ", ".join(f"{c.label} {c.probability:.3f}" for c in verdict.candidates))
-    return verdict.outcome, verdict.label or verdict.amounts_in_words(), probability, "; ".join(why)
+        why.append(
+            f"it may {'hold' if verdict.procedure == 'components' else 'be'} "
+            + ", ".join(f"{c.label} {c.probability:.3f}" for c in verdict.candidates)
+        )
+    return verdict.outcome, verdict.label or verdict.told_in_words(), probability, "; ".join(why)
 
 
 def _error(error: SpectrumError | InferError | BundleError) -> dict[str, str]:

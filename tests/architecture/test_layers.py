@@ -12,12 +12,23 @@ OURS = {  # package -> what it may import of the other packages
     "drivers": (),
     "firmware_sim": ("drivers.framing",),
     "edged": ("drivers",),
-    "export": ("edged.spectra", "edged.bundle", "edged.infer"),
+    "export": ("edged.spectra", "edged.bundle", "edged.infer", "edged.bulk.crew", "edged.bulk.errors"),
 }
 THEIRS = {  # package -> third-party modules it may import
     "drivers": {"numpy", "serial", "usb"},
     "firmware_sim": {"click", "gi", "numpy", "usb"},
-    "edged": {"amqtt", "click", "numpy", "onnxruntime", "paho", "pydantic", "pydantic_core", "rich", "serial"},
+    "edged": {
+        "amqtt",
+        "click",
+        "distributed",
+        "numpy",
+        "onnxruntime",
+        "paho",
+        "pydantic",
+        "pydantic_core",
+        "rich",
+        "serial",
+    },
     "export": {
         "click",
         "distributed",
@@ -37,8 +48,21 @@ THEIRS = {  # package -> third-party modules it may import
         "torch",
     },
 }
-LAZY_ONLY = {"amqtt", "rich"}  # in edged: loaded by the commands that use them, when they do
-ROOMS = ("spectra", "acquire", "bundle", "infer", "store", "publish", "service", "web", "config", "cli")
+LAZY_ONLY = {"amqtt", "distributed", "rich"}  # in edged: loaded by the commands that use them, when they do
+ROOMS = (
+    "spectra",
+    "acquire",
+    "bundle",
+    "infer",
+    "monitor",
+    "store",
+    "bulk",
+    "publish",
+    "service",
+    "web",
+    "config",
+    "cli",
+)
 DEMO = "edged/cli/demo.py"  # may reach the simulators, inside functions
 COMPOSES = "service"  # the room that puts the others together is told how by the configuration
 WORDS = ("edged.infer.verdict",)  # reasons, procedures, presets: words that every room uses; imports no room itself

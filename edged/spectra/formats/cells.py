@@ -23,7 +23,7 @@ class Dialect:
     def split(self, line: str) -> list[str]:
         """Return the cells of one line, stripped. Quotes are honoured; a quoted cell ends with its line."""
         if '"' not in line:
-            return [cell.strip() for cell in line.split(self.delimiter)]
+            return list(map(str.strip, line.split(self.delimiter)))
         try:
             return [cell.strip() for cell in next(csv.reader([line], delimiter=self.delimiter), [])]
         except csv.Error:
@@ -54,11 +54,13 @@ class Dialect:
 
     def values(self, cells: Sequence[str], where: str, first_column: int) -> list[float]:
         """Return the finite numbers of many cells; the error names the first bad column, counted from one."""
+        text = "\n".join(cells)
+        plain = text.replace(",", ".").split("\n") if self.decimal_comma and "." not in text else cells
         try:
-            numbers = list(map(float, cells))
+            numbers = list(map(float, plain))
         except ValueError:
             numbers = []
-        if numbers and all(-MAX_MAGNITUDE <= n <= MAX_MAGNITUDE for n in numbers) and not any("_" in c for c in cells):
+        if numbers and _all_measured(numbers) and "_" not in text:
             return numbers
         return [self.value(cell, f"{where}, column {first_column + i}") for i, cell in enumerate(cells)]
 
@@ -76,6 +78,11 @@ def _yield(dialect: Dialect, lines: Sequence[str]) -> tuple[int, int]:
 def numbers_in(dialect: Dialect, line: str) -> int:
     """Return how many cells of a line are numbers."""
     return sum(dialect.number(cell) is not None for cell in dialect.split(line))
+
+
+def _all_measured(numbers: Sequence[float]) -> bool:
+    """Whether all are finite and within MAX_MAGNITUDE. One NaN makes the sum NaN; min and max may pass it over."""
+    return not math.isnan(sum(numbers)) and min(numbers) >= -MAX_MAGNITUDE and max(numbers) <= MAX_MAGNITUDE
 
 
 def _shown(cell: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from io import BufferedReader, FileIO
 from pathlib import Path
 
@@ -10,8 +11,23 @@ from edged.spectra.formats import source
 from edged.spectra.rows import FileError
 
 MAX_LINE_BYTES = 2 << 20  # 65,536 axis positions of 24 characters, with room
+PASSED_OVER = " \t,;"  # a line of nothing else is an empty one
+LINE_END = "\r\n\x1a"
 _TEXT_CONTROLS = b"\t\n\r\x0b\x0c\x1a"
 _NOT_TEXT = bytes(set(range(32)) - set(_TEXT_CONTROLS))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """A part of a table with one spectrum a line: bytes `start` to `end`, which are where lines begin.
+
+    lines_before, rows_before: how many lines, and how many spectra, stand before it in the file.
+    """
+
+    start: int
+    end: int
+    lines_before: int
+    rows_before: int
 
 
 class Lines:
@@ -27,6 +43,7 @@ class Lines:
         self._bytes_read = 0
         self._number = 0
         self._pushed: list[tuple[int, str]] = []
+        self._bytes_wanted: int | None = None
 
     def __iter__(self) -> Iterator[tuple[int, str]]:
         return self
@@ -38,13 +55,23 @@ class Lines:
             line = self._read()
             if line is None:
                 raise StopIteration
-            if line.strip(" \t,;") and not line.startswith("#"):
+            if line.strip(PASSED_OVER) and not line.startswith("#"):
                 return self._number, line
 
     def every(self) -> Iterator[tuple[int, str]]:
         """Yield the lines to come, empty ones and comments included."""
         while (line := self._read()) is not None:
             yield self._number, line
+
+    def go_to(self, stretch: Stretch) -> None:
+        """Give the lines of a stretch from here on, and then no more."""
+        try:
+            self._file.seek(stretch.start)
+        except OSError as error:
+            raise source.unreadable(self.path, error) from error
+        self._pushed.clear()
+        self._number = stretch.lines_before
+        self._bytes_read, self._bytes_wanted = 0, stretch.end - stretch.start
 
     def peek(self, count: int) -> list[tuple[int, str]]:
         """Return up to `count` of the lines to come without taking them."""
@@ -60,6 +87,8 @@ class Lines:
         return self._pushed[:count]
 
     def _read(self) -> str | None:
+        if self._bytes_wanted is not None and self._bytes_read >= self._bytes_wanted:
+            return None
         try:
             raw = self._file.readline(MAX_LINE_BYTES + 1)
         except OSError as error:
@@ -88,4 +117,4 @@ class Lines:
             text = raw.decode("utf-8")
         except UnicodeDecodeError:
             text = raw.decode("latin-1")  # a degree sign from an older program; numbers are the same in both
-        return text.rstrip("\r\n\x1a")
+        return text.rstrip(LINE_END)

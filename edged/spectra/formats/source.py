@@ -11,15 +11,19 @@ from pathlib import Path
 from edged.spectra.rows import FileError
 
 MAX_FILE_BYTES = 64 << 20  # some 30,000 spectra of 228 points as text; a larger file is split or is no file of spectra
+MAX_ARCHIVE_BYTES = 1 << 40  # of a table that is read stretch by stretch: half a billion spectra, days on any machine
 MAX_BINARY_BYTES = 16 << 20  # these are held whole: 4 million values, or 1,000 spectra of 4,096 points
 HEAD_BYTES = 2048
 
 
-def open_source(path: Path) -> BufferedReader[FileIO]:
-    """Open a file for reading. Raises FileError for what is no file, cannot be read, or is too large."""
+def open_source(path: Path, *, max_bytes: int | None = None) -> BufferedReader[FileIO]:
+    """Open a file for reading. Raises FileError for what is no file, cannot be read, or is too large.
+
+    max_bytes: None takes MAX_FILE_BYTES.
+    """
     try:
         kind = path.stat()
-        _check_kind(path, kind)
+        _check_kind(path, kind, MAX_FILE_BYTES if max_bytes is None else max_bytes)
         return BufferedReader(FileIO(path), buffer_size=64 << 10)
     except FileError:
         raise
@@ -51,10 +55,11 @@ def read_whole(file: BufferedReader[FileIO], path: Path) -> bytes:
     return data
 
 
-def too_large(path: Path, size: int) -> FileError:
-    """Return the error for a file beyond MAX_FILE_BYTES."""
+def too_large(path: Path, size: int, max_bytes: int | None = None) -> FileError:
+    """Return the error for a file beyond `max_bytes`; None is MAX_FILE_BYTES."""
+    most = MAX_FILE_BYTES if max_bytes is None else max_bytes
     return FileError(
-        f"{path}: {size / 1e6:.0f} MB; at most {MAX_FILE_BYTES / 1e6:.0f} MB are read from one file",
+        f"{path}: {size / 1e6:.0f} MB; at most {most / 1e6:.0f} MB are read from one file",
         hint="split it into smaller files",
     )
 
@@ -70,10 +75,10 @@ def unreadable(path: Path, error: OSError) -> FileError:
     return FileError(f"{path}: {reason}", hint=hints.get(error.errno or 0, "check the file and the disk"))
 
 
-def _check_kind(path: Path, kind: os.stat_result) -> None:
+def _check_kind(path: Path, kind: os.stat_result, max_bytes: int) -> None:
     if stat.S_ISDIR(kind.st_mode):
         raise FileError(f"{path}: is a folder", hint="name the files in it")
     if not (stat.S_ISREG(kind.st_mode) or stat.S_ISFIFO(kind.st_mode)):
         raise FileError(f"{path}: is a device or a socket, not a file", hint="save the spectra to a file first")
-    if kind.st_size > MAX_FILE_BYTES:
-        raise too_large(path, kind.st_size)
+    if kind.st_size > max_bytes:
+        raise too_large(path, kind.st_size, max_bytes)

@@ -1,11 +1,13 @@
-"""A table with the axis in its first row and one spectrum a row, read as a stream."""
+"""A table with the axis in its first row and one spectrum a row, read as a stream, from any of its rows on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edged.spectra.axis import axis_of
 from edged.spectra.formats.asked import Asked
@@ -13,9 +15,9 @@ from edged.spectra.formats.cells import Dialect, numbers_in
 from edged.spectra.formats.lines import Lines
 from edged.spectra.formats.words import offered_by
 from edged.spectra.rows import FileError, Found, Lost, Row, clean_title
-from edged.spectra.spectrum import MIN_POINTS, Spectrum, SpectrumError
+from edged.spectra.spectrum import MIN_POINTS, AxisUnit, Quantity, Spectrum, SpectrumError
 
-MAX_ROWS = 100_000  # one file; at 64 MB these would be spectra of some 80 points
+MAX_ROWS = 100_000  # one file read whole; at 64 MB these would be spectra of some 80 points
 NEAR = 1.2  # neighbours on an axis differ by less than this factor; an axis and an absorbance by more
 
 
@@ -41,6 +43,49 @@ def is_wide(probe: Sequence[str], dialect: Dialect) -> bool:
 
 def read_wide(lines: Lines, dialect: Dialect, asked: Asked) -> Iterator[Row]:
     """Yield one row a line after the first. Raises FileError for a bad axis, for no rows, and for too many."""
+    yield from wide_table(lines, dialect, asked).rows(lines, max_rows=MAX_ROWS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WideTable:
+    """What the first row says: the axis, float64, and how many cells a spectrum has before and after its values."""
+
+    dialect: Dialect
+    axis: NDArray[np.float64]
+    unit: AxisUnit
+    quantity: Quantity
+    before: int
+    after: int
+
+    def rows(self, lines: Lines, *, rows_before: int = 0, max_rows: int | None = None) -> Iterator[Row]:
+        """Yield one row a line. Raises FileError for no rows at all, and for more than `max_rows`."""
+        row, points = rows_before, len(self.axis)
+        for number, line in lines:
+            row += 1
+            if max_rows is not None and row > max_rows:
+                raise FileError(f"{lines.path}: more than {max_rows} spectra", hint="split it into smaller files")
+            cells = self.dialect.split(line)
+            before = _before(cells, points, self.before, self.after)
+            title = _title([*cells[:before], *cells[before + points :]], self.dialect)
+            where = f"{lines.path}: line {number}"
+            try:
+                values = _values(cells, before, self.after, points, self.dialect, where)
+                array = np.array(values, dtype=np.float32)
+                spectrum = Spectrum(
+                    axis=self.axis, values=array, axis_unit=self.unit, quantity=self.quantity, title=title
+                )
+            except SpectrumError as error:
+                yield Lost(row=row, title=title, error=error)
+            else:
+                yield Found(row=row, spectrum=spectrum)
+        if row == 0:
+            raise FileError(
+                f"{lines.path}: holds an axis of {points} points and no spectrum", hint="add one row a spectrum"
+            )
+
+
+def wide_table(lines: Lines, dialect: Dialect, asked: Asked) -> WideTable:
+    """Take the first row. Raises FileError for a bad axis."""
     number, line = next(lines)
     where = f"{lines.path}: line {number}"
     head = dialect.split(line)
@@ -52,29 +97,9 @@ def read_wide(lines: Lines, dialect: Dialect, asked: Asked) -> Iterator[Row]:
         raise FileError(f"{error.message}, in the axis", hint="the first row holds the axis positions") from error
     label = " ".join(head[:first])
     quantity = asked.quantity_of(offered_by(label), where)
-    axis, found_unit = axis_of(positions, label, unit=asked.unit, where=where)
+    axis, unit = axis_of(positions, label, unit=asked.unit, where=where)
     after = sum(bool(cell) for cell in head[end:])
-    row = 0
-    for number, line in lines:
-        row += 1
-        if row > MAX_ROWS:
-            raise FileError(f"{lines.path}: more than {MAX_ROWS} spectra", hint="split it into smaller files")
-        cells = dialect.split(line)
-        before = _before(cells, len(axis), first, after)
-        title = _title([*cells[:before], *cells[before + len(axis) :]], dialect)
-        where = f"{lines.path}: line {number}"
-        try:
-            values = _values(cells, before, after, len(axis), dialect, where)
-            array = np.array(values, dtype=np.float32)
-            spectrum = Spectrum(axis=axis, values=array, axis_unit=found_unit, quantity=quantity, title=title)
-        except SpectrumError as error:
-            yield Lost(row=row, title=title, error=error)
-        else:
-            yield Found(row=row, spectrum=spectrum)
-    if row == 0:
-        raise FileError(
-            f"{lines.path}: holds an axis of {len(axis)} points and no spectrum", hint="add one row a spectrum"
-        )
+    return WideTable(dialect=dialect, axis=axis, unit=unit, quantity=quantity, before=first, after=after)
 
 
 def _title(cells: Sequence[str], dialect: Dialect) -> str:

@@ -1,0 +1,82 @@
+"""The spectra that a daemon has kept: the results of a journal, each with what was found of its measurement.
+
+A journal may grow while it is read, and be in use: what it holds never changes, and each record's hash stands for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from edged.acquire.references import unpack_spectrum
+from edged.bulk.sources import Records
+from edged.spectra.rows import FileError, Found, Lost, Row
+from edged.spectra.spectrum import SpectrumError
+from edged.store.errors import StoreDamaged, StoreError
+from edged.store.journal import Journal, record_from
+from edged.store.record import Record
+
+KIND = "result"
+SPECTRUM = "spectrum.npz"  # the attachment that holds what was judged
+RECORDS = 500  # in one job: some tenths of a second's work
+_COUNT = "SELECT count(*) FROM records WHERE kind = ?"
+_NEXT = "SELECT seq, hash FROM records WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?"
+
+
+def ranges(file: str) -> Iterator[tuple[Records, float, bytes]]:
+    """Yield the results of a journal by RECORDS at a time, what share of all they are, and a digest over their hashes.
+
+    Raises FileError.
+    """
+    after = 0
+    with _opened(file) as journal:
+        with journal.database.errors("read"):
+            (count,) = journal.database.execute(_COUNT, (KIND,)).fetchone()
+        while True:
+            with journal.database.errors("read"):
+                rows = journal.database.execute(_NEXT, (KIND, after, RECORDS)).fetchall()
+            if not rows:
+                return
+            digest = hashlib.sha256("".join(f"{seq} {hash_}\n" for seq, hash_ in rows).encode())
+            after = rows[-1][0]
+            yield Records(first_seq=rows[0][0], last_seq=after), len(rows) / max(count, len(rows)), digest.digest()
+
+
+def read_results(file: str, records: Records | None = None) -> Iterator[tuple[Row, Record]]:
+    """Yield the spectrum of each result, or of those in a range, and its record. A row's number is the record's `seq`,
+    its title the record's id. Raises FileError for what is no journal, or a broken one.
+    """
+    first = 1 if records is None else records.first_seq
+    with _opened(file) as journal:
+        for body in journal.bodies(after_seq=first - 1, kind=KIND):
+            record = record_from(body)
+            if records is not None and record.seq > records.last_seq:
+                return
+            yield _row(journal, file, record), record
+
+
+def _row(journal: Journal, file: str, record: Record) -> Row:
+    where = f"{file}: record {record.seq}"
+    try:
+        data = journal.attachment(record.id, SPECTRUM)
+        if data is None:
+            raise SpectrumError(
+                f"{where}: its spectrum is gone", hint="storage.attachments_max_mb says how many are kept"
+            )
+        spectrum = replace(unpack_spectrum(data), title=record.id)
+    except (SpectrumError, StoreDamaged) as error:
+        message = error.message if error.message.startswith(where) else f"{where}: {error.message}"
+        return Lost(row=record.seq, title=record.id, error=SpectrumError(message, hint=error.hint))
+    return Found(row=record.seq, spectrum=spectrum)
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[Journal]:
+    try:
+        with Journal.open(Path(file), read_only=True) as journal:
+            yield journal
+    except StoreError as error:
+        raise FileError(error.message, hint=error.hint) from error

@@ -1,0 +1,131 @@
+"""A journal judged again: its results, with what was found of their measurement, whatever else it holds."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from edged.acquire.references import pack_spectrum
+from edged.bulk import journals
+from edged.cli.main import main
+from edged.infer.verdict import Reason
+from edged.spectra.quality import Quality
+from edged.spectra.spectrum import Spectrum
+from edged.store.journal import Journal
+from tests.bulk.archives import Case, bundle_at, objects
+from tests.bundle.tiny import AXIS_NM
+from tests.store.drafts import draft
+
+STALE = Reason(code="reference_stale", message="an hour old", value=3600.0, limit=1800.0)
+SATURATED = Reason(code="saturated", message="3 points", value=3.0, limit=0.0)
+
+
+def packed(*first: float) -> bytes:
+    values = np.zeros(len(AXIS_NM), dtype=np.float32)
+    values[: len(first)] = first
+    return pack_spectrum(Spectrum(axis=AXIS_NM.copy(), values=values, axis_unit="nm", quantity="absorbance"))
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """Seven records: five results, the fourth without its spectrum, the fifth saturated; a clock and a reference."""
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as opened:
+        opened.append(draft(kind="clock"))
+        opened.append(draft(), attachments={"spectrum.npz": packed(4)})
+        opened.append(draft(kind="reference"), attachments={"spectrum.npz": packed(1)})
+        stale = Quality(fit=True, reasons=(STALE,))
+        opened.append(draft().model_copy(update={"quality": stale}), attachments={"spectrum.npz": packed(2, 2)})
+        opened.append(draft(), attachments={"spectrum.npz": packed(40)})
+        opened.append(draft())
+        unfit = Quality(fit=False, reasons=(SATURATED,))
+        opened.append(draft().model_copy(update={"quality": unfit}), attachments={"spectrum.npz": packed(4)})
+    return path
+
+
+def analyze(*args: object) -> Result:
+    return CliRunner().invoke(main, ["analyze", *map(str, args)])
+
+
+def test_each_result_is_judged_with_what_is_known_of_its_measurement(journal: Path, tmp_path: Path) -> None:
+    result = analyze(journal, "--bundle", bundle_at(tmp_path), "--json")
+
+    found = [json.loads(text) for text in result.stdout.splitlines()]
+    with sqlite3.connect(f"file:{journal}?mode=ro", uri=True) as connection:
+        ids = dict(connection.execute("SELECT seq, id FROM records"))
+    connection.close()
+    assert result.exit_code == 1
+    assert [o["row"] for o in found] == [2, 4, 5, 6, 7]
+    assert [o["title"] for o in found if "title" in o] == [ids[row] for row in (2, 4, 5, 7)]
+    outcomes = [o["verdict"]["outcome"] if "verdict" in o else None for o in found]
+    assert outcomes == ["identified", "inconclusive", "not_in_scope", None, "rejected"]
+    assert STALE.model_dump() in found[1]["verdict"]["reasons"]
+    assert found[4]["verdict"]["reasons"] == [SATURATED.model_dump()]
+    assert found[3]["error"]["message"] == f"{journal}: record 6: its spectrum is gone"
+
+
+def test_a_run_over_a_journal_gives_the_same_in_parts(
+    journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "RECORDS", 2)
+    bundle = bundle_at(tmp_path)
+    case = Case(inputs=[journal], out=tmp_path / "results.jsonl", bundle=bundle)
+
+    mark = case.go()
+
+    assert case.out.read_text() == analyze(journal, "--bundle", bundle, "--json").stdout
+    assert (mark.jobs, mark.tally.spectra, mark.tally.errors) == (3, 5, 1)
+
+
+def test_a_journal_that_grows_between_two_parts_of_a_run_gives_its_new_results_too(
+    journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "RECORDS", 1)
+    monkeypatch.setattr("edged.bulk.run.MARK_EVERY_S", 0.0)
+    case = Case(inputs=[journal], out=tmp_path / "results.jsonl", bundle=bundle_at(tmp_path))
+    assert not case.go(stopping=lambda: len(case.marks) > 1).complete
+    with Journal.open(journal) as opened:
+        opened.append(draft(), attachments={"spectrum.npz": packed(0, 4)})
+
+    mark = case.go()
+
+    assert mark.complete
+    assert [o["row"] for o in objects(case.out)] == [2, 4, 5, 6, 7, 8]
+    assert objects(case.out)[-1]["verdict"]["label"] == "B"
+
+
+def test_a_spectrum_that_was_tampered_with_is_told_and_the_others_are_judged(journal: Path, tmp_path: Path) -> None:
+    connection = sqlite3.connect(journal)
+    connection.execute("DROP TRIGGER attachments_only_lose_data")
+    connection.execute("UPDATE attachments SET data = ? WHERE seq = 4", (packed(4),))
+    connection.commit()
+    connection.close()
+
+    result = analyze(journal, "--bundle", bundle_at(tmp_path), "--json")
+
+    found = [json.loads(text) for text in result.stdout.splitlines()]
+    assert [o["row"] for o in found] == [2, 4, 5, 6, 7]
+    assert found[1]["error"]["message"].startswith(f"{journal}: record 4: ")
+    assert "is not what was stored" in found[1]["error"]["message"]
+
+
+@pytest.mark.parametrize("data", [b"SQLite format 3\0" + bytes(1000), b"lorem ipsum\n"])
+def test_a_database_that_is_no_journal_is_told(data: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    path.write_bytes(data)
+    case = Case(inputs=[path], out=tmp_path / "results.jsonl", bundle=bundle_at(tmp_path))
+
+    result = analyze(path, "--bundle", case.bundle, "--json")
+    mark = case.go()
+
+    (found,) = [json.loads(text) for text in result.stdout.splitlines()]
+    assert (result.exit_code, found["row"]) == (1, None)
+    assert found["error"]["message"].startswith(str(path))
+    assert found["error"]["hint"]
+    assert case.out.read_text() == result.stdout
+    assert mark.tally.errors == 1
