@@ -7,15 +7,16 @@ the white tile. Which view comes next, and what is drawn, depends on the number 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim.contract import OperatorError
+from firmware_sim.drift import Drift
 from firmware_sim.optics import light
 from firmware_sim.spectra_file import RecordedSpectra
 
@@ -119,6 +120,14 @@ class Source(Protocol):
         """Put this in place of what followed. Raises OperatorError when there is nothing of that name."""
 
 
+@runtime_checkable
+class Mixable(Protocol):
+    """A source whose samples another one may get into."""
+
+    def other(self, name: str, turn: int, seed: int) -> View:
+        """Return what gets into view number `turn`. Raises OperatorError when there is nothing of that name."""
+
+
 class Products:
     """Samples of a twin, by label; `white` and `dark` too. `names` None: every product of the twin in turn."""
 
@@ -147,6 +156,12 @@ class Products:
     def place(self, name: str) -> None:
         """Put one sample there for all scans to come."""
         self._names = [self._known(name)]
+
+    def other(self, name: str, turn: int, seed: int) -> View:
+        """Return another filling of another product."""
+        if name not in self._twin.labels:
+            raise OperatorError(f"no product {name!r}; there are {', '.join(self._twin.labels)}")
+        return self._twin.draw(name, np.random.default_rng([seed, 4, turn]))
 
     def _known(self, name: str) -> str:
         if name not in self.names():
@@ -186,10 +201,32 @@ class Tray:
         self._white = white
         self._seed = seed
         self._turn = 0
+        self.drift = Drift()
 
     def view(self) -> View:
-        """Return what lies there now; the same until `used`."""
-        return tile() if self._white else self.source.view(self._turn, self._seed)
+        """Return what lies there now, as far as it has drifted; the same until `used`."""
+        if self._white:
+            return tile()
+        view = self.source.view(self._turn, self._seed)
+        if self.drift == Drift() or view.label in (WHITE, DARK):
+            return view
+        at = view.wavelength_nm
+        other = self._other(self.drift)
+        absorbance = self.drift.absorbance(at, view.absorbance, None if other is None else other.at(at))
+        return replace(view, absorbance=absorbance)
+
+    def set_drift(self, text: str) -> None:
+        """Let drift what the text says, from the next scan on. Raises OperatorError."""
+        drift = Drift.parse(text)
+        self._other(drift)
+        self.drift = drift
+
+    def _other(self, drift: Drift) -> View | None:
+        if drift.other is None:
+            return None
+        if not isinstance(self.source, Mixable):
+            raise OperatorError(f"product {drift.other}: what is shown here mixes with nothing; show products instead")
+        return self.source.other(drift.other, self._turn, self._seed)
 
     def used(self) -> None:
         """Go on to the next: the scan was good."""

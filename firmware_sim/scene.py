@@ -65,7 +65,8 @@ class Lamp:
     def light(self, wavelength_nm: Array, *, laser_mw: float, laser_nm: float | None) -> Array:
         """Return the lamp's light that the sample sends back."""
         planck = wavelength_nm**-5.0 / np.expm1(1.4388e7 / (wavelength_nm * self.temperature_k))
-        return PEAK_PER_S * planck / planck.max() * 10.0 ** -self.tray.view().at(wavelength_nm)
+        lit = planck / planck.max() * self.tray.drift.light(wavelength_nm)
+        return PEAK_PER_S * lit * 10.0 ** -self.tray.view().at(wavelength_nm)
 
     def used(self) -> None:
         """Go on to the next sample."""

@@ -18,7 +18,7 @@ from edged.infer.analyze import Analysis, Analyzer
 from edged.infer.batches import SIZES
 from edged.infer.errors import InferError
 from edged.infer.judge import Question
-from edged.infer.verdict import Reason, Verdict
+from edged.infer.verdict import Reason, Verdict, Why
 from edged.spectra.rows import Found, Row
 from edged.spectra.spectrum import Spectrum, SpectrumError
 
@@ -48,7 +48,7 @@ class Answer:
     """What became of one spectrum; `row` is None for a file that gave none, or no more.
 
     Exactly one of `analysis` and `error` is set. spectrum: as it was read, None where it could not be. measurement:
-    what was found of it when it was taken, where that is known.
+    what was found of it when it was taken, where that is known. why: where it was asked for.
     """
 
     file: str
@@ -58,6 +58,7 @@ class Answer:
     measurement: tuple[Reason, ...] = ()
     analysis: Analysis | None = None
     error: SpectrumError | InferError | None = None
+    why: tuple[Why, ...] | None = None
 
 
 def answers(rows: Iterable[Read], analyzer: Analyzer, asked: Question) -> Iterator[Answer]:
@@ -92,12 +93,13 @@ def document(answer: Answer) -> dict[str, Any]:
         return told | {"error": {"message": answer.error.message, "hint": answer.error.hint}}
     assert answer.analysis is not None
     assert answer.spectrum is not None
-    return told | {
+    told |= {
         "title": answer.title,
         "digest": digest_of(answer.spectrum),
         "verdict": answer.analysis.verdict.model_dump(mode="json"),
         "probabilities": answer.analysis.probabilities,
     }
+    return told if answer.why is None else told | {"why": [one.model_dump(mode="json") for one in answer.why]}
 
 
 def line(answer: Answer, form: Form) -> str:

@@ -16,10 +16,12 @@ from edged.bulk.answers import Answer, answers, line
 from edged.bulk.sources import read_source
 from edged.bundle.errors import BundleError
 from edged.cli.bundle import chosen_bundle, place_options
+from edged.cli.why import check_explained, explained
 from edged.infer.analyze import Analyzer
 from edged.infer.errors import InferError, NotOffered
 from edged.infer.judge import Question
-from edged.infer.verdict import Preset, Procedure, Verdict
+from edged.infer.verdict import Preset, Procedure, Verdict, Why
+from edged.infer.why import require_explained
 from edged.spectra.spectrum import AxisUnit, Quantity, Spectrum, SpectrumError
 from edged.spectra.write import Format, WriteError, write_spectrum
 
@@ -51,6 +53,14 @@ ROOMY = 100  # columns from which on long names have room beside the reasons
     "--save", "folder", metavar="FOLDER", type=click.Path(path_type=Path), help="Save each spectrum that is read there."
 )
 @click.option("--format", "format_", type=click.Choice(["csv", "jdx", "spc"]), help="Of --save; unset is csv.")
+@click.option("--explain", is_flag=True, help="Say too on which bands of the spectrum each answer rests.")
+@click.option(
+    "--plot",
+    "pictures",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="With --explain: draw each there, as NAME_ROW.svg.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a spectrum, one a line; with --out a sum.")
 @click.option(
     "--out",
@@ -72,6 +82,7 @@ def analyze(
     quantity: Quantity | None,
     folder: Path | None,
     format_: Format | None,
+    pictures: Path | None,
     storage: Path | None,
     config: Path | None,
     out: Path | None,
@@ -79,6 +90,7 @@ def analyze(
     workers: int | None,
     dask: str | None,
     *,
+    explain: bool,
     as_json: bool,
 ) -> None:
     """Judge the spectra in FILES; no daemon, no device. A file is known by its contents, not by its name.
@@ -95,6 +107,7 @@ def analyze(
     \b
     Of a Raman shift what lies below zero is left out.
     Of a daemon's journal.db the results are read, each with what was found of its measurement.
+    With --explain each answer comes with the bands that it rests on: docs/explain.md.
     With --save each spectrum goes to FOLDER as NAME_ROW.csv, .jdx or .spc; an existing file is kept, and told.
 
     \b
@@ -105,17 +118,18 @@ def analyze(
     usage, or --out FILE is of something else; 3 a run with --out broke, 130 it was stopped: the same command goes on.
     """
     _check_usage(out=out, folder=folder, match=match, workers=workers, dask=dask)
+    check_explained(explain=explain, pictures=pictures, out=out)
     if format_ is not None and folder is None:
         raise click.UsageError("--format says how to --save: name the folder")
-    if folder is not None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise click.UsageError(f"--save {folder}: {os.strerror(error.errno or 0).lower()}") from error
+    for option, made in (("--save", folder), ("--plot", pictures)):
+        if made is not None:
+            _make_folder(option, made)
     save = partial(_save, folder, format_ or "csv") if folder is not None else None
     try:
         analyzer = Analyzer(chosen_bundle(bundle_name, storage, config))
         asked = analyzer.question(procedure=procedure, preset=preset, claimed=claimed)
+        if explain:
+            require_explained(asked.procedure)
     except NotOffered as error:
         raise click.UsageError(str(error)) from error
     except (BundleError, InferError) as error:
@@ -141,8 +155,17 @@ def analyze(
         )
         raise SystemExit(status)
     found = _answers(files, analyzer, asked, save, unit=unit, quantity=quantity)
+    if explain:
+        found = explained(found, analyzer, pictures)
     complete = _print_json(found) if as_json else _print_table(found, analyzer, asked)
     raise SystemExit(0 if complete else 1)
+
+
+def _make_folder(option: str, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise click.UsageError(f"{option} {folder}: {os.strerror(error.errno or 0).lower()}") from error
 
 
 def _check_usage(
@@ -218,7 +241,7 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
             continue
         verdict = answer.analysis.verdict
         counts[verdict.outcome] += 1
-        cells = (f"{answer.row} {answer.title or Path(answer.file).name}", *_said(verdict))
+        cells = (f"{answer.row} {answer.title or Path(answer.file).name}", *_said(verdict, answer.why or ()))
         table.add_row(*(Text(cell) for cell in cells))
     if table.rows:
         console.print(table)
@@ -234,7 +257,7 @@ def _complaint(answer: Answer, error: SpectrumError | InferError) -> str:
     return f"{text} ({error.hint})" if error.hint else text
 
 
-def _said(verdict: Verdict) -> tuple[str, str, str, str]:
+def _said(verdict: Verdict, explained: tuple[Why, ...]) -> tuple[str, str, str, str]:
     probability = f"{verdict.probability:.3f}" if verdict.probability is not None else ""
     why = [reason.message for reason in verdict.reasons]
     if verdict.p_value is not None and "residual_too_large" not in {reason.code for reason in verdict.reasons}:
@@ -246,6 +269,7 @@ def _said(verdict: Verdict) -> tuple[str, str, str, str]:
             f"it may {'hold' if verdict.procedure == 'components' else 'be'} "
             + ", ".join(f"{c.label} {c.probability:.3f}" for c in verdict.candidates)
         )
+    why += [f"{one.label} rests on {one.in_words()}" for one in explained]
     return verdict.outcome, verdict.label or verdict.told_in_words(), probability, "; ".join(why)
 
 

@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 import click
 
 from edged.bundle.archive import SUFFIX, Bundle, read_bundle
+from edged.bundle.components import Components
 from edged.bundle.errors import BundleError
 from edged.bundle.slots import Slots
 from edged.cli.configuration import load_or_exit
 from edged.config.load import DEFAULT_PATH
 from edged.config.vocabulary import Configuration, Storage
 from edged.infer.errors import InferError
+from edged.infer.verdict import Preset
 
 F = TypeVar("F", bound=Callable[..., object])
 FOLDER = "bundles"  # under storage.path
@@ -191,7 +193,9 @@ def _reporting(*, as_json: bool) -> Iterator[None]:
 
 def _prove(found: Bundle) -> dict[str, float]:
     from edged.infer.engine import Engine
+    from edged.infer.judge import Judge
 
+    Judge(found.manifest, found.library)  # raises where the library of compounds is no use
     return Engine.load(found).prove(found)
 
 
@@ -239,6 +243,8 @@ def _summary(found: Bundle) -> str:
     if manifest.classes:
         lines.append(f"classes     {len(manifest.classes)}")
     lines += [f"            {info.label:<12} {info.title}" for info in manifest.classes]
+    if manifest.components is not None:
+        lines += _compounds(manifest.components, manifest.default_preset)
     if manifest.amounts:
         lines.append(f"amounts     {len(manifest.amounts)}")
     for info in manifest.amounts:
@@ -246,3 +252,18 @@ def _summary(found: Bundle) -> str:
         span = f"{info.lowest:g} to {info.highest:g} {info.unit}, each within {half:.3g} {info.unit}"
         lines.append(f"            {info.label:<12} {info.title}, {span}")
     return "\n".join(lines)
+
+
+def _compounds(components: Components, preset: Preset) -> list[str]:
+    """What may be found, from which fraction on, and how often a name would be wrong."""
+    told = [f"{name} {point.false_names:g}" for name, point in components.presets.items()]
+    fitted = [name for name, point in components.presets.items() if point.confirm]
+    lines = [
+        f"false names {', '.join(told)} a sample at most",
+        f"confirms    {', '.join(fitted) or 'no preset: by the network alone'}",
+        f"compounds   {len(components.compounds)}",
+    ]
+    for info, limit in zip(components.compounds, components.presets[preset].detection_limits, strict=True):
+        found = "" if limit is None else f", found from {100 * limit:.3g} % on"
+        lines.append(f"            {info.label:<12} {info.title}{found}")
+    return lines

@@ -41,7 +41,12 @@ STATIONS = (("left", "6100023"), ("right", "6100041"))
 VERDICT_WITHIN_S = 30.0
 OFFLINE_WITHIN_S = 3.0
 ROW = "{:>4}  {:8} {:12} {:{}} {:>6} {:>6}"
-WIDTHS = {"identify": 16, "quantify": 22}  # of the verdict's column
+WIDTHS = {"identify": 16, "components": 40, "quantify": 22}  # of the verdict's column
+RIGHTLY = {
+    "identify": "named rightly",
+    "components": "with every compound and no other",
+    "quantify": "within the interval that was told",
+}
 
 
 @click.command(epilog="Example: edged demo --count 24")
@@ -198,8 +203,8 @@ def _show(play: _Play, handheld: Handheld, record: dict[str, Any], *, took_s: fl
         click.echo(json.dumps({"truth": truth, "record": record}))
         sys.stdout.flush()
         return
-    amounts = Verdict.model_validate(verdict).amounts_in_words()
-    said = verdict["label"] or amounts or verdict["outcome"].replace("_", " ")
+    told = Verdict.model_validate(verdict).told_in_words()
+    said = verdict["label"] or told or verdict["outcome"].replace("_", " ")
     sure = f"{verdict['probability']:.3f}" if verdict["probability"] is not None else ""
     width = WIDTHS[play.shelf.procedure]
     row = ROW.format(play.measured, handheld.name, truth, said, width, sure, f"{took_s * 1e3:.0f}")
@@ -245,8 +250,7 @@ def _compare(play: _Play) -> bool:
     agrees = set(delivered) == set(kinds) and intact
     count = Counter(kinds.values())
     if play.measured:
-        how = "named rightly" if play.shelf.procedure == "identify" else "within the interval that was told"
-        play.note(f"{play.right} of {play.measured} {how}")
+        play.note(f"{play.right} of {play.measured} {RIGHTLY[play.shelf.procedure]}")
     play.note(
         f"journal: {_counted(count['result'], 'result')} and {_counted(count['reference'], 'white reference')}, "
         f"chain {'intact' if intact else 'BROKEN'};"

@@ -245,8 +245,8 @@ def _bundle(configuration: Configuration) -> Iterator[Finding]:
 
 
 def _knows(manifest: Manifest) -> str:
-    """What the model tells apart and what it quantifies."""
-    counts = {"classes": len(manifest.classes), "amounts": len(manifest.amounts)}
+    """What the model tells apart, finds in mixtures and quantifies."""
+    counts = {"classes": len(manifest.classes), "compounds": len(manifest.compounds), "amounts": len(manifest.amounts)}
     return " and ".join(f"{n} {word if n > 1 else word.removesuffix('s')}" for word, n in counts.items() if n)
 
 

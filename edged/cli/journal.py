@@ -15,6 +15,7 @@ import click
 from edged.cli.configuration import load_or_exit
 from edged.config.load import DEFAULT_PATH
 from edged.config.vocabulary import Storage
+from edged.infer.verdict import Component
 from edged.store.errors import StoreError
 from edged.store.journal import JOURNAL_FILE, Head, Journal, record_from
 from edged.store.record import Record
@@ -47,6 +48,9 @@ COLUMNS: dict[str, Callable[[Record], object]] = {  # of a CSV export
         if r.verdict
         else None
     ),
+    "components": lambda r: _plain("; ".join(map(_component, r.verdict.components))) if r.verdict else None,
+    "unexplained": lambda r: r.verdict and r.verdict.unexplained and r.verdict.unexplained.value,
+    "drift": lambda r: _plain(r.drift.message) if r.drift else None,
     "reasons": lambda r: " ".join(reason.code for reason in r.verdict.reasons) if r.verdict else None,
     "fit": lambda r: r.quality and r.quality.fit,
     "snr": lambda r: r.quality and r.quality.snr,
@@ -86,7 +90,7 @@ def _place_options(command: F) -> F:
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 _kind_option = click.option(
     "--kind",
-    type=click.Choice(["result", "reference", "dark", "selftest", "clock", "all"]),
+    type=click.Choice(["result", "reference", "dark", "selftest", "clock", "drift", "all"]),
     default="result",
     show_default=True,
     help="Which records.",
@@ -140,8 +144,22 @@ def list_(
 @journal.command(short_help="print one record", epilog="Example: edged journal show 24")
 @click.argument("id_", metavar="ID|SEQ")
 @_place_options
+@click.option(
+    "--attachment",
+    nargs=2,
+    metavar="NAME FILE",
+    help="Write what is kept beside the record to FILE, such as residual.npz of an unknown component.",
+)
 @_json_option
-def show(id_: str, file: Path | None, storage: Path | None, config: Path | None, *, as_json: bool) -> None:
+def show(
+    id_: str,
+    file: Path | None,
+    storage: Path | None,
+    config: Path | None,
+    attachment: tuple[str, str] | None,
+    *,
+    as_json: bool,
+) -> None:
     """Print one record, found by its id or by its number in the journal. --json prints it exactly as stored."""
     with _opened(file, storage, config, as_json=as_json) as opened:
         body = _by_seq(opened, int(id_)) if id_.isdecimal() and len(id_) < 19 else opened.body(id_)
@@ -150,6 +168,8 @@ def show(id_: str, file: Path | None, storage: Path | None, config: Path | None,
                 f"{opened.path}: no record {id_}", hint="edged journal list --kind all shows what there is"
             )
         click.echo(body if as_json else json.dumps(json.loads(body), indent=2, ensure_ascii=False))
+        if attachment is not None:
+            _write_attachment(opened, record_from(body), *attachment)
 
 
 @journal.command(
@@ -293,7 +313,7 @@ def _print_table(records: list[Record]) -> None:
             _moment(record),
             record.station or "",
             verdict.outcome.replace("_", " ") if verdict else record.kind,
-            (verdict.title or verdict.label or verdict.amounts_in_words()) if verdict else "",
+            (verdict.title or verdict.label or verdict.told_in_words()) if verdict else _drift(record),
             f"{verdict.probability:.3f}" if verdict and verdict.probability is not None else "",
             *([record.id] if roomy else []),
         )
@@ -302,10 +322,30 @@ def _print_table(records: list[Record]) -> None:
         click.echo("? the clock followed no time server, so the time may be wrong", err=True)
 
 
+def _drift(record: Record) -> str:
+    return record.drift.message if record.drift is not None else ""
+
+
 def _moment(record: Record) -> str:
     """The wall time to the second in UTC, with a question mark where it is not to be trusted."""
     doubt = "" if record.taken_at.clock == "synced" else " ?"
     return record.taken_at.wall[:19].replace("T", " ") + "Z" + doubt
+
+
+def _write_attachment(opened: Journal, record: Record, name: str, target: str) -> None:
+    kept = opened.attachment(record.id, name) if name in record.attachments else None
+    if kept is None:
+        why = "retention has dropped it" if name in record.attachments else "there never was one"
+        raise StoreError(
+            f"{opened.path}: record {record.id} has no attachment {name}: {why}",
+            hint=f"it was stored with {', '.join(record.attachments) or 'none'}",
+        )
+    try:
+        with Path(target).open("xb") as out:
+            out.write(kept)
+    except OSError as error:
+        raise StoreError(f"{target}: {error.strerror or error}", hint="give another file, or make room") from error
+    click.echo(f"{target}: written", err=True)
 
 
 def _write_lines(bodies: Iterator[bytes], out: IO[str]) -> int:
@@ -323,6 +363,15 @@ def _write_csv(bodies: Iterator[bytes], out: IO[str]) -> int:
         record = record_from(body)
         writer.writerow([column(record) for column in COLUMNS.values()])
     return count
+
+
+def _component(component: Component) -> str:
+    """A compound with its fraction, else its share of what is seen, as numbers that a program can read."""
+    if component.share is None:
+        return component.label
+    kind = "" if component.fraction is not None else " visible"
+    interval = f" ({component.low:g} to {component.high:g})" if component.low is not None else ""
+    return f"{component.label} {component.share:.4g}{kind}{interval}"
 
 
 def _plain(text: str | None) -> str | None:

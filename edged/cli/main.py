@@ -19,6 +19,7 @@ COMMANDS = {  # name -> module in edged.cli; the command object in it bears the 
     "measure": "one reading, one verdict",
     "selftest": "a standard against its table: axis, resolution, intensity, dark level",
     "analyze": "spectra from files to verdicts, no daemon, no device",
+    "drift": "what changed in instruments and products, and since when",
     "journal": "list, show, verify, export the journal of record",
     "bundle": "list, show, verify, install, activate, roll back models",
 }

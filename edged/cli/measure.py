@@ -30,7 +30,7 @@ WITHIN_S = 120.0  # eight triggers may be waiting before this one
 @click.option("--dark", is_flag=True, help="Take the dark reference of a detector array: cover the probe first.")
 @click.option(
     "--procedure",
-    type=click.Choice(["identify", "verify", "quantify"]),
+    type=click.Choice(["identify", "verify", "components", "quantify"]),
     help="What is asked; unset takes the station's, or verify with --claimed.",
 )
 @click.option("--claimed", metavar="LABEL", help="Verify that the sample is this.")
@@ -144,14 +144,20 @@ def lines(record: dict[str, Any]) -> list[str]:
                 text += f" ({verdict['title']})"
         if verdict["amounts"]:
             text += f": {Verdict.model_validate(verdict).amounts_in_words()} (preset {verdict['preset']})"
+        if verdict["components"]:
+            text += f": {Verdict.model_validate(verdict).components_in_words()} (preset {verdict['preset']})"
         if verdict["probability"] is not None:
             text += f", probability {verdict['probability']:.3f} (preset {verdict['preset']})"
         if verdict["p_value"] is not None:
             text += f", p-value {verdict['p_value']:.3f}"
         shown.append(text)
-        if len(verdict["candidates"]) > 1 or (verdict["candidates"] and verdict["outcome"] == "fail"):
+        if (rest := verdict["unexplained"]) and verdict["components"]:
+            shown.append(f"  unexplained rest {rest['value']:.3g}, allowed is {rest['limit']:.3g}")
+        mixed = verdict["procedure"] == "components"
+        if len(verdict["candidates"]) > 1 or (verdict["candidates"] and (mixed or verdict["outcome"] == "fail")):
             shown.append(
-                "  could be " + ", ".join(f"{c['label']} {c['probability']:.3f}" for c in verdict["candidates"])
+                f"  could {'hold' if mixed else 'be'} "
+                + ", ".join(f"{c['label']} {c['probability']:.3f}" for c in verdict["candidates"])
             )
         for reason in verdict["reasons"]:
             shown.append(f"  {reason['message']}")

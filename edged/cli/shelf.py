@@ -16,7 +16,7 @@ from edged.infer.verdict import Procedure, Verdict
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
     """bundle: the model's file, None for the one that edged would take. twin: the simulators' products, None for their
-    own. products: labels of that twin.
+    own. products: labels of that twin. compounds: labels of what the model finds in a mixture.
     """
 
     title: str
@@ -25,11 +25,16 @@ class Shelf:
     products: tuple[str, ...]
     procedure: Procedure
     wants_white: bool
+    compounds: tuple[str, ...] = ()
 
     def is_right(self, truth: str, verdict: dict[str, Any]) -> bool:
-        """Whether a verdict names the product, or its interval holds the amount by which the product's label begins."""
+        """Whether a verdict names the product, or its interval holds the amount by which the product's label begins, or
+        it tells just the compounds whose labels are in the product's label.
+        """
         if self.procedure == "identify":
             return bool(verdict["label"] == truth)
+        if self.procedure == "components":
+            return {found["label"] for found in verdict["components"]} == set(_held(truth, self.compounds))
         amounts, told = Verdict.model_validate(verdict).amounts, re.match(r"\d+(\.\d+)?", truth)
         return bool(amounts) and told is not None and amounts[0].low <= float(told[0]) <= amounts[0].high
 
@@ -49,15 +54,23 @@ def usual_shelf(products: Sequence[str]) -> Shelf:
 def shelf_for(bundle: Bundle, products: Sequence[str]) -> Shelf:
     """Return the products of the twin of the bundle's name that the bundle knows. Raises DemoFailed without any.
 
-    A model that quantifies is shown every product of its twin, whose labels begin with the amount: `300mg`.
+    A model that quantifies is shown every product of its twin, whose labels begin with the amount: `300mg`. One that
+    finds compounds is shown those whose labels hold labels of compounds: `9010ACLA` holds AC and LA.
     """
     manifest = bundle.manifest
-    procedure: Procedure = "identify" if "identify" in manifest.procedures else "quantify"
-    if procedure not in manifest.procedures:
+    shows: tuple[Procedure, ...] = ("identify", "components", "quantify")
+    procedure = next((one for one in shows if one in manifest.procedures), None)
+    if procedure is None:
         raise DemoFailed(
-            f"{bundle.file_name} neither identifies nor quantifies", hint="take another: edged bundle list"
+            f"{bundle.file_name} neither identifies nor finds compounds nor quantifies",
+            hint="take another: edged bundle list",
         )
-    known = {info.label for info in manifest.classes} if procedure == "identify" else set(products)
+    compounds = tuple(info.label for info in manifest.compounds)
+    known = set(products)
+    if procedure == "identify":
+        known = {info.label for info in manifest.classes}
+    elif procedure == "components":
+        known = {label for label in products if _held(label, compounds)}
     shown = tuple(label for label in products if label in known)
     if not shown:
         raise DemoFailed(f"the simulators have no product that {bundle.file_name} knows", hint="edged bundle show")
@@ -68,4 +81,9 @@ def shelf_for(bundle: Bundle, products: Sequence[str]) -> Shelf:
         products=shown,
         procedure=procedure,
         wants_white=manifest.quantity != "intensity",
+        compounds=compounds,
     )
+
+
+def _held(product: str, compounds: Sequence[str]) -> list[str]:
+    return [label for label in compounds if label in product]

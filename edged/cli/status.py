@@ -65,6 +65,13 @@ def duration(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+def drift_in_brief(products: list[dict[str, Any]]) -> str:
+    """Say how many products are in alarm, steady and still to be learned."""
+    words = {"alarm": "in alarm", "steady": "steady", "learning": "being learned"}
+    counts = {text: sum(product["state"] == state for product in products) for state, text in words.items()}
+    return "products " + ", ".join(f"{count} {text}" for text, count in counts.items() if count)
+
+
 def _station(station: dict[str, Any]) -> list[str]:
     instrument = station["instrument"]
     who = f"{instrument['model']} {instrument['serial_number']}" if instrument else station["kind"]
@@ -82,9 +89,11 @@ def _station(station: dict[str, Any]) -> list[str]:
         use = ", the axis is corrected by it" if test["is_corrected"] and test["holds"] else ""
         old = "" if test["holds"] or test["verdict"] == "fail" else ", does not hold any more"
         lines.append(f"      self test with {test['material']}: {test['verdict']}, {age}{use}{old}")
+    if station["drift"]:
+        lines.append(f"      drift: {drift_in_brief(station['drift'])}")
     if latest := station["latest"]:
         verdict = (latest["outcome"] or latest["kind"]).replace("_", " ")
-        verdict += f" {latest['label'] or latest['amounts']}".rstrip()
+        verdict += f" {latest['label'] or latest['amounts'] or latest['components']}".rstrip()
         sure = f" {latest['probability']:.3f}" if latest["probability"] is not None else ""
         lines.append(f"      latest {verdict}{sure} at {latest['wall']}")
     return lines

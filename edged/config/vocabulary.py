@@ -78,6 +78,21 @@ class Bundle(Section):
     preset: Preset = Field(default="balanced", description="operating point of stations that name none")
 
 
+class Drift(Section):
+    """Monitoring of instruments and products by control charts."""
+
+    enabled: bool = True
+    readings: Annotated[int, Field(ge=40, le=2_000)] = Field(
+        default=200, description="accepted readings of a product from which its usual variation is learned"
+    )
+    false_alarm_every: Annotated[float, Field(ge=1_000, le=1_000_000)] = Field(
+        default=10_000.0, description="undisturbed readings of a product from one false alarm to the next, on average"
+    )
+    white_change: Annotated[float, Field(ge=0.01, le=1)] = Field(
+        default=0.1, description="share by which the light of a white reference, or its colour, may change"
+    )
+
+
 class Control(Section):
     """The local socket that `edged status` and `edged measure` speak to."""
 
@@ -263,5 +278,6 @@ class Configuration(Section):
     storage: Storage = Field(default_factory=Storage)
     mqtt: Mqtt = Field(default_factory=Mqtt)
     bundle: Bundle = Field(default_factory=Bundle)
+    drift: Drift = Field(default_factory=Drift)
     control: Control = Field(default_factory=Control)
     station: dict[Name, StationConfig] = Field(default_factory=dict)

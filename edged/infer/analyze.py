@@ -21,6 +21,7 @@ from edged.infer.errors import AxisNotCovered, EngineFault, InferError
 from edged.infer.judge import Judge, Question
 from edged.infer.resample import resample
 from edged.infer.verdict import Preset, Procedure, Reason, Verdict
+from edged.infer.why import Explainer, Explanation
 from edged.spectra.quality import is_unfit
 from edged.spectra.spectrum import Spectrum
 
@@ -100,6 +101,28 @@ class Analyzer:
             chosen = indices[start : start + size]
             found |= self._answers(chosen, np.stack([rows[i] for i in chosen]), measured, asked)
         return [found[index] for index in range(len(measured))]
+
+    def explain(self, spectrum: Spectrum, verdict: Verdict) -> Explanation | None:
+        """Say what in the spectrum this verdict of it rests on; None where it names no class and no compound.
+
+        Some hundred runs of the graph. Raises NotOffered for amounts, EngineFault when the graph fails.
+        """
+        if verdict.outcome in ("rejected", "not_in_scope"):
+            return None
+        return self._explainer.explain(resample(spectrum, self.bundle.manifest), verdict)
+
+    @cached_property
+    def _explainer(self) -> Explainer:
+        return Explainer(self.bundle, self._logits)
+
+    def _logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """What the graph says of many rows, each to the bit as if alone."""
+        found = np.empty((len(rows), self.bundle.manifest.logit_columns), dtype=np.float32)
+        for start, size in parts(len(rows), self._sizes if len(rows) > 1 else ()):
+            chosen = rows[start : start + size]
+            out = self._engine.run_together(chosen) if size > 1 else self._engine.run(chosen)
+            found[start : start + size] = out.logits
+        return found
 
     @cached_property
     def _sizes(self) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -165,6 +165,55 @@ class Verdict(Model):
     def told_in_words(self) -> str:
         """Return amounts or components for people; empty where a class is named, or nothing."""
         return self.amounts_in_words() or self.components_in_words()
+
+
+OFF_BAND_LIMIT: Final = 0.5
+MAX_BANDS: Final = 6  # of one target: more is no explanation
+MAX_TARGETS: Final = 8  # that are explained of one spectrum, the first of them
+
+
+class Band(Model):
+    """A stretch of the axis that an answer rests on, in the unit of its `Why`; `peak` is the middle of its highest
+    part.
+    """
+
+    low: float
+    high: float
+    peak: float
+    share: Share = Field(description="of all that speaks for the target")
+
+
+class Why(Model):
+    """What in the spectrum speaks for one class or compound: the stretches that it could least do without.
+
+    score: the evidence, a logit. without: what is left of it when all the bands are replaced by straight lines.
+    """
+
+    label: str
+    title: str
+    unit: Literal["nm", "cm-1"]
+    score: float
+    without: float
+    bands: Annotated[tuple[Band, ...], Field(max_length=MAX_BANDS, description="the largest share first")] = ()
+    off_band: Share | None = Field(
+        default=None, description="share of what speaks for it that lies where its reference has no band"
+    )
+    known: Share | None = Field(default=None, description="share of the axis on which its reference has bands")
+    off_band_limit: Share = Field(default=OFF_BAND_LIMIT, description="more than this is a reason to look twice")
+
+    @property
+    def is_off_band(self) -> bool:
+        """Whether the answer rests on what is no band of the target."""
+        return self.off_band is not None and self.off_band > self.off_band_limit
+
+    def in_words(self) -> str:
+        """Return it for people, such as "1045 to 1070 nm (41 %), 1190 to 1210 nm (32 %)"."""
+        unit = "1/cm" if self.unit == "cm-1" else self.unit
+        told = ", ".join(f"{b.low:.0f} to {b.high:.0f} {unit} ({_percent(b.share)} %)" for b in self.bands)
+        if self.is_off_band:
+            assert self.off_band is not None
+            told += f"; {_percent(self.off_band)} % of it lies outside the bands of its reference: look twice"
+        return told or "no stretch of the spectrum speaks for it"
 
 
 def _percent(share: float) -> str:

@@ -59,6 +59,7 @@ class BundleReport(Model):
     procedures: tuple[Procedure, ...] = Field(default=(), description="what it answers")
     labels: tuple[str, ...] = Field(default=(), description="the classes that it tells apart")
     amounts: tuple[str, ...] = Field(default=(), description="labels of the amounts that it quantifies")
+    compounds: tuple[str, ...] = Field(default=(), description="the compounds that it finds in a mixture")
 
 
 class StationHealth(Model):

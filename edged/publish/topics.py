@@ -78,6 +78,14 @@ SELFTEST = Topic(
     payload=Record,
     summary="records of kind `selftest`: what self tests found",
 )
+DRIFT = Topic(
+    path="drift/{station}",
+    direction="out",
+    qos=1,
+    retained=False,
+    payload=Record,
+    summary="records of kind `drift`: what changed in instruments and products",
+)
 CLOCK = Topic(
     path="clock",
     direction="out",
@@ -106,8 +114,29 @@ REPLY = Topic(
     summary="answer to a command that named no response topic",
 )
 
-TOPICS = (STATUS, DESCRIPTION, BUNDLE, HEALTH, ALERT, RESULT, REFERENCE, SELFTEST, CLOCK, AUDIT_HEAD, COMMAND, REPLY)
-_OF_KIND = {"result": RESULT, "reference": REFERENCE, "dark": REFERENCE, "selftest": SELFTEST, "clock": CLOCK}
+TOPICS = (
+    STATUS,
+    DESCRIPTION,
+    BUNDLE,
+    HEALTH,
+    ALERT,
+    RESULT,
+    REFERENCE,
+    SELFTEST,
+    DRIFT,
+    CLOCK,
+    AUDIT_HEAD,
+    COMMAND,
+    REPLY,
+)
+_OF_KIND = {
+    "result": RESULT,
+    "reference": REFERENCE,
+    "dark": REFERENCE,
+    "selftest": SELFTEST,
+    "drift": DRIFT,
+    "clock": CLOCK,
+}
 
 
 class Names:

@@ -36,10 +36,12 @@ from edged.service.control import (
     MeasureRequest,
     ReferenceRequest,
     Refusal,
+    RenewRequest,
     Request,
     SelfTestRequest,
     StatusRequest,
 )
+from edged.service.drift import DriftWatch
 from edged.service.health import Health
 from edged.service.look import Lookout
 from edged.service.measure import EXPECTED, Measuring, UnknownStation, refused
@@ -48,7 +50,7 @@ from edged.service.notify import Notifier
 from edged.service.pipeline import Asked
 from edged.service.plugs import watch_plugs
 from edged.service.schedule import keep_tested
-from edged.service.settings import exposure_plan, mqtt_settings, path_or_none, retention, scan_within_s
+from edged.service.settings import drift_rules, exposure_plan, mqtt_settings, path_or_none, retention, scan_within_s
 from edged.service.supervise import keep_running
 from edged.service.threads import ModelThread, StoreThread
 from edged.service.watch import watch
@@ -91,6 +93,17 @@ class Daemon:
             policy=self._policy,
             new_id=self._new_id,
             clock=time.monotonic,
+            on_record=self._recorded,
+        )
+        self._drift = DriftWatch(
+            rules=drift_rules(configuration.drift),
+            device=configuration.device,
+            stations=list(configuration.station),
+            model=self._model,
+            store=self._store,
+            health=self._health,
+            now=self._clock.now,
+            new_id=self._new_id,
             on_record=self._recorded,
         )
         self._control = ControlServer(Path(configuration.control.path), self._controlled)
@@ -145,6 +158,8 @@ class Daemon:
             self._supervised(group, "look", self._lookout.run),
             self._supervised(group, "plugs", lambda: watch_plugs(self._plugged)),
         ]
+        if self.configuration.drift.enabled:
+            others.append(self._supervised(group, "drift", self._drift.run))
         publishing = self._supervised(group, "publisher", self._publisher.run) if self._publisher else None
         self._notifier.ready()
         names = ", ".join(self._stations) or "none"
@@ -214,6 +229,7 @@ class Daemon:
         )
 
     def _recorded(self, record: Record) -> None:
+        self._drift.notify()
         if self._publisher is not None:
             self._publisher.notify()
         if record.verdict is not None:
@@ -282,6 +298,8 @@ class Daemon:
                     asked = Asked(operator=request.operator, note=request.note)
                     material, baseline = request.material, request.baseline
                     return _as_json(await self._measuring.selftest(request.station, material, asked, baseline=baseline))
+                case RenewRequest():
+                    return _as_json(await self._renew(request))
                 case LookRequest():
                     if request.station not in self._stations:
                         raise UnknownStation(request.station, list(self._stations))
@@ -290,6 +308,15 @@ class Daemon:
         except EXPECTED as error:
             why = refused(error)
             raise Refusal(why.code, why.message, hint=why.hint) from error
+
+    async def _renew(self, request: RenewRequest) -> Record:
+        if request.station not in self._stations:
+            raise UnknownStation(request.station, list(self._stations))
+        if not self.configuration.drift.enabled:
+            raise Refusal("drift_off", "drift.enabled is false, so nothing was learned", hint="set it and restart")
+        asked = Asked(operator=request.operator, note=request.note)
+        identity = self._stations[request.station].status.identity
+        return await self._drift.renew(request.station, identity, request.product, asked)
 
     async def _commanded(self, command: Command) -> dict[str, Any]:
         """Carry out a command from the broker."""
@@ -335,6 +362,7 @@ class Daemon:
                     self._measuring.to_disk_ms.get(name),
                     now,
                 )
+                | {"drift": self._drift.documents.get(name, [])}
             )
         return {
             "site": self.configuration.site,

@@ -5,6 +5,7 @@
     {"do": "measure", "station": "bench", "procedure": "quantify"}
     {"do": "reference", "station": "bench"}     or "dark"
     {"do": "selftest", "station": "bench", "material": "polystyrene"}
+    {"do": "renew", "station": "bench", "product": "X", "note": "new lamp"}     learn drift anew
     {"do": "look", "station": "bench"}          look again at a parked or absent instrument
 
     {"ok": true, "result": {...}}
@@ -86,6 +87,16 @@ class SelfTestRequest(_Request):
     note: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
 
 
+class RenewRequest(_Request):
+    """Learn anew what drift is measured against: one product, or all there and the white reference."""
+
+    do: Literal["renew"]
+    station: ShortText
+    product: ShortText | None = None
+    operator: ShortText | None = None
+    note: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+
+
 class LookRequest(_Request):
     """Look again at an instrument that is parked or absent."""
 
@@ -94,7 +105,8 @@ class LookRequest(_Request):
 
 
 Request = Annotated[
-    StatusRequest | MeasureRequest | ReferenceRequest | SelfTestRequest | LookRequest, Field(discriminator="do")
+    StatusRequest | MeasureRequest | ReferenceRequest | SelfTestRequest | RenewRequest | LookRequest,
+    Field(discriminator="do"),
 ]
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
 

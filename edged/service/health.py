@@ -56,6 +56,19 @@ CONDITIONS = {
     "selftest_failed": Condition(
         severity="warning", text="a self test failed; do what its rows advise, then repeat it: edged selftest STATION"
     ),
+    "drift_lamp": Condition(
+        severity="warning",
+        text="the lamp's light changed; take a new white reference, and if it stays have the lamp looked at",
+    ),
+    "drift_axis": Condition(
+        severity="warning", text="the axis moved; run a self test, and have the instrument adjusted"
+    ),
+    "drift_presentation": Condition(
+        severity="warning", text="samples lie otherwise than they did; look at window, distance, filling, particle size"
+    ),
+    "drift_product": Condition(
+        severity="warning", text="the product itself changed; keep a sample and have it assayed"
+    ),
     "broker_away": Condition(
         severity="warning", text="no connection to the broker; results are kept and sent later", after_s=10.0
     ),

@@ -57,6 +57,7 @@ from edged.store.retention import Retention, require_room
 SCAN = "scan"  # attachment: the device's own transfer, byte for byte
 KIND_OF: Mapping[Role, Literal["reference", "dark"]] = {"white": "reference", "dark": "dark"}
 SPECTRUM = "spectrum.npz"  # attachment: what was judged, or a white reference's counts
+RESIDUAL = "residual.npz"  # attachment: what the components that fit leave, where that is too much
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,13 +133,14 @@ def judge_reading(
             procedure=question.procedure, preset=question.preset, outcome="rejected", reasons=quality.reasons
         )
         stages: dict[str, float] = {}
+        residual = None
     else:
         corrected = _corrected(
             reading.scan, corrected, white.scaled_to(reading.scan) if white is not None else None, analyzer
         )
         corrected, counts = _alike(reading, corrected, counts, references.selftests, rules)
         analysis = analyzer.analyze(corrected, question, measurement=quality.reasons)
-        verdict, stages = analysis.verdict, analysis.timing_ms
+        verdict, stages, residual = analysis.verdict, analysis.timing_ms, analysis.residual
     timing_ms = {**reading.timing_ms, **stages, "analysis": (time.perf_counter() - began_s) * 1e3}
     packed = pack_spectrum(corrected)
     draft = draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
@@ -151,7 +153,10 @@ def judge_reading(
             "timing_ms": {name: round(value, 3) for name, value in timing_ms.items()},
         }
     )
-    return Finished(draft=draft, attachments={SCAN: reading.scan.blob, SPECTRUM: packed})
+    attachments = {SCAN: reading.scan.blob, SPECTRUM: packed}
+    if residual is not None:
+        attachments[RESIDUAL] = residual.packed()
+    return Finished(draft=draft, attachments=attachments)
 
 
 def white_reading(

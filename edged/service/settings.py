@@ -10,7 +10,8 @@ from edged.acquire.check import SelfTestLimits
 from edged.acquire.exposure import MAX_PROBES, ExposurePlan, exposure_ms
 from edged.acquire.gate import Gate
 from edged.acquire.station import SCAN_WITHIN_S
-from edged.config.vocabulary import Configuration, Exposure, Mqtt, QualityLimits, SelfTest, StationConfig
+from edged.config.vocabulary import Configuration, Drift, Exposure, Mqtt, QualityLimits, SelfTest, StationConfig
+from edged.monitor.monitor import Rules as DriftRules
 from edged.publish.settings import MqttSettings, TlsSettings
 from edged.service.pipeline import Rules
 from edged.spectra.quality import Limits
@@ -66,6 +67,13 @@ def limits(quality: QualityLimits) -> Limits:
         min_snr=quality.min_snr,
         max_saturated_points=quality.max_saturated_points,
         max_dark_share=quality.max_dark_share,
+    )
+
+
+def drift_rules(drift: Drift) -> DriftRules:
+    """Return how instruments and products are monitored."""
+    return DriftRules(
+        readings=drift.readings, false_alarm_every=drift.false_alarm_every, white_change=drift.white_change
     )
 
 

@@ -90,6 +90,7 @@ def station_document(
             "label": latest.verdict.label if latest.verdict else None,
             "probability": latest.verdict.probability if latest.verdict else None,
             "amounts": latest.verdict.amounts_in_words() if latest.verdict else "",
+            "components": latest.verdict.components_in_words() if latest.verdict else "",
             "to_disk_ms": None if to_disk_ms is None else round(to_disk_ms, 3),
         }
     return shown
@@ -118,6 +119,7 @@ def bundle_document(analyzer: Analyzer | None, problem: str) -> dict[str, Any]:
         "digest": analyzer.bundle.digest,
         "classes": len(manifest.classes),
         "amounts": len(manifest.amounts),
+        "compounds": len(manifest.compounds),
         "path": str(analyzer.bundle.path) if analyzer.bundle.path else None,
         "problem": "",
     }
@@ -175,6 +177,7 @@ def bundle_report(analyzer: Analyzer | None) -> BundleReport:
         procedures=manifest.procedures,
         labels=tuple(c.label for c in manifest.classes),
         amounts=tuple(a.label for a in manifest.amounts),
+        compounds=tuple(c.label for c in manifest.compounds),
     )
 
 

@@ -55,6 +55,12 @@ MIGRATIONS = (  # user_version n is reached by MIGRATIONS[n - 1]; never edit one
     CREATE TRIGGER attachments_never_go BEFORE DELETE ON attachments
         BEGIN SELECT RAISE(ABORT, 'attachments are append-only'); END;
     """,
+    """
+    CREATE TABLE drift (
+        key  TEXT PRIMARY KEY,
+        body BLOB NOT NULL
+    );
+    """,
 )
 
 

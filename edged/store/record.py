@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from edged.infer.verdict import Model, Preset, Procedure, Verdict
+from edged.monitor.words import Cause, ChartName, DriftEvent, SignalName
 from edged.spectra.quality import Quality as Quality
 from edged.spectra.standards.outcome import CheckName, CheckVerdict, Subject
 
@@ -104,6 +105,31 @@ class SelfTestInfo(Model):
     compared_with: str | None = None
 
 
+class DriftInfo(Model):
+    """What monitoring found, or what was done about it.
+
+    event: `baseline` when a product has been learned, `began` and `ended` of an alarm, `renewed` when somebody ordered
+    to learn anew. product: its label; null: the instrument as a whole, or every product there.
+    """
+
+    event: DriftEvent
+    product: str | None = None
+    cause: Cause | None = Field(default=None, description="what drifted")
+    signal: SignalName | None = Field(default=None, description="what showed it first")
+    chart: ChartName | None = None
+    value: float | None = Field(default=None, description="of the chart; `white`: of the change, in per cent")
+    limit: float | None = None
+    since_seq: int | None = Field(default=None, description="the first record after the change, as the CUSUM dates it")
+    since: str | None = Field(default=None, description="when that was taken; UTC, RFC 3339")
+    at_seq: int | None = Field(default=None, description="the record that showed it")
+    readings: int | None = Field(default=None, description="from the change to there; `baseline`: learned from")
+    batch: int | None = Field(default=None, description="readings averaged before they are charted")
+    changes: dict[SignalName, float] = Field(default_factory=dict, description="mean since the change")
+    units: dict[SignalName, str] = Field(default_factory=dict, description="of changes")
+    message: str
+    hint: str = Field(default="", description="what to do")
+
+
 class ReadingInfo(Model):
     """How it was measured, and the digests of what is stored beside the record."""
 
@@ -121,10 +147,11 @@ class Draft(Model):
     """A record before the journal gives it its place in the chain.
 
     kind: `result` is a verdict about a sample, `reference` a white and `dark` a dark reference that was taken,
-    `selftest` what a self test found, `clock` a correction written when the wall clock became synced.
+    `selftest` what a self test found, `clock` a correction written when the wall clock became synced, `drift` what the
+    monitoring of instruments and products found.
     """
 
-    kind: Literal["result", "reference", "dark", "selftest", "clock"] = "result"
+    kind: Literal["result", "reference", "dark", "selftest", "clock", "drift"] = "result"
     id: str
     device: str
     station: str | None = None
@@ -138,6 +165,7 @@ class Draft(Model):
     quality: Quality | None = None
     verdict: Verdict | None = None
     selftest: SelfTestInfo | None = None
+    drift: DriftInfo | None = None
     operator: str | None = None
     lot: str | None = None
     barcode: str | None = None

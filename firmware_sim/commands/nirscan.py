@@ -39,7 +39,7 @@ def nirscan(
     """Simulate a TI NIRscan Nano / InnoSpectra NIR-M-R2, on its UART behind a pseudo terminal or on USB HID.
 
     Runs until SIGTERM, Ctrl-C or `quit`, then removes the link. Events go to standard output, one JSON object a line;
-    standard input takes: white, sample NAME, faults PLAN, hangup [SECONDS], quit.
+    standard input takes: white, sample NAME, drift HOW, faults PLAN, hangup [SECONDS], quit.
 
     The first scan sees the white tile, so let it be the reference; before a later one, type: white.
 
@@ -47,6 +47,9 @@ def nirscan(
     error early_done short_light saturate (scans), garbage=BYTES, estimate=MS. NAME=0.1 is a chance, NAME@3-5 a range,
     numbers after colons say more: delay=0.2:0.5, hangup@7:1200:2, error@4:32. On USB HID there is also
     continuation@REPLY:REPORT, a report of a long reply that is lost.
+
+    What drifts, from the next scan on, `drift none` to end it: lamp=-0.01 (filament 1 % cooler), axis=0.3 (nm),
+    offset=0.02 (absorbance), path=1.1 (in the sample), product=100LA:0.1 (a tenth of another product).
 
     With --usbredir it is a USB HID instrument of a virtual machine, whose kernel makes a /dev/hidraw for it.
 

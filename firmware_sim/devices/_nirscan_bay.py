@@ -162,6 +162,7 @@ class ScanBay:
             lamp=order.lamp,
             ideal_floor=source.lowest_absorbance if source.ideal else None,
             glint=order.faults.get("saturate") is not None,
+            drift=self.tray.drift,
         )
         self.tray.used()
         self.scans += 1

@@ -107,13 +107,15 @@ class NirscanFirmware:
         return events
 
     def operate(self, line: str) -> None:
-        """`white`, `sample NAME`, `faults PLAN`. Raises OperatorError."""
+        """`white`, `sample NAME`, `drift HOW`, `faults PLAN`. Raises OperatorError."""
         verb, _, rest = line.strip().partition(" ")
         match verb:
             case "white" if not rest:
                 self.tray.show_white()
             case "sample":
                 self.tray.place(rest.strip())
+            case "drift":
+                self.tray.set_drift(rest)
             case "faults":
                 try:
                     self.plan = FaultPlan.parse(rest, seed=self._seed, own=self.own_faults)
@@ -121,7 +123,8 @@ class NirscanFirmware:
                     raise OperatorError(str(error)) from error
                 self._asked = 0
             case _:
-                raise OperatorError(f"{line.strip()!r}: say white, sample NAME, faults PLAN, hangup [SECONDS] or quit")
+                said, known = line.strip(), "white, sample NAME, drift HOW, faults PLAN, hangup [SECONDS] or quit"
+                raise OperatorError(f"{said!r}: say {known}")
 
     def respond(self, message: bytes, now_s: float, is_busy: Callable[[], bool]) -> Answer | None:
         """Serve one request, from its flags to its data; None where the firmware is silent.

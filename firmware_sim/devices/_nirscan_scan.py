@@ -6,13 +6,14 @@ Pure: configuration, view, number of scans so far, lamp and seed decide the read
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from firmware_sim import detector, optics
 from firmware_sim.devices._nirscan_tpl import BLACK_PERIOD, COLUMN, FIRST_BLACK, Configuration
+from firmware_sim.drift import Drift
 from firmware_sim.sample import View
 
 MIRROR_COLUMNS = 854
@@ -21,6 +22,7 @@ FRAME_S = 1 / 60
 MIN_NM, MAX_NM = 900, 1700
 MIN_PATTERNS, MAX_PATTERNS = 2, 624
 MAX_WIDTH_PX = 60
+UNCHANGED = Drift()
 GLINT = 1000.0  # a mirror-like reflection next to powder
 IDEAL_LIGHT = 0.9  # of full scale: where a replayed file's brightest value lands
 
@@ -74,8 +76,11 @@ def scan(
     lamp: float | None,
     ideal_floor: float | None,
     glint: bool = False,
+    drift: Drift = UNCHANGED,
 ) -> Reading:
     """Return the readings of scan number `scans`, counted from 0.
+
+    drift: of its own, only the lamp's; the view has the rest already.
 
     gain: None lets the gain-setting pass choose. lamp: None = switched on for this scan, else its output (0 = off,
     1 = warm). ideal_floor: None = the real thing; else the lowest absorbance that will ever come, for an instrument
@@ -83,13 +88,14 @@ def scan(
     """
     nm = pattern_nm(configuration, pixel_to_nm)
     climate = optics.Climate.after(scans)
+    climate = replace(climate, lamp_photodiode=round(climate.lamp_photodiode * drift.sensor))
     if ideal_floor is None:
         light = _real_light(nm, configuration, climate, scans, lamp)
         seen_nm = optics.drifted_nm(nm, climate.system_c)
     else:
         white = IDEAL_LIGHT * detector.FULL_SCALE * 10.0 ** min(ideal_floor, 0.0)
         light, seen_nm = np.full(len(nm), white * (1.0 if lamp is None else lamp)), nm
-    signal = light * 10.0 ** -view.at(seen_nm)
+    signal = light * drift.light(nm) * 10.0 ** -view.at(seen_nm)
     if gain is None:
         # an ideal instrument is scaled to its file, so that nothing of it exceeds full scale at the largest gain
         gain = detector.auto_gain(float(signal.max())) if ideal_floor is None else detector.GAINS[-1]

@@ -130,7 +130,11 @@ def test_a_unit_or_quantity_that_is_not_the_models_is_an_error(bundle: Path, pow
         (["--procedure", "verify", "--claimed", "X"], "does not know the class 'X'"),
         (["--preset", "screen"], "has no preset screen"),
         (["--preset", "wild"], "Invalid value for '--preset'"),
-        (["--procedure", "components"], "Invalid value for '--procedure'"),
+        (
+            ["--procedure", "components"],
+            "tiny 1.2.3 does not offer the procedure components (it offers: identify, verify)",
+        ),
+        (["--procedure", "guess"], "Invalid value for '--procedure'"),
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_what_there_is(

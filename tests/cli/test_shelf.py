@@ -44,7 +44,7 @@ def test_a_model_that_quantifies_is_shown_all_and_is_right_where_its_interval_ho
 def test_a_model_that_knows_no_product_or_only_verifies_has_no_shelf() -> None:
     only_verify = bundle_from_bytes(bundle_bytes(fields(procedures=["verify"]), files()))
 
-    with pytest.raises(DemoFailed, match="neither identifies nor quantifies"):
+    with pytest.raises(DemoFailed, match="neither identifies nor finds compounds nor quantifies"):
         shelf_for(only_verify, TWIN)
     with pytest.raises(DemoFailed, match="no product that"):
         shelf_for(bundle_from_bytes(tiny_bytes()), ("X", "Y"))

@@ -150,3 +150,17 @@ def test_devices_names_the_families_and_opens_nothing() -> None:
 
     assert "nirscan" in [k["kind"] for k in document["kinds"]]
     assert {"path", "access", "note"} <= set(document["ports"][0] if document["ports"] else {"path", "access", "note"})
+
+
+def test_the_journal_judged_again_gives_the_verdicts_that_the_daemon_gave(plant: Plant) -> None:
+    for lot in ("B1", "B2"):
+        assert edged(plant, "measure", "bench", "--lot", lot).exit_code == 0
+    asked = [r for r in plant.records() if r["kind"] == "result" and r["procedure"] == "identify"]
+
+    result = edged(plant, "analyze", str(plant.journal), "--json")
+
+    again = {found["row"]: found for found in map(json.loads, result.stdout.splitlines())}
+    assert len(asked) >= 2
+    for record in asked:
+        assert again[record["seq"]]["title"] == record["id"]
+        assert again[record["seq"]]["verdict"] == record["verdict"]

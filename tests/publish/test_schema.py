@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import jinja2
 import pytest
 from pydantic import BaseModel
 
@@ -12,7 +13,7 @@ from edged.publish.payloads import AuditHead, BundleReport, CommandReply, Comman
 from edged.publish.schema import editions, schemas
 from edged.publish.settings import MqttSettings
 from edged.publish.topics import TOPICS, Names
-from edged.store.record import Record
+from edged.store.record import DriftInfo, Record
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "mqtt.md"
 
@@ -39,6 +40,7 @@ def test_the_examples_in_the_document_are_true() -> None:
     examples: dict[str, type[BaseModel]] = {
         "Record": Record,
         "Status": Status,
+        "DriftInfo": DriftInfo,
         "AuditHead": AuditHead,
         "Verdict": Verdict,
         "BundleReport": BundleReport,
@@ -51,6 +53,24 @@ def test_the_examples_in_the_document_are_true() -> None:
         assert blocks, name
         for block in blocks:
             assert json.loads(model.model_validate_json(block).model_dump_json(by_alias=True, exclude_unset=True))
+
+
+def test_the_template_in_the_document_says_in_words_what_each_verdict_says() -> None:
+    (block,) = re.findall(r"<!-- template -->\n```yaml\n(.*?)\n```", DOCUMENT.read_text(), re.DOTALL)
+    (lines,) = re.findall(r"value_template: >-\n(.*?)\n      json_attributes_topic", block, re.DOTALL)
+    template = jinja2.Template(" ".join(line.strip() for line in lines.splitlines()))
+
+    def said(**fields: object) -> str:
+        verdict = Verdict.model_validate({"procedure": "components", "preset": "confirm", **fields})
+        return template.render(value_json={"verdict": json.loads(verdict.model_dump_json())})
+
+    parts = [("acetaminophen", 0.6213), ("lactose", 0.3787)]
+    components = [{"label": label, "title": label, "score": 0.9, "fraction": share} for label, share in parts]
+    named = [{"label": label, "title": label, "score": 0.9} for label, _ in parts]
+    assert said(outcome="resolved", components=components) == "acetaminophen 62 %, lactose 38 %"
+    assert said(outcome="resolved", components=named) == "acetaminophen, lactose"
+    assert said(outcome="identified", label="lactose") == "lactose"
+    assert said(outcome="not_in_scope") == "not in scope"
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "a+", "#", "a b", "a\n", "$SYS"])

@@ -1,0 +1,92 @@
+"""From the signals of the first readings to centre, spread and memory: what the charts measure against. numpy only.
+
+Successive readings are alike (one filling, one warm-up), so charts for independent values would cry wolf. They are fed
+means of so many successive readings that these are hardly correlated any more (Runger and Willemain 1996, IIE
+Transactions 28, 117). What correlation is left widens the spread by the long-run variance of neighbours. And since a
+spread from few means may be too small, its upper 90 % confidence limit is taken: with that probability false alarms are
+no more frequent than stated (after Albers and Kallenberg 2005, Statistica Sinica 15, 433).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+BATCHES: Final = (1, 2, 5, 10, 20)  # readings averaged
+MEMORY: Final = 20  # readings; what is alike for longer is taken for a change
+LEAST_BATCHES: Final = 20  # from which a spread is taken
+FORGOTTEN: Final = 0.7  # share of the long-run variance that the means have to show by themselves
+_Z90: Final = 1.2816  # of the normal distribution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baseline:
+    """batch: readings averaged. centre, spread [k]: of their means, in the signals' units. readings: learned from."""
+
+    batch: int
+    centre: Array
+    spread: Array
+    readings: int
+
+    @property
+    def doubt(self) -> float:
+        """How far the centre may be off, in spreads, at 90 % confidence: no change of that size is one."""
+        return _Z90 * math.sqrt(self.batch / self.readings)
+
+    def standardised(self, means: Array) -> Array:
+        """Return means [..., k] in units of their own spread."""
+        return np.asarray((means - self.centre) / self.spread, dtype=np.float64)
+
+
+def baseline(signals: Array, least_sd: Array) -> Baseline:
+    """Return what signals [n, k] of undisturbed readings, in order, show. least_sd [k]: of single readings.
+
+    n is at least LEAST_BATCHES.
+    """
+    fitting = [size for size in BATCHES if len(signals) // size >= LEAST_BATCHES]
+    long_run = long_run_variance(signals)
+    for size in fitting:
+        own = batch_means(signals, size).var(axis=0, ddof=1)
+        if (own * size >= FORGOTTEN * long_run).all():
+            break
+    spread = np.sqrt(np.maximum(own, long_run / size)) * upper_share(1.5 * len(signals) / MEMORY)
+    return Baseline(
+        batch=size,
+        centre=signals.mean(axis=0),
+        spread=np.maximum(spread, least_sd / math.sqrt(size)),
+        readings=len(signals),
+    )
+
+
+def long_run_variance(signals: Array) -> Array:
+    """Return n times the variance of the mean of n readings [k], n large, if they forget within MEMORY.
+
+    Bartlett's window; Newey and West 1987, Econometrica 55, 703.
+    """
+    off = signals - signals.mean(axis=0)
+    total = np.mean(off**2, axis=0)
+    for lag in range(1, min(MEMORY, len(signals) - 1) + 1):
+        total = total + 2.0 * (1.0 - lag / (MEMORY + 1.0)) * np.sum(off[lag:] * off[:-lag], axis=0) / len(signals)
+    return np.asarray(np.maximum(total, 0.0), dtype=np.float64)
+
+
+def batch_means(signals: Array, size: int) -> Array:
+    """Return [n // size, k]: means of successive readings; what is left over at the end is dropped."""
+    count = len(signals) // size
+    means: Array = signals[: count * size].reshape(count, size, -1).mean(axis=1)
+    return means
+
+
+def upper_share(freedom: float) -> float:
+    """Return by how much the true spread may exceed one with so many degrees of freedom, at 90 % confidence.
+
+    Wilson and Hilferty 1931, PNAS 17, 684: the lower tenth of chi squared.
+    """
+    ninth = 2.0 / (9.0 * freedom)
+    return math.pow(1.0 - ninth - _Z90 * math.sqrt(ninth), -1.5)

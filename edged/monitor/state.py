@@ -1,0 +1,190 @@
+"""The state of the charts as bytes, and back. What is read is checked: a file may have been tampered with."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.monitor.baseline import BATCHES, Baseline
+from edged.monitor.limits import WINDOW
+from edged.monitor.monitor import Key, Monitor
+from edged.monitor.product import HISTORY, ROWS, Alarm, Learning, Watching
+from edged.monitor.template import COMPONENTS, MAX_POINTS, Grid, Learnt, Template
+from edged.monitor.white import WhiteWatch
+from edged.monitor.words import CAUSES, SIGNALS
+
+Array = NDArray[Any]
+
+EDITION: Final = 1  # of what is written here; another one is learned anew from the journal
+MAX_READINGS: Final = 2_000
+_K: Final = len(SIGNALS)
+_CHARTS: Final = ("ewma", "cusum", "since", "recent")
+_WATCHED: Final = ("pending", "pending_row", "rows", "history", "history_from")
+
+
+class StateDamaged(ValueError):
+    """The bytes are no state that `pack` wrote. Cure: read the journal again."""
+
+
+def key_text(key: Key) -> str:
+    """Return a key as text."""
+    return json.dumps([key.station, key.serial_number, key.bundle, key.product])
+
+
+def pack(watch: Learning | Watching | WhiteWatch) -> bytes:
+    """Return the bytes of a .npz: plain arrays, and the rest as JSON."""
+    match watch:
+        case Learning():
+            plain: dict[str, Any] = {"is": "learning"}
+            arrays = _grid_arrays(watch.grid, plain) | {
+                "learned_rows": np.array(watch.rows, dtype=np.float32).reshape(len(watch.rows), -1),
+                "others": np.array(watch.others, dtype=np.float64).reshape(-1, 2),
+            }
+        case Watching():
+            plain = {"is": "watching", "alarm": _alarm_plain(watch.alarm)}
+            plain |= {name: getattr(watch, name) for name in ("pending_from", "calm", "readings", "by_chance")}
+            plain |= {"batch": watch.baseline.batch, "learned_from": watch.baseline.readings}
+            learnt = watch.template.learnt
+            plain["left"] = learnt.left
+            arrays = _grid_arrays(watch.template.grid, plain)
+            arrays |= {name: getattr(learnt, name) for name in ("mean", "scale", "components", "spread")}
+            arrays |= {"centre": watch.baseline.centre, "spreads": watch.baseline.spread}
+            arrays |= {name: getattr(watch.charts, name) for name in _CHARTS}
+            arrays |= {name: getattr(watch, name) for name in _WATCHED}
+        case WhiteWatch():
+            plain = {"is": "white", "alarm": _alarm_plain(watch.alarm)}
+            arrays = {"axis": watch.axis, "light": watch.light}
+    plain["edition"] = EDITION
+    file = io.BytesIO()
+    arrays["plain"] = np.frombuffer(json.dumps(plain).encode(), dtype=np.uint8)
+    np.savez(file, allow_pickle=False, **arrays)
+    return file.getvalue()
+
+
+def unpack_into(monitor: Monitor, text: str, body: bytes) -> None:
+    """Put one watch back. Raises StateDamaged."""
+    try:
+        station, serial_number, bundle, product = json.loads(text)
+        key = Key(station=str(station), serial_number=str(serial_number), bundle=str(bundle), product=product)
+        with np.load(io.BytesIO(body), allow_pickle=False) as file:
+            plain: dict[str, Any] = json.loads(bytes(file["plain"]))
+            _require(plain["edition"] == EDITION and (product is None or isinstance(product, str)), "edition or key")
+            match plain["is"]:
+                case "learning":
+                    monitor.products[key] = _learning(monitor, file, plain)
+                case "watching":
+                    monitor.products[key] = _watching(monitor, file, plain)
+                case "white":
+                    monitor.whites[key] = _white(monitor, file, plain)
+                case _:
+                    raise StateDamaged("no kind of watch")
+    except StateDamaged:
+        raise
+    except Exception as error:  # what numpy, zipfile and json raise on damaged bytes is not listed anywhere
+        raise StateDamaged(f"{type(error).__name__}: {error}") from error
+
+
+def _learning(monitor: Monitor, file: Any, plain: dict[str, Any]) -> Learning:
+    grid = _grid(file, plain)
+    rows, others = _array(file, "learned_rows", (None, len(grid.axis))), _array(file, "others", (None, 2), finite=False)
+    _require(len(rows) == len(others) <= MAX_READINGS, "as many rows as others")
+    rules = monitor.rules
+    watch = Learning(grid=grid, wanted=rules.readings, false_alarm_every=rules.false_alarm_every)
+    watch.rows = list(rows.astype(np.float32))
+    watch.others = [(float(sensor), float(score)) for sensor, score in others]
+    return watch
+
+
+def _watching(monitor: Monitor, file: Any, plain: dict[str, Any]) -> Watching:
+    grid = _grid(file, plain)
+    m = len(grid.axis)
+    components = _array(file, "components", (None, m))
+    _require(len(components) <= COMPONENTS, "number of components")
+    learnt = Learnt(
+        mean=_array(file, "mean", (m,)),
+        scale=_array(file, "scale", (m,)),
+        components=components,
+        spread=_array(file, "spread", (len(components),)),
+        left=float(plain["left"]),
+    )
+    _require(bool((learnt.scale > 0).all()) and learnt.left > 0, "scale")
+    centre, spreads = _array(file, "centre", (_K,)), _array(file, "spreads", (_K,), finite=False)
+    _require(bool((spreads > 0).all()) and plain["batch"] in BATCHES and int(plain["learned_from"]) > 0, "baseline")
+    watch = Watching(
+        template=Template(learnt, grid),
+        baseline=Baseline(batch=plain["batch"], centre=centre, spread=spreads, readings=int(plain["learned_from"])),
+        by_chance=float(plain["by_chance"]),
+        false_alarm_every=monitor.rules.false_alarm_every,
+    )
+    shapes: dict[str, tuple[int | None, ...]] = {
+        "ewma": (_K,),
+        "cusum": (2, _K),
+        "since": (2, _K),
+        "recent": (None, _K),
+    }
+    for name in _CHARTS:
+        setattr(watch.charts, name, _array(file, name, shapes[name]))
+    shapes = {
+        "pending": (None, _K),
+        "pending_row": (m,),
+        "rows": (None, m),
+        "history": (None, _K),
+        "history_from": (None,),
+    }
+    for name in _WATCHED:
+        setattr(watch, name, _array(file, name, shapes[name]))
+    sizes = (len(watch.charts.recent), WINDOW), (len(watch.pending), watch.baseline.batch), (len(watch.rows), ROWS)
+    _require(all(size <= most for size, most in (*sizes, (len(watch.history), HISTORY))), "lengths")
+    _require(len(watch.history) == len(watch.history_from), "history")
+    watch.pending_from, watch.calm, watch.readings = (int(plain[n]) for n in ("pending_from", "calm", "readings"))
+    watch.alarm = _alarm(plain["alarm"])
+    return watch
+
+
+def _white(monitor: Monitor, file: Any, plain: dict[str, Any]) -> WhiteWatch:
+    axis = _array(file, "axis", (None,))
+    _require(2 <= len(axis) <= MAX_POINTS and bool((np.diff(axis) > 0).all()), "axis")
+    watch = WhiteWatch(axis=axis, light=_array(file, "light", (len(axis),)), limit=monitor.rules.white_change)
+    watch.alarm = _alarm(plain["alarm"])
+    return watch
+
+
+def _grid_arrays(grid: Grid, plain: dict[str, Any]) -> dict[str, Array]:
+    plain |= {"unit": grid.unit, "has_lamp": grid.has_lamp}
+    return {"axis": grid.axis}
+
+
+def _grid(file: Any, plain: dict[str, Any]) -> Grid:
+    axis = _array(file, "axis", (None,))
+    _require(8 <= len(axis) <= MAX_POINTS and bool((np.diff(axis) > 0).all()), "axis")
+    _require(plain["unit"] in ("nm", "cm-1"), "unit")
+    return Grid(axis=axis, unit=plain["unit"], has_lamp=bool(plain["has_lamp"]))
+
+
+def _array(file: Any, name: str, shape: tuple[int | None, ...], *, finite: bool = True) -> Array:
+    array: Array = file[name]
+    fits = len(array.shape) == len(shape) and all(w in (None, h) for w, h in zip(shape, array.shape, strict=True))
+    _require(fits and array.dtype.kind in "fi" and array.size <= MAX_READINGS * MAX_POINTS, name)
+    _require(not finite or bool(np.isfinite(array).all()), name)
+    return array
+
+
+def _alarm_plain(alarm: Alarm | None) -> dict[str, Any] | None:
+    return None if alarm is None else dataclasses.asdict(alarm)
+
+
+def _alarm(plain: dict[str, Any] | None) -> Alarm | None:
+    if plain is None:
+        return None
+    _require(plain["cause"] in CAUSES, "alarm")
+    return Alarm(**plain)
+
+
+def _require(holds: bool, what: str) -> None:
+    if not holds:
+        raise StateDamaged(f"{what} does not fit")

@@ -1,0 +1,323 @@
+"""Drift in the daemon: follows the journal, record by record, and says what it finds. Lives on the event loop.
+
+What is computed runs on the inference thread, what reads and writes on the store's. No measurement waits for it: it
+reads what is on disk already, and after a power cut goes on from where its kept state ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
+
+from drivers.contract import Identity
+from edged.acquire.reading import Moment
+from edged.acquire.worker import WorkerFull, WorkerStopped
+from edged.bundle.archive import Bundle
+from edged.monitor.monitor import Key, Monitor, Rules, Told
+from edged.monitor.product import Alarm, Learned, Learning
+from edged.monitor.state import StateDamaged, key_text, pack, unpack_into
+from edged.monitor.tell import alarm_text, hint_for, unit_of
+from edged.monitor.words import CAUSES, DriftEvent
+from edged.service.clock import taken_at
+from edged.service.control import Refusal
+from edged.service.drifting import Item, items, take
+from edged.service.health import Health
+from edged.service.pipeline import Asked
+from edged.service.threads import ModelThread, StoreThread
+from edged.store.charts import Kept, load_charts, save_charts
+from edged.store.errors import StoreError
+from edged.store.journal import Journal
+from edged.store.record import Draft, DriftInfo, InstrumentInfo, Record
+
+log = logging.getLogger(__name__)
+
+SLICE = 20  # records taken at once: a measurement that wants the thread waits 20 ms at most
+SAVE_EVERY = 25  # records after which the state is kept; so many are read again after a power cut
+MAX_CATCH_UP = 20_000  # records read when nothing was kept: as many as two years of a busy instrument
+LOOKED_BACK = 500  # records, for the instrument that was at a station last
+RETRY_S = 2.0
+
+
+class DriftWatch:
+    """Run `run` as one task. `documents` is what status shows, by station."""
+
+    def __init__(
+        self,
+        *,
+        rules: Rules,
+        device: str,
+        stations: Sequence[str],
+        model: ModelThread,
+        store: StoreThread,
+        health: Health,
+        now: Callable[[], Moment],
+        new_id: Callable[[], str],
+        on_record: Callable[[Record], None],
+    ) -> None:
+        self._rules = rules
+        self._device = device
+        self._stations = list(stations)
+        self._model = model
+        self._store = store
+        self._health = health
+        self._now = now
+        self._new_id = new_id
+        self._on_record = on_record
+        self._fresh = asyncio.Event()
+        self._monitor = Monitor(rules)
+        self._seq = 0  # of the last record taken
+        self._kept_seq = 0
+        self._kept_keys: set[str] = set()
+        self._to_store: list[tuple[Told, Item]] = []
+        self._told_before: set[tuple[object, ...]] = set()  # before a power cut took the state
+        self._words: dict[Key, str] = {}  # of the alarms that stand
+        self.documents: Mapping[str, list[dict[str, Any]]] = {}
+
+    def notify(self) -> None:
+        """A record was stored."""
+        self._fresh.set()
+
+    async def run(self) -> NoReturn:
+        """Follow the journal. A store or a thread that fails is asked again later."""
+        await self._patiently(self._begin)
+        while True:
+            self._fresh.clear()
+            while await self._patiently(self._advance):
+                pass
+            await self._fresh.wait()
+
+    async def renew(self, station: str, identity: Identity | None, product: str | None, asked: Asked) -> Record:
+        """Write down that what was learned of the instrument there is to be learned anew; None: of all that were there.
+
+        It is as soon as the record is read again. Raises Refusal for a product that is not known, StoreError.
+        """
+        known = [document["product"] for document in self.documents.get(station, [])]
+        if product is not None and product not in known:
+            there = f"there are: {', '.join(known)}" if known else "nothing has been learned there"
+            raise Refusal("unknown_product", f"{station} knows no product {product[:64]!r}", hint=there)
+        whose = f"product {product}" if product is not None else "every product and the white reference"
+        info = DriftInfo(event="renewed", product=product, message=f"{whose} of {station} is learned anew")
+        instrument = None
+        if identity is not None:
+            instrument = InstrumentInfo(kind=identity.kind, model=identity.model, serial_number=identity.serial_number)
+        draft = self._draft(info, station=station, instrument=instrument)
+        draft = draft.model_copy(update={"operator": asked.operator, "note": asked.note})
+        record = await self._store(lambda journal: journal.append(draft))
+        self._on_record(record)
+        return record
+
+    async def _patiently(self, work: Callable[[], Any]) -> Any:
+        while True:
+            try:
+                return await work()
+            except (StoreError, WorkerFull) as error:
+                log.debug("drift waits: %s", error)
+                await asyncio.sleep(RETRY_S)
+            except WorkerStopped:
+                await asyncio.sleep(RETRY_S)  # the daemon is stopping and will cancel us
+
+    async def _begin(self) -> None:
+        kept = await self._store(load_charts)
+        head = await self._store(lambda journal: journal.head())
+        monitor = await self._model(lambda: _restored(kept, self._rules))
+        fresh = monitor is None
+        self._monitor = monitor or Monitor(self._rules)
+        reachable = max((head.seq if head else 0) - MAX_CATCH_UP, 0)
+        self._seq = self._kept_seq = reachable if fresh or kept.seq is None else max(kept.seq, reachable)
+        self._kept_keys = set() if fresh else set(kept.bodies)
+        self._to_store, self._words = [], {}
+        self._told_before = await self._store(lambda journal: _told_after(journal, self._seq))
+        self._monitor.present = await self._store(_present)
+        if self._model.analyzer is not None:
+            self._monitor.keep_only(self._model.analyzer.bundle.digest)
+        await self._show()
+
+    async def _advance(self) -> bool:
+        """Take the next records; false when there is none. What could not be stored last time comes first."""
+        await self._store_findings()
+        found = await self._store(lambda journal: items(journal, after_seq=self._seq, limit=SLICE))
+        if not found:
+            return False
+        analyzer = self._model.analyzer
+        if analyzer is not None:
+            bundle = analyzer.bundle
+            self._to_store += await self._model(lambda: self._taken(found, bundle))
+        self._seq = found[-1].record.seq
+        is_news = bool(self._to_store) or any(item.record.kind == "drift" for item in found)
+        await self._store_findings()
+        if is_news or self._seq - self._kept_seq >= SAVE_EVERY:
+            await self._save()
+        await self._show()
+        return True
+
+    async def _store_findings(self) -> None:
+        while self._to_store:
+            await self._keep(*self._to_store[0])
+            del self._to_store[0]
+
+    def _taken(self, found: Sequence[Item], bundle: Bundle) -> list[tuple[Told, Item]]:
+        """On the inference thread."""
+        self._monitor.keep_only(bundle.digest)
+        told = []
+        for item in found:
+            finding = take(self._monitor, item, bundle)
+            if finding is not None:
+                told.append((finding, item))
+        return told
+
+    async def _keep(self, told: Told, item: Item) -> None:
+        """Store one finding that is news, as a record that is sent like every other."""
+        finding, key = told.finding, told.key
+        event: DriftEvent = "baseline" if isinstance(finding, Learned) else "began"
+        event = event if isinstance(finding, Learned | Alarm) else "ended"
+        known = (event, key.station, key.serial_number, key.product, finding.at)
+        if not told.is_news or known in self._told_before:
+            return
+        info = await self._info(event, told)
+        draft = self._draft(info, station=key.station, instrument=item.record.instrument)
+        draft = draft.model_copy(update={"bundle": item.record.bundle})
+        record = await self._store(lambda journal: journal.append(draft))
+        log.log(logging.WARNING if event == "began" else logging.INFO, "station=%s %s", key.station, info.message)
+        self._on_record(record)
+
+    async def _info(self, event: DriftEvent, told: Told) -> DriftInfo:
+        finding, key = told.finding, told.key
+        if isinstance(finding, Learned):
+            learned = finding.baseline
+            return DriftInfo(
+                event=event,
+                product=key.product,
+                at_seq=finding.at,
+                readings=learned.readings,
+                batch=learned.batch,
+                message=f"{key.product} is known from {learned.readings} readings and watched from now on",
+            )
+        alarm = finding if isinstance(finding, Alarm) else finding.alarm
+        text = await self._alarm_text(key, alarm)
+        unit = self._axis_unit(key)
+        return DriftInfo(
+            event=event,
+            product=key.product,
+            cause=alarm.cause,
+            signal=alarm.signal,
+            chart=alarm.chart,
+            value=alarm.value,
+            limit=alarm.limit,
+            since_seq=alarm.since,
+            since=await self._when(alarm.since),
+            at_seq=finding.at,
+            readings=alarm.readings,
+            changes=dict(alarm.changes),
+            units={name: unit_of(name, unit) for name in alarm.changes},
+            message=text if event == "began" else f"over: {text}",
+            hint=hint_for(alarm, key.station) if event == "began" else "",
+        )
+
+    async def _alarm_text(self, key: Key, alarm: Alarm) -> str:
+        since = await self._when(alarm.since)
+        return alarm_text(
+            alarm, product=key.product, since=since or f"record {alarm.since}", axis_unit=self._axis_unit(key)
+        )
+
+    async def _when(self, seq: int) -> str | None:
+        found = await self._store(lambda journal: list(journal.records(after_seq=seq - 1, limit=1)))
+        return found[0].taken_at.wall if found else None
+
+    def _axis_unit(self, key: Key) -> str:
+        watch = self._monitor.products.get(key)
+        if watch is None:
+            return ""
+        return (watch.grid if isinstance(watch, Learning) else watch.template.grid).unit
+
+    def _draft(self, info: DriftInfo, *, station: str, instrument: InstrumentInfo | None) -> Draft:
+        return Draft(
+            kind="drift",
+            id=self._new_id(),
+            device=self._device,
+            station=station,
+            instrument=instrument,
+            taken_at=taken_at(self._now()),
+            drift=info,
+        )
+
+    async def _save(self) -> None:
+        """Keep what changed since the last time."""
+        monitor, seq = self._monitor, self._seq
+        bodies = await self._model(lambda: _packed(monitor))
+        keys = {key_text(key) for key in (*monitor.products, *monitor.whites)}
+        gone = self._kept_keys - keys
+        await self._store(lambda journal: save_charts(journal, seq=seq, bodies=bodies, gone=gone))
+        self._kept_seq, self._kept_keys = seq, keys
+        monitor.touched.clear()
+
+    async def _show(self) -> None:
+        """Renew what health and status say."""
+        alarms = dict(self._monitor.alarms())
+        self._words = {key: self._words.get(key) or await self._alarm_text(key, alarm) for key, alarm in alarms.items()}
+        for station in self._stations:
+            for cause in CAUSES:
+                said = [self._words[k] for k, alarm in alarms.items() if (k.station, alarm.cause) == (station, cause)]
+                more = f"; {len(said) - 1} more products show it" if len(said) > 1 else ""
+                self._health.set(f"drift_{cause}", stands=bool(said), subject=station, detail="".join(said[:1]) + more)
+        self.documents = {
+            station: [
+                _document(key, watch, self._words.get(key))
+                for key, watch in self._monitor.products.items()
+                if key.station == station
+            ]
+            for station in self._stations
+        }
+
+
+def _document(key: Key, watch: Any, alarm: str | None) -> dict[str, Any]:
+    learning = isinstance(watch, Learning)
+    return {
+        "product": key.product,
+        "serial_number": key.serial_number,
+        "state": "learning" if learning else "alarm" if alarm else "steady",
+        "readings": len(watch.rows) if learning else watch.readings,
+        "wanted": watch.wanted if learning else None,
+        "batch": None if learning else watch.baseline.batch,
+        "alarm": alarm,
+    }
+
+
+def _packed(monitor: Monitor) -> dict[str, bytes]:
+    """On the inference thread."""
+    watches = (*monitor.products.items(), *monitor.whites.items())
+    return {key_text(key): pack(watch) for key, watch in watches if key in monitor.touched}
+
+
+def _restored(kept: Kept, rules: Rules) -> Monitor | None:
+    """On the inference thread. None when nothing was kept or it is damaged: the journal is read again."""
+    if kept.seq is None:
+        return None
+    monitor = Monitor(rules)
+    for text, body in kept.bodies.items():
+        try:
+            unpack_into(monitor, text, body)
+        except StateDamaged as error:
+            log.error("the state of drift is damaged, learning again from the journal: %s", error)
+            return None
+    return monitor
+
+
+def _present(journal: Journal) -> dict[str, str]:
+    """On the store's thread: the instrument that measured last at each station, as far back as one looks for it."""
+    found: dict[str, str] = {}
+    for record in journal.records(newest_first=True, limit=LOOKED_BACK):
+        if record.kind in ("result", "reference") and record.station is not None and record.instrument is not None:
+            found.setdefault(record.station, record.instrument.serial_number)
+    return found
+
+
+def _told_after(journal: Journal, seq: int) -> set[tuple[object, ...]]:
+    """On the store's thread: the findings that were stored, but whose state was not."""
+    found: set[tuple[object, ...]] = set()
+    for record in journal.records(after_seq=seq, kind="drift"):
+        info, serial = record.drift, record.instrument.serial_number if record.instrument else ""
+        if info is not None:
+            found.add((info.event, record.station, serial, info.product, info.at_seq))
+    return found

@@ -1,0 +1,76 @@
+"""`edged drift` where there is no daemon, no journal, or nothing to see."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from edged.cli.main import main
+from edged.cli.status import drift_in_brief
+from edged.store.journal import Journal
+from tests.store.drafts import draft
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "edged.toml"
+    path.write_text(
+        f'site = "lab"\ndevice = "board"\n[storage]\npath = "{tmp_path}"\n[control]\npath = "{tmp_path}/none.sock"\n'
+    )
+    return path
+
+
+def edged(config: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, ["drift", *words, "--config", str(config)], catch_exceptions=False)
+
+
+@pytest.mark.parametrize("words", [("show",), ("renew", "bench", "--note", "new lamp")])
+def test_without_a_daemon_it_says_so(config: Path, words: tuple[str, ...]) -> None:
+    done = edged(config, *words, "--json")
+
+    assert done.exit_code == 3
+    assert json.loads(done.output)["error"]["code"] == "not_running"
+
+
+def test_nothing_is_learned_anew_without_a_reason(config: Path) -> None:
+    done = edged(config, "renew", "bench")
+
+    assert done.exit_code == 2
+    assert "--note" in done.output
+
+
+def test_a_journal_that_is_not_there_is_one_line_and_not_made(config: Path) -> None:
+    done = edged(config, "replay")
+
+    assert done.exit_code == 1
+    assert "no such journal" in done.output
+    assert not (config.parent / "journal.db").exists()
+
+
+def test_results_of_another_bundle_are_passed_over(config: Path) -> None:
+    with Journal.open(config.parent / "journal.db") as journal:
+        for _ in range(3):
+            journal.append(draft(), attachments={"spectrum.npz": b"no spectrum"})
+
+    done = edged(config, "replay")
+
+    assert (done.exit_code, done.output) == (0, "")
+
+
+def test_a_bundle_that_is_none_is_one_line(config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "x.edgebundle"
+    other.write_bytes(b"no zip")
+
+    done = edged(config, "replay", "--bundle", str(other))
+
+    assert done.exit_code == 1
+    assert "x.edgebundle" in done.output
+
+
+def test_status_counts_products_by_how_they_are() -> None:
+    states = ["steady", "alarm", "steady", "learning"]
+
+    assert drift_in_brief([{"state": s} for s in states]) == "products 1 in alarm, 2 steady, 1 being learned"

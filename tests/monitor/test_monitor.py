@@ -1,0 +1,118 @@
+"""All products together: one drift is told once, and memory has an end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edged.monitor.monitor import MAX_PRODUCTS, Key, Monitor, Rules, Told
+from edged.monitor.product import Alarm, Ended, Learning, Seen
+from firmware_sim.drift import Drift
+from tests.monitor.drifting import GRID, powders, seen, stream
+
+AXIS = np.linspace(900.0, 1700.0, 60)
+INSTRUMENT = Key(station="bench", serial_number="1")
+
+
+def key(product: str, station: str = "bench") -> Key:
+    return Key(station=station, serial_number="1", bundle="b", product=product)
+
+
+@pytest.fixture(scope="module")
+def scans(data_dir: Path) -> dict[str, NDArray[np.float64]]:
+    return powders(data_dir)
+
+
+def test_one_lamp_that_three_products_show_is_news_once_and_over_when_the_last_is_well(
+    scans: dict[str, NDArray[np.float64]],
+) -> None:
+    monitor, labels = Monitor(Rules(readings=100)), ("1090ACAA", "5050ACAA", "100AC")
+
+    def fed(count: int, drift: Drift, seed: int) -> list[Told]:
+        rows = {label: stream(scans[label], seed + n, drift) for n, label in enumerate(labels)}
+        told = [
+            monitor.result(key(label), GRID, one)
+            for _ in range(count)
+            for label in labels
+            for one in seen(rows[label], 1)
+        ]
+        return [one for one in told if one is not None]
+
+    fed(100, Drift(), 3)
+    began = fed(60, Drift.parse("lamp=-0.03"), 10)
+    ended = fed(300, Drift(), 20)
+
+    alarms = [one for one in began if isinstance(one.finding, Alarm)]
+    assert {one.key.product for one in alarms} == set(labels)
+    assert [one.is_news for one in alarms] == [True, False, False]
+    over = [one for one in ended if isinstance(one.finding, Ended)]
+    assert [one.is_news for one in over][:3] == [False, False, True]
+
+
+def test_the_product_unseen_longest_goes_when_there_are_too_many() -> None:
+    monitor, row = Monitor(Rules()), np.zeros(len(GRID.axis))
+    for number in range(MAX_PRODUCTS):
+        monitor.result(key(f"p{number}"), GRID, Seen(at=number, row=row))
+    monitor.result(key("p0"), GRID, Seen(at=100, row=row))
+
+    monitor.result(key("new"), GRID, Seen(at=101, row=row))
+
+    assert len(monitor.products) == MAX_PRODUCTS
+    assert key("p1") not in monitor.products
+    first = monitor.products[key("p0")]
+    assert isinstance(first, Learning)
+    assert len(first.rows) == 2
+
+
+def test_to_learn_anew_forgets_what_it_is_told_to_and_no_more() -> None:
+    monitor, row = Monitor(Rules()), np.zeros(len(GRID.axis))
+    for product, station in (("a", "bench"), ("b", "bench"), ("a", "other")):
+        monitor.result(key(product, station), GRID, Seen(at=1, row=row))
+    monitor.white(INSTRUMENT, at=1, axis=AXIS, light=np.ones(60))
+
+    monitor.renew(station="bench", product="a")
+    assert set(monitor.products) == {key("b"), key("a", "other")}
+    assert INSTRUMENT in monitor.whites
+
+    monitor.renew(station="bench", serial_number="another unit")
+    assert key("b") in monitor.products
+
+    monitor.renew(station="bench", serial_number="1")
+    assert set(monitor.products) == {key("a", "other")}
+    assert not monitor.whites
+
+
+def test_white_references_alarm_beyond_the_stated_limit_and_end_well_within_it() -> None:
+    """10 % of the light, or of its colour from one end to the other; over at 5 %."""
+    monitor = Monitor(Rules(white_change=0.1))
+    light = np.linspace(50.0, 150.0, 60)
+
+    def told(factor: NDArray[np.float64] | float, at: int) -> Told | None:
+        return monitor.white(INSTRUMENT, at=at, axis=AXIS, light=light * factor)
+
+    assert [told(factor, at) for at, factor in enumerate((1.0, 0.92, 1.09))] == [None] * 3
+    dim = told(0.85, 4)
+    assert dim is not None
+    assert isinstance(dim.finding, Alarm)
+    assert (dim.finding.cause, dim.finding.signal, dim.finding.since) == ("lamp", "white_level", 4)
+    assert dim.finding.changes["white_level"] == pytest.approx(-15.0)
+    assert told(0.93, 5) is None
+    over = told(0.96, 6)
+    assert over is not None
+    assert isinstance(over.finding, Ended)
+    red = told(np.exp(np.linspace(-0.1, 0.1, 60)), 7)
+    assert red is not None
+    assert isinstance(red.finding, Alarm)
+    assert red.finding.signal == "white_tilt"
+    assert red.finding.changes["white_tilt"] == pytest.approx(100 * np.expm1(0.2), rel=1e-6)
+
+
+def test_a_white_reference_of_another_range_is_compared_where_both_are_or_not_at_all() -> None:
+    monitor = Monitor(Rules())
+    monitor.white(INSTRUMENT, at=1, axis=AXIS, light=np.ones(60))
+
+    assert monitor.white(INSTRUMENT, at=2, axis=AXIS + 400.0, light=np.ones(60)) is None
+    assert monitor.white(INSTRUMENT, at=3, axis=AXIS + 4_000.0, light=np.ones(60)) is None
