@@ -52,9 +52,9 @@ SEEN = """
 
 Delay: readings from the change to the alarm, of those that were seen within {patience}. Dated: how many readings
 after the change the alarm says it was (median; negative: before it). Early: runs that alarmed before anything was
-changed; they do not count further. Right names are bold. Charts and their limits were designed in sight of both sets, the
-naming of a change in sight of powders12 alone, so that the figures are those of the designers' own data, not of a blind
-trial. These sets tell nothing of the lamp's own sensor, nor does the score of the gates count here.
+changed; they do not count further. Right names are bold. Charts and their limits were designed in sight of both sets,
+the naming of a change in sight of powders12 alone, so that the figures are those of the designers' own data, not of a
+blind trial. These sets tell nothing of the lamp's own sensor, nor does the score of the gates count here.
 
 | set | drift | runs | early | {causes} | not seen | delay, mean | 95 % | dated |
 |---|---|--:|--:|{columns}--:|--:|--:|--:|

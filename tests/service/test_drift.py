@@ -1,0 +1,309 @@
+"""The daemon's follower of the journal: what counts, what is written once, and what a power cut may not spoil."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from drivers.contract import Identity
+from edged.acquire.reading import Moment
+from edged.acquire.references import pack_spectrum
+from edged.bundle.archive import Bundle, read_bundle
+from edged.bundle.slots import built_in
+from edged.infer.analyze import Analyzer
+from edged.infer.verdict import Gate, Outcome, Verdict
+from edged.monitor.monitor import Rules
+from edged.service.control import Refusal
+from edged.service.drift import DriftWatch
+from edged.service.drifting import as_absorbance, product_of, score
+from edged.service.health import Health
+from edged.service.pipeline import SPECTRUM, Asked
+from edged.service.threads import ModelThread, StoreThread
+from edged.spectra.quality import Quality
+from edged.spectra.spectrum import Spectrum
+from edged.store.identity import Uuid7
+from edged.store.journal import Journal
+from edged.store.record import BundleInfo, Draft, InstrumentInfo, ReadingInfo, Record, TakenAt
+from firmware_sim.drift import Drift
+from tests.monitor.drifting import GRID, powders, stream
+
+RULES = Rules(readings=60)
+UNIT = InstrumentInfo(kind="nirscan", model="NIR-M-R2", serial_number="6100023")
+NOW = Moment(wall_s=1.7e9, monotonic_s=50.0, boot_id="a", synced=True)
+
+
+@pytest.fixture(scope="module")
+def bundle() -> Bundle:
+    path = built_in()
+    assert path is not None
+    return read_bundle(path)
+
+
+@pytest.fixture(scope="module")
+def analyzer(bundle: Bundle) -> Analyzer:
+    return Analyzer(bundle)
+
+
+@pytest.fixture(scope="module")
+def rows(data_dir: Path) -> NDArray[np.float64]:
+    return powders(data_dir)["1090ACAA"]
+
+
+class Ledger:
+    """Writes results into a journal as measuring does."""
+
+    def __init__(self, folder: Path, bundle: Bundle) -> None:
+        self.path = folder / "journal.db"
+        self._bundle = BundleInfo(name="x", version="1.0.0", digest=bundle.digest)
+        self._new_id = Uuid7()
+
+    def results(self, rows: list[NDArray[np.float64]], outcome: Outcome = "identified", **changes: Any) -> None:
+        with Journal.open(self.path) as journal:
+            for row in rows:
+                spectrum = Spectrum(
+                    axis=GRID.axis.copy(), values=row.astype(np.float32), axis_unit="nm", quantity="absorbance"
+                )
+                journal.append(self._draft(outcome, **changes), attachments={SPECTRUM: pack_spectrum(spectrum)})
+
+    def _draft(self, outcome: Outcome, **changes: Any) -> Draft:
+        made = Draft(
+            id=self._new_id(),
+            device="board",
+            station="bench",
+            instrument=UNIT,
+            taken_at=TakenAt(wall="2026-11-21T04:07:22.169Z", monotonic_s=1.0, boot_id="a", clock="synced"),
+            bundle=self._bundle,
+            quality=Quality(fit=True),
+            verdict=Verdict(procedure="identify", preset="balanced", outcome=outcome, label="P", probability=1.0),
+            reading=ReadingInfo(scan_index=1, settings={}, environment={}, scan_sha256="", spectrum_sha256=""),
+        )
+        return made.model_copy(update=changes)
+
+    def drifts(self) -> list[Record]:
+        with Journal.open(self.path, read_only=True) as journal:
+            return list(journal.records(kind="drift"))
+
+    def events(self) -> list[tuple[str, str | None]]:
+        return [(r.drift.event, r.drift.cause) for r in self.drifts() if r.drift is not None]
+
+
+def followed(
+    ledger: Ledger,
+    analyzer: Analyzer,
+    *,
+    until: Callable[[DriftWatch], bool],
+    meanwhile: Callable[[DriftWatch], Any] | None = None,
+) -> tuple[DriftWatch, Health]:
+    """Let a follower live until it has taken what there is."""
+
+    async def life() -> tuple[DriftWatch, Health]:
+        store, model, health = StoreThread(ledger.path.parent), ModelThread(), Health(lambda: 1.0)
+        model.analyzer = analyzer
+        await store.open()
+        watch = DriftWatch(
+            rules=RULES,
+            device="board",
+            stations=["bench"],
+            model=model,
+            store=store,
+            health=health,
+            now=lambda: NOW,
+            new_id=Uuid7(),
+            on_record=lambda _: watch.notify(),
+        )
+        running = asyncio.create_task(watch.run())
+        try:
+            async with asyncio.timeout(60.0):
+                if meanwhile is not None:
+                    await meanwhile(watch)
+                while not until(watch):
+                    await asyncio.sleep(0.005)
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+            model.analyzer = None
+            await model.close()
+            await store.close()
+        return watch, health
+
+    return asyncio.run(life())
+
+
+def taken(readings: int) -> Callable[[DriftWatch], bool]:
+    return lambda watch: any(d["readings"] == readings for d in watch.documents.get("bench", []))
+
+
+def some(rows: NDArray[np.float64], count: int, seed: int, drift: str = "none") -> list[NDArray[np.float64]]:
+    source = stream(rows, seed, Drift.parse(drift))
+    return [next(source) for _ in range(count)]
+
+
+def test_a_drift_becomes_a_record_a_warning_and_a_line_of_status(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64]
+) -> None:
+    ledger = Ledger(tmp_path, bundle)
+    ledger.results(some(rows, 60, 3))
+    ledger.results(some(rows, 60, 5, "lamp=-0.03"))
+
+    watch, health = followed(ledger, analyzer, until=taken(60))
+
+    assert ledger.events() == [("baseline", None), ("began", "lamp")]
+    began = ledger.drifts()[1]
+    assert began.drift is not None
+    assert (began.drift.product, began.drift.units["axis"], began.drift.units["lamp"]) == ("P", "nm", "%")
+    assert began.drift.changes["lamp"] == pytest.approx(-3.0, abs=0.6)
+    assert began.drift.since_seq is not None
+    assert abs(began.drift.since_seq - 61) <= 20
+    assert began.drift.since == "2026-11-21T04:07:22.169Z"
+    assert "edged drift renew bench" in began.drift.hint
+    (warning,) = health.warnings()
+    assert (warning.code, warning.subject) == ("drift_lamp", "bench")
+    assert warning.detail == began.drift.message
+    assert watch.documents["bench"][0]["state"] == "alarm"
+
+
+@pytest.mark.parametrize("cut_at", ["everything", "damaged", "behind"])
+def test_after_a_power_cut_the_journal_is_read_again_and_nothing_is_told_twice(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64], cut_at: str
+) -> None:
+    """The state is lost, spoiled, or as old as before the first record; the records are there."""
+    ledger = Ledger(tmp_path, bundle)
+    ledger.results(some(rows, 60, 3))
+    ledger.results(some(rows, 50, 5, "lamp=-0.03"))
+    followed(ledger, analyzer, until=taken(50))
+    told = ledger.events()
+    statement = {
+        "everything": "DELETE FROM drift",
+        "damaged": "UPDATE drift SET body = substr(body, 1, 100) WHERE key <> 'seq'",
+        "behind": "UPDATE drift SET body = zeroblob(8) WHERE key = 'seq'; DELETE FROM drift WHERE key <> 'seq'",
+    }[cut_at]
+    with sqlite3.connect(ledger.path) as other:
+        other.executescript(statement)
+    other.close()
+    ledger.results(some(rows, 10, 6, "lamp=-0.03"))
+
+    watch, health = followed(ledger, analyzer, until=taken(60))
+
+    assert ledger.events() == told == [("baseline", None), ("began", "lamp")]
+    assert [warning.code for warning in health.warnings()] == ["drift_lamp"]
+    assert watch.documents["bench"][0]["state"] == "alarm"
+
+
+def test_an_alarm_stands_again_after_a_restart_before_anything_is_measured(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64]
+) -> None:
+    ledger = Ledger(tmp_path, bundle)
+    ledger.results([*some(rows, 60, 3), *some(rows, 60, 5, "lamp=-0.03")])
+    followed(ledger, analyzer, until=taken(60))
+
+    _, health = followed(ledger, analyzer, until=lambda watch: bool(watch.documents))
+
+    assert [warning.code for warning in health.warnings()] == ["drift_lamp"]
+
+
+def test_what_was_not_accepted_or_is_of_another_bundle_does_not_count(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64]
+) -> None:
+    ledger, some_rows = Ledger(tmp_path, bundle), some(rows, 3, 3)
+    for outcome in ("inconclusive", "not_in_scope", "rejected", "fail"):
+        ledger.results(some_rows, outcome)  # type: ignore[arg-type]
+    ledger.results(some_rows, quality=Quality(fit=False))
+    ledger.results(some_rows, bundle=BundleInfo(name="x", version="0.9.0", digest="00" * 32))
+    ledger.results(some_rows)
+
+    watch, _ = followed(ledger, analyzer, until=taken(3))
+
+    (document,) = watch.documents["bench"]
+    assert (document["product"], document["state"], document["readings"], document["wanted"]) == (
+        "P",
+        "learning",
+        3,
+        60,
+    )
+
+
+def test_to_learn_anew_is_a_record_with_who_and_why_and_ends_the_alarm(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64]
+) -> None:
+    ledger = Ledger(tmp_path, bundle)
+    ledger.results([*some(rows, 60, 3), *some(rows, 60, 5, "lamp=-0.03")])
+    identity = Identity(kind=UNIT.kind, model=UNIT.model, serial_number=UNIT.serial_number)
+
+    async def order(watch: DriftWatch) -> None:
+        while not taken(60)(watch):
+            await asyncio.sleep(0.005)
+        with pytest.raises(Refusal, match="knows no product 'Q'") as caught:
+            await watch.renew("bench", identity, "Q", Asked())
+        assert caught.value.hint == "there are: P"
+        await watch.renew("bench", identity, None, Asked(operator="kl", note="new lamp"))
+
+    watch, health = followed(ledger, analyzer, until=lambda watch: watch.documents.get("bench") == [], meanwhile=order)
+
+    last = ledger.drifts()[-1]
+    assert last.drift is not None
+    assert (last.drift.event, last.operator, last.note, last.instrument) == ("renewed", "kl", "new lamp", UNIT)
+    assert health.warnings() == []
+    assert watch.documents == {"bench": []}
+
+
+def test_an_alarm_is_silent_while_another_instrument_is_there_and_stands_again_with_its_own(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64]
+) -> None:
+    ledger, other = Ledger(tmp_path, bundle), UNIT.model_copy(update={"serial_number": "7"})
+    ledger.results([*some(rows, 60, 3), *some(rows, 60, 5, "lamp=-0.03")])
+    ledger.results(some(rows, 1, 3), instrument=other)
+    silent = followed(ledger, analyzer, until=taken(1))[1].warnings()
+    restarted = followed(ledger, analyzer, until=lambda watch: bool(watch.documents))[1].warnings()
+    ledger.results(some(rows, 1, 5, "lamp=-0.03"))
+
+    back = followed(ledger, analyzer, until=taken(61))[1].warnings()
+
+    assert (silent, restarted) == ([], [])
+    assert [warning.code for warning in back] == ["drift_lamp"]
+
+
+def test_what_was_learned_of_a_bundle_goes_with_it(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64]
+) -> None:
+    ledger = Ledger(tmp_path, bundle)
+    ledger.results([*some(rows, 60, 3), *some(rows, 60, 5, "lamp=-0.03")])
+    followed(ledger, analyzer, until=taken(60))
+    with sqlite3.connect(ledger.path) as connection:
+        connection.execute("UPDATE drift SET key = replace(key, ?, ?)", (bundle.digest, "00" * 32))
+    connection.close()
+
+    watch, health = followed(ledger, analyzer, until=lambda watch: bool(watch.documents))
+
+    assert watch.documents == {"bench": []}
+    assert health.warnings() == []
+
+
+def test_the_score_is_the_gate_nearest_to_its_limit_and_an_energy_below_zero_has_none() -> None:
+    gates = (
+        Gate(name="near", distance=8.0, limit=10.0, passed=True),
+        Gate(name="far", distance=1.0, limit=10.0, passed=True),
+        Gate(name="energy", distance=-9.0, limit=-3.0, passed=True),
+    )
+    verdict = Verdict(procedure="identify", preset="balanced", outcome="identified", label="P", gates=gates)
+
+    assert score(verdict) == pytest.approx(np.log10(0.8))
+    assert score(verdict.model_copy(update={"gates": gates[2:]})) is None
+    assert product_of(verdict) == "P"
+
+
+def test_light_is_put_on_a_scale_where_lamp_and_path_add_up(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    counts = np.array([100.0, 10.0, 0.0])
+
+    told = as_absorbance(counts, manifest.model_copy(update={"quantity": "intensity"}))
+
+    assert told[:2] == pytest.approx([-2.0, -1.0], abs=1e-3)
+    assert np.isfinite(told).all()
+    assert as_absorbance(counts, manifest) is counts
