@@ -79,7 +79,7 @@ OF_NETWORKS: tuple[StepWords, ...] = (FIRST, SnvStep(kind="snv"))
 TRUNK = ResNet1dWords(stem=16, widths=(16, 32, 48, 64))
 SCHOOL = Schooling(epochs=12, mixtures=5000)
 BALANCED = Schooling(epochs=12, mixtures=5000, balanced=True)
-WHERE = "reflectance, first derivative"
+WHERE = "absorbance, second derivative"
 """Where claims are confirmed: the preparation whose fit finds most on made mixtures."""
 
 QUESTION = f"""

@@ -101,7 +101,7 @@ def measure(cell: ComponentsCell, data: Path) -> ComponentsOutcome:
     grid = np.linspace(cell.axis.start, cell.axis.stop, cell.axis.points)
     detectors = [_taught(cell, halves[half], grid, trial, half) for half in (0, 1)] if cell.taught else []
     table, folds = _folds(cell, halves, detectors, grid)
-    bench = Bench(table, folds)
+    bench = Bench(table, folds, sure=False)
     point = _point(cell, bench, table)
     real = resample(trial.values, trial.axis, grid)
     whole = Unmixer(library_of(pure, np.concatenate(_halves(pure))), cell.unmixing, grid) if cell.unmixing else None

@@ -146,8 +146,8 @@ def test_what_an_archive_knows_is_not_measured_again(data_dir: Path, tmp_path: P
     write_outcomes(tmp_path / "b.gz", [known])
 
     with Counting() as executor:
-        known = read_outcomes(tmp_path / "a.gz", Outcome)
-        found = measured([cell()], executor, data_dir, tmp_path / "work", known=known)
+        kept = read_outcomes(tmp_path / "a.gz", Outcome)
+        found = measured([cell()], executor, data_dir, tmp_path / "work", known=kept)
 
     assert executor.asked == []
     assert found == [known]
