@@ -31,7 +31,7 @@ RESULTS = Path("docs/results")
 )
 @click.option("--workers", type=click.IntRange(1, 256), help="Processes.  [default: one a core]")
 @click.option("--dask", metavar="ADDRESS", help="Measure on the workers of this Dask scheduler instead.")
-@click.option("--only", metavar="TEXT", help="Only models whose name holds this; no page is written.")
+@click.option("--only", metavar="TEXT", help="Only models whose name holds this.")
 @click.option("--minutes", type=click.FloatRange(min=0.0, min_open=True), help="Stop after that; a later run goes on.")
 @click.option("--fresh", is_flag=True, help="Measure anew, whatever is known.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object at the end, and nothing else.")
@@ -104,6 +104,6 @@ def _evaluate(
     out.mkdir(parents=True, exist_ok=True)
     write_outcomes(archive, outcomes)
     told: dict[str, Any] = {"study": name, "cells": len(study.cells), "measured": len(outcomes)}
-    if len(outcomes) < len(study.cells):
-        return told | {"left": len(study.cells) - len(outcomes), "page": "not written: cells are left"}
+    if not outcomes:
+        return told | {"page": "not written: nothing is measured"}
     return told | {"page": [str(path) for path in study.page(outcomes, folder).write(out, name)]}

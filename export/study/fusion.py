@@ -248,8 +248,12 @@ def parts(outcomes: Sequence[FusionOutcome], data: Path) -> Sequence[Part]:
                 for spoilt in SPOILT
             ]
             scale, digits = (1.0, 2) if read == "left_out" else (100.0, 1)
-            rows.append(
-                [way, *(f"{scale * np.mean(c):.{digits}f} ± {scale * np.std(c, ddof=1):.{digits}f}" for c in cells)]
-            )
+            rows.append([way, *(_shown(values, scale, digits) for values in cells)])
         shown += [Heading(title), Table(["", *(f"spoilt: {spoilt}" for spoilt in SPOILT)], rows)]
     return [*shown, Text(" ".join(AFTERWORD.split()))]
+
+
+def _shown(values: Sequence[float], scale: float, digits: int) -> str:
+    if len(values) < 2:
+        return "–"
+    return f"{scale * np.mean(values):.{digits}f} ± {scale * np.std(values, ddof=1):.{digits}f}"

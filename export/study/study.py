@@ -66,9 +66,14 @@ class Study(Generic[CellT, OutcomeT]):
     parts: Callable[[Sequence[OutcomeT], Path], Sequence[Part]]
 
     def page(self, outcomes: Sequence[OutcomeT], data: Path) -> Page:
-        """Return the page of a measured study."""
+        """Return the page of what is measured of a study, which is at least one cell."""
         seconds = sum(outcome.seconds for outcome in outcomes)
         cost = f"{len(outcomes):,} cells, {seconds / 60:.0f} minutes of CPU on one core each. Written by"
+        if left := len(self.cells) - len(outcomes):
+            cost = (
+                f"**{left:,} of {len(self.cells):,} cells are not measured yet: figures stand on fewer splits than is "
+            )
+            cost += f"said, or on none (–).** {len(outcomes):,} took {seconds / 60:.0f} minutes of CPU. Continued by"
         opening: list[Part] = [Text(" ".join(text.split())) for text in self.question]
         opening += [Text(cost), Code(f"edged-export evaluate {self.name}")]
         return Page(title=self.title, parts=(*opening, *self.parts(outcomes, data)))

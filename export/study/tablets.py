@@ -31,7 +31,7 @@ from export.study.measure import measure
 from export.study.study import Study, accuracy, figure, table
 
 NAME = "tablets"
-POINTS = 404
+POINTS, TABLETS = 404, 310
 SEEDS, GROUPINGS, PARTS = 10, 3, 5
 MORE_GROUPINGS = 10
 """Of the models that come closest: with seven or eight batches a type, the deal alone decides three points."""
@@ -257,9 +257,12 @@ def _deals(outcomes: Sequence[Outcome]) -> Sequence[Part]:
             if outcome.cell.name == name and isinstance(outcome.cell.split, GroupPart):
                 right[outcome.cell.split.seed] += round(outcome.score.accuracy * len(outcome.tested))
                 judged[outcome.cell.split.seed] += len(outcome.tested)
-        shares = [100.0 * right[deal] / judged[deal] for deal in range(MORE_GROUPINGS)]
-        summary = f"**{np.mean(shares):.1f} ± {np.std(shares, ddof=1):.1f}**"
-        rows.append([name, *(f"{share:.1f}" for share in shares), summary])
+        whole = [deal for deal in range(MORE_GROUPINGS) if judged[deal] == TABLETS]
+        shares = {deal: 100.0 * right[deal] / TABLETS for deal in whole}
+        found = list(shares.values())
+        summary = f"**{np.mean(found):.1f} ± {np.std(found, ddof=1):.1f}**" if len(found) > 1 else "–"
+        shown = (f"{shares[deal]:.1f}" if deal in shares else "–" for deal in range(MORE_GROUPINGS))
+        rows.append([name, *shown, summary])
     return [
         Text("All 310 tablets, each tested once a deal; mean and standard deviation over the deals:"),
         Table(["model", *(f"deal {deal}" for deal in range(MORE_GROUPINGS)), "all"], rows),
