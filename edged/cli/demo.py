@@ -40,7 +40,8 @@ from edged.infer.verdict import Verdict
 STATIONS = (("left", "6100023"), ("right", "6100041"))
 VERDICT_WITHIN_S = 30.0
 OFFLINE_WITHIN_S = 3.0
-ROW = "{:>4}  {:8} {:12} {:{}} {:>6} {:>6}"
+ROW = "{:>4}  {:8} {:{}} {:{}} {:>6} {:>6}"
+NARROWEST = 12  # column of products
 WIDTHS = {"identify": 16, "components": 40, "quantify": 22}  # of the verdict's column
 RIGHTLY = {
     "identify": "named rightly",
@@ -175,7 +176,8 @@ def _introduce(play: _Play, broker: BrokerChild, handhelds: list[Handheld]) -> N
             play.note(f"{play.shelf.title}, to {play.shelf.procedure}")
         play.note(f"ms: from the command to the record; the instruments run {SPEED:g} times faster.")
         width = WIDTHS[play.shelf.procedure]
-        play.note(click.style(ROW.format("#", "station", "powder", "verdict", width, "p", "ms"), bold=True))
+        header = ROW.format("#", "station", "powder", _width(play), "verdict", width, "p", "ms")
+        play.note(click.style(header, bold=True))
 
 
 def _measured(audience: Audience, verb: str, handheld: Handheld, daemon: Child) -> dict[str, Any]:
@@ -207,8 +209,12 @@ def _show(play: _Play, handheld: Handheld, record: dict[str, Any], *, took_s: fl
     said = verdict["label"] or told or verdict["outcome"].replace("_", " ")
     sure = f"{verdict['probability']:.3f}" if verdict["probability"] is not None else ""
     width = WIDTHS[play.shelf.procedure]
-    row = ROW.format(play.measured, handheld.name, truth, said, width, sure, f"{took_s * 1e3:.0f}")
+    row = ROW.format(play.measured, handheld.name, truth, _width(play), said, width, sure, f"{took_s * 1e3:.0f}")
     click.echo(click.style(row, fg=None if right else "yellow"))
+
+
+def _width(play: _Play) -> int:
+    return max(NARROWEST, *(len(product) for product in play.shelf.products))
 
 
 def _shelf(bundle_name: str | None) -> Shelf:

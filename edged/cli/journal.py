@@ -52,6 +52,7 @@ COLUMNS: dict[str, Callable[[Record], object]] = {  # of a CSV export
     "unexplained": lambda r: r.verdict and r.verdict.unexplained and r.verdict.unexplained.value,
     "drift": lambda r: _plain(r.drift.message) if r.drift else None,
     "reasons": lambda r: " ".join(reason.code for reason in r.verdict.reasons) if r.verdict else None,
+    "why": lambda r: "; ".join(f"{one.label}: {one.in_words()}" for one in r.why),
     "fit": lambda r: r.quality and r.quality.fit,
     "snr": lambda r: r.quality and r.quality.snr,
     "reference_id": lambda r: r.reference and r.reference.id,
@@ -150,6 +151,13 @@ def list_(
     metavar="NAME FILE",
     help="Write what is kept beside the record to FILE, such as residual.npz of an unknown component.",
 )
+@click.option(
+    "--plot",
+    "picture",
+    metavar="FILE.svg",
+    type=click.Path(path_type=Path),
+    help="Draw what the verdict rests on, where it was measured with --explain.",
+)
 @_json_option
 def show(
     id_: str,
@@ -157,10 +165,16 @@ def show(
     storage: Path | None,
     config: Path | None,
     attachment: tuple[str, str] | None,
+    picture: Path | None,
     *,
     as_json: bool,
 ) -> None:
     """Print one record, found by its id or by its number in the journal. --json prints it exactly as stored."""
+    if picture is not None:
+        from edged.cli.picture import require_free_picture
+        from edged.cli.why import draw_record
+
+        require_free_picture(picture)
     with _opened(file, storage, config, as_json=as_json) as opened:
         body = _by_seq(opened, int(id_)) if id_.isdecimal() and len(id_) < 19 else opened.body(id_)
         if body is None:
@@ -170,6 +184,9 @@ def show(
         click.echo(body if as_json else json.dumps(json.loads(body), indent=2, ensure_ascii=False))
         if attachment is not None:
             _write_attachment(opened, record_from(body), *attachment)
+        if picture is not None:
+            draw_record(opened, record_from(body), picture)
+            click.echo(f"{picture}: written", err=True)
 
 
 @journal.command(

@@ -11,7 +11,7 @@ import click
 
 from edged.cli.configuration import config_options, load_or_exit
 from edged.cli.talk import ask_daemon
-from edged.infer.verdict import Verdict
+from edged.infer.verdict import Verdict, Why
 
 CURES = {
     "reference_missing": "put the white tile on the window, then: edged measure {station} --reference",
@@ -43,6 +43,14 @@ WITHIN_S = 120.0  # eight triggers may be waiting before this one
     type=click.Path(path_type=Path),
     help="Write the spectrum to this file too: .csv, .jdx (JCAMP-DX) or .spc.",
 )
+@click.option("--explain", is_flag=True, help="Say too on which bands of the spectrum the verdict rests.")
+@click.option(
+    "--plot",
+    "picture",
+    metavar="FILE.svg",
+    type=click.Path(path_type=Path),
+    help="With --explain: draw spectrum, bands and references.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON object.")
 def measure(
     station: str,
@@ -55,9 +63,11 @@ def measure(
     barcode: str | None,
     note: str | None,
     save: Path | None,
+    picture: Path | None,
     *,
     reference: bool,
     dark: bool,
+    explain: bool,
     as_json: bool,
 ) -> None:
     """Measure once at STATION and print the verdict, which is then in the journal.
@@ -69,8 +79,16 @@ def measure(
         raise click.UsageError("--reference and --dark exclude each other")
     if (reference or dark) and (procedure or claimed or lot or barcode):
         raise click.UsageError(f"--{'dark' if dark else 'reference'} takes only --operator and --note")
+    if explain and (reference or dark):
+        raise click.UsageError("--explain is for verdicts: a reference has none")
     if save is not None:
         require_free(save)
+    if picture is not None:
+        from edged.cli.picture import require_free_picture
+
+        if not explain:
+            raise click.UsageError("--plot draws what --explain finds: give both")
+        require_free_picture(picture)
     configuration = load_or_exit(config, assignments)
     words = {
         "procedure": procedure,
@@ -81,8 +99,10 @@ def measure(
         "note": note,
     }
     verb = "reference" if reference else "dark" if dark else "measure"
-    request = {"do": verb, "station": station}
+    request: dict[str, Any] = {"do": verb, "station": station}
     request |= {name: text for name, text in words.items() if text is not None}
+    if explain:
+        request["explain"] = True
     record = ask_daemon(Path(configuration.control.path), request, within_s=WITHIN_S, as_json=as_json)
     if as_json:
         click.echo(json.dumps(record))
@@ -91,6 +111,8 @@ def measure(
             click.echo(line)
     if save is not None:
         save_spectrum(record, Path(configuration.storage.path), save)
+    if picture is not None:
+        draw(record, Path(configuration.storage.path), picture)
 
 
 def require_free(path: Path) -> None:
@@ -129,6 +151,25 @@ def save_spectrum(record: dict[str, Any], folder: Path, path: Path) -> None:
     click.echo(f"{path}: written", err=True)
 
 
+def draw(record: dict[str, Any], folder: Path, path: Path) -> None:
+    """Draw what the verdict rests on; exit 1 when that fails, the record stays."""
+    from edged.cli.why import draw_record
+    from edged.store.errors import StoreError
+    from edged.store.journal import JOURNAL_FILE, Journal
+    from edged.store.record import Record
+
+    if not record["why"]:
+        click.echo("edged: nothing to draw: the verdict names no class and no compound", err=True)
+        raise SystemExit(1)
+    try:
+        with Journal.open(folder / JOURNAL_FILE, read_only=True) as opened:
+            draw_record(opened, Record.model_validate(record), path)
+    except StoreError as error:
+        click.echo(f"edged: the record is safe, but {error}", err=True)
+        raise SystemExit(1) from None
+    click.echo(f"{path}: written", err=True)
+
+
 def lines(record: dict[str, Any]) -> list[str]:
     """Put a record into a few lines for the one who stands at the bench."""
     shown = []
@@ -163,5 +204,6 @@ def lines(record: dict[str, Any]) -> list[str]:
             shown.append(f"  {reason['message']}")
             if reason["code"] in CURES:
                 shown.append("  " + CURES[reason["code"]].format(station=record["station"]))
+    shown += [f"  {why.label} rests on {why.in_words()}" for why in map(Why.model_validate, record.get("why", ()))]
     shown.append(f"  record {record['id']}, seq {record['seq']}")
     return shown

@@ -20,7 +20,7 @@ from edged.infer.why import Curves
 
 SUFFIX = ".svg"
 WIDTH, LEFT, RIGHT = 900, 20, 20
-HEAD, SPECTRUM, STRIP, GAP, FOOT = 46, 150, 56, 10, 24  # heights of the parts of a panel
+HEAD, SPECTRUM, STRIP, GAP, FOOT = 58, 150, 56, 10, 24  # heights of the parts of a panel
 INK, BLUE, GREY, BAND, RED = "#222222", "#1f5fa8", "#777777", "#f6d27a", "#b3261e"
 TICKS = 8  # about so many on the axis
 
@@ -29,9 +29,9 @@ def svg(why: tuple[Why, ...], curves: Curves, *, title: str) -> str:
     """Return the picture. `why` and the rows of `curves` are of the same targets in the same order."""
     panel = HEAD + SPECTRUM + GAP + STRIP + GAP + STRIP + FOOT
     height = 34 + panel * len(why)
+    size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        f'font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="13">',
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
         _text(LEFT, 24, title, size=16),
     ]
@@ -53,7 +53,8 @@ def _panel(one: Why, curves: Curves, number: int, *, top: int) -> Iterator[str]:
     relevance = reference + STRIP + GAP
     bottom = relevance + STRIP
     told = one.title if one.title == one.label else f"{one.title} ({one.label})"
-    yield _text(LEFT, top + 18, f"{told}: evidence {one.score:.1f}, {one.without:.1f} without the shaded bands", size=14)
+    evidence = f"evidence {one.score:.1f}, {one.without:.1f} without the shaded bands"
+    yield _text(LEFT, top + 18, f"{told}: {evidence}", size=14)
     yield _text(LEFT, top + 36, _beside(one), colour=RED if one.is_off_band else GREY, size=12)
     for band in one.bands:
         yield _shade(band, curves, spectrum, bottom)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -13,14 +12,11 @@ from edged.bulk.answers import Answer
 from edged.cli.picture import svg
 from edged.infer.analyze import Analyzer
 from edged.infer.errors import InferError
-from edged.infer.verdict import Why
 from edged.infer.why import unpack_curves
 from edged.spectra.write import WriteError
 from edged.store.errors import StoreError
 from edged.store.journal import Journal
 from edged.store.record import Record
-
-CURVES = "why.npz"  # the attachment, beside the record
 
 
 def check_explained(*, explain: bool, pictures: Path | None, out: Path | None) -> None:
@@ -40,7 +36,8 @@ def explained(answers: Iterator[Answer], analyzer: Analyzer, pictures: Path | No
         try:
             found = analyzer.explain(answer.spectrum, answer.analysis.verdict)
         except InferError as error:
-            yield replace(answer, analysis=None, error=error)
+            yield answer
+            yield Answer(file=answer.file, row=answer.row, title=answer.title, error=error)
             continue
         yield replace(answer, why=() if found is None else found.why)
         if pictures is None or found is None:
@@ -52,13 +49,10 @@ def explained(answers: Iterator[Answer], analyzer: Analyzer, pictures: Path | No
             yield Answer(file=answer.file, row=answer.row, title=answer.title, error=error)
 
 
-def lines_of(why: tuple[Why, ...]) -> list[str]:
-    """Put what a record says of it into lines for the one who stands at the bench."""
-    return [f"  {one.label} rests on {one.in_words()}" for one in why]
-
-
 def draw_record(journal: Journal, record: Record, target: Path) -> None:
     """Draw what is kept beside a record. Raises StoreError where there is nothing to draw, or no room for it."""
+    from edged.service.pipeline import CURVES
+
     kept = journal.attachment(record.id, CURVES) if CURVES in record.attachments else None
     if kept is None:
         dropped = CURVES in record.attachments
@@ -73,10 +67,10 @@ def draw_record(journal: Journal, record: Record, target: Path) -> None:
         raise StoreError(f"{journal.path}: record {record.id}: {error}") from error
     if len(curves.relevance) != len(record.why):
         raise StoreError(f"{journal.path}: record {record.id}: its curves are of other targets")
-    verdict: Any = record.verdict
+    outcome = record.verdict.outcome.replace("_", " ") if record.verdict else record.kind
     name = " ".join(text for text in (record.lot, record.barcode, record.id) if text)
     try:
-        _write(target, svg(record.why, curves, title=f"{name}: {verdict.outcome.replace('_', ' ')}"))
+        _write(target, svg(record.why, curves, title=f"{name}: {outcome}"))
     except WriteError as error:
         raise StoreError(error.message, hint=error.hint) from error
 

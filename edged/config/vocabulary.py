@@ -241,6 +241,9 @@ class StationConfig(Section):
     procedure: Procedure = "identify"
     claimed: Text | None = Field(default=None, description="label that `verify` compares with, unless a command says")
     preset: Preset | None = Field(default=None, description="operating point; unset uses bundle.preset")
+    explain: bool = Field(
+        default=False, description="say of every verdict which bands of the spectrum it rests on; not of amounts"
+    )
     trigger: Literal["manual", "interval"] = "manual"
     interval_s: Annotated[float, Field(ge=1, le=86_400)] | None = Field(
         default=None, description="seconds from the start of one measurement to the next, for trigger `interval`"
@@ -264,6 +267,8 @@ class StationConfig(Section):
             raise ValueError("interval_s is set, but trigger is `manual`: set it to `interval` or remove interval_s")
         if self.claimed is not None and self.procedure != "verify":
             raise ValueError(f"claimed is set, but procedure is `{self.procedure}`: only `verify` has a use for it")
+        if self.explain and self.procedure == "quantify":
+            raise ValueError("explain is set, but procedure is `quantify`: bands speak for a class or a compound")
         start_nm, end_nm = self.settings.start_nm, self.settings.end_nm
         if start_nm is not None and end_nm is not None and not start_nm < end_nm:
             raise ValueError(f"settings.start_nm {start_nm:g} is not below settings.end_nm {end_nm:g}")

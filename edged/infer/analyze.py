@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,8 @@ from edged.bundle.archive import Bundle
 from edged.infer.batches import parts, safe_sizes
 from edged.infer.components import Residual
 from edged.infer.engine import Engine, Outputs
-from edged.infer.errors import AxisNotCovered, EngineFault, InferError
+from edged.infer.errors import AxisNotCovered, EngineFault, InferError, NotOffered
+from edged.infer.explain import windows
 from edged.infer.judge import Judge, Question
 from edged.infer.resample import resample
 from edged.infer.verdict import Preset, Procedure, Reason, Verdict
@@ -25,6 +27,8 @@ from edged.infer.why import Explainer, Explanation
 from edged.spectra.quality import is_unfit
 from edged.spectra.spectrum import Spectrum
 
+LONGEST_EXPLANATION_S: Final = 5.0
+"""The thread that judges answers nobody meanwhile."""
 Measured = tuple[Spectrum, tuple[Reason, ...]]
 """A spectrum, and what the quality checks found of its measurement."""
 
@@ -105,20 +109,44 @@ class Analyzer:
     def explain(self, spectrum: Spectrum, verdict: Verdict) -> Explanation | None:
         """Say what in the spectrum this verdict of it rests on; None where it names no class and no compound.
 
-        Some hundred runs of the graph. Raises NotOffered for amounts, EngineFault when the graph fails.
+        Some hundred runs of the graph. Raises NotOffered for amounts and where it would take longer than
+        LONGEST_EXPLANATION_S, EngineFault when the graph fails.
         """
         if verdict.outcome in ("rejected", "not_in_scope"):
             return None
+        self._require_time()
         return self._explainer.explain(resample(spectrum, self.bundle.manifest), verdict)
+
+    def _require_time(self) -> None:
+        runs = sum(map(len, windows(self.bundle.manifest.axis)))
+        if (taken_s := runs * self._once_s) > LONGEST_EXPLANATION_S:
+            raise NotOffered(
+                f"an explanation asks the graph {runs} times, which would take {taken_s:.0f} s here; "
+                f"{LONGEST_EXPLANATION_S:g} s are allowed",
+                hint="use a bundle whose compounds share one trunk, or a faster board",
+            )
+
+    @cached_property
+    def _once_s(self) -> float:
+        """What one run of the graph takes here, at best."""
+        known, taken_s = self.bundle.golden["spectra"][:1], []
+        for _ in range(3):
+            began = self._clock()
+            self._engine.run(known)
+            taken_s.append(self._clock() - began)
+        return min(taken_s)
 
     @cached_property
     def _explainer(self) -> Explainer:
         return Explainer(self.bundle, self._logits)
 
     def _logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """What the graph says of many rows, each to the bit as if alone."""
+        """What the graph says of many rows, each to the bit as if alone; in batches where they have been tried already,
+        since the trial takes longer than one explanation.
+        """
+        sizes = self._sizes if "_sizes" in vars(self) else ()
         found = np.empty((len(rows), self.bundle.manifest.logit_columns), dtype=np.float32)
-        for start, size in parts(len(rows), self._sizes if len(rows) > 1 else ()):
+        for start, size in parts(len(rows), sizes):
             chosen = rows[start : start + size]
             out = self._engine.run_together(chosen) if size > 1 else self._engine.run(chosen)
             found[start : start + size] = out.logits

@@ -11,6 +11,10 @@ Procedure = Literal["identify", "verify", "components", "quantify"]
 Outcome = Literal["identified", "pass", "fail", "resolved", "quantified", "inconclusive", "not_in_scope", "rejected"]
 Preset = Literal["screen", "balanced", "confirm"]
 
+OFF_BAND_LIMIT: Final = 0.5  # beyond it more of the relevance lies outside the reference's bands than in them
+MAX_BANDS: Final = 6  # of one target: more is no explanation
+MAX_TARGETS: Final = 8  # that are explained of one spectrum, the first of them
+
 ReasonCode = Literal[
     "axis_not_covered",  # the spectrum does not span the model's axis
     "out_of_model",  # farther from every class than the gate allows
@@ -167,15 +171,8 @@ class Verdict(Model):
         return self.amounts_in_words() or self.components_in_words()
 
 
-OFF_BAND_LIMIT: Final = 0.5
-MAX_BANDS: Final = 6  # of one target: more is no explanation
-MAX_TARGETS: Final = 8  # that are explained of one spectrum, the first of them
-
-
 class Band(Model):
-    """A stretch of the axis that an answer rests on, in the unit of its `Why`; `peak` is the middle of its highest
-    part.
-    """
+    """A stretch of the axis that an answer rests on, in the unit of its `Why`; `peak` is where it does most."""
 
     low: float
     high: float

@@ -119,6 +119,9 @@ class CommandRequest(Model):
         default=None, description="for procedure `verify`: the label that the sample is said to be"
     )
     preset: Preset | None = Field(default=None, description="operating point; default: the station's")
+    explain: bool | None = Field(
+        default=None, description="for `measure`: say too which bands the verdict rests on; default: the station's"
+    )
     material: Annotated[str, StringConstraints(max_length=64)] | None = Field(
         default=None, description="for `selftest`: what is measured, such as polystyrene; default: the station's"
     )

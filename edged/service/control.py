@@ -3,6 +3,7 @@
     {"do": "status"}
     {"do": "measure", "station": "bench", "operator": "kl", "lot": "A", "barcode": "4", "note": "left", "claimed": "X"}
     {"do": "measure", "station": "bench", "procedure": "quantify"}
+    {"do": "measure", "station": "bench", "explain": true}
     {"do": "reference", "station": "bench"}     or "dark"
     {"do": "selftest", "station": "bench", "material": "polystyrene"}
     {"do": "renew", "station": "bench", "product": "X", "note": "new lamp"}     learn drift anew
@@ -65,6 +66,7 @@ class MeasureRequest(_Request):
     lot: ShortText | None = None
     barcode: ShortText | None = None
     note: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+    explain: bool | None = None
 
 
 class ReferenceRequest(_Request):

@@ -17,6 +17,7 @@ from edged.config.vocabulary import StationConfig
 from edged.infer.errors import EngineFault, InferError, NotOffered
 from edged.infer.judge import Question
 from edged.infer.verdict import Preset
+from edged.infer.why import require_explained
 from edged.service.pipeline import (
     SPECTRUM,
     Asked,
@@ -138,6 +139,7 @@ class Measuring:
         """Measure a sample and return its record, which is on disk. Raises one of EXPECTED; then there is none."""
         place = self._place(name)
         question = self._question(place, asked)
+        explain = _explained(place.config, asked, question)
         analyzer = self._model.analyzer
         assert analyzer is not None
         reading = await self._reading(place)
@@ -152,6 +154,7 @@ class Measuring:
                 rules=place.rules,
                 device=self._device,
                 new_id=self._new_id,
+                explain=explain,
             )
         )
         return await self._keep(reading, finished)
@@ -323,3 +326,14 @@ class Measuring:
         return self._model.analyzer.question(
             procedure=procedure, preset=asked.preset or place.config.preset or self._preset, claimed=claimed
         )
+
+
+def _explained(config: StationConfig, asked: Asked, question: Question) -> bool:
+    """Whether the verdict is explained: the command's word goes before the station's.
+
+    Raises NotOffered where a command asks for what cannot be had.
+    """
+    if asked.explain:
+        require_explained(question.procedure)
+    wanted = config.explain if asked.explain is None else asked.explain
+    return wanted and question.procedure != "quantify"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -34,8 +35,10 @@ from edged.acquire.references import (
     unpack_spectrum,
 )
 from edged.infer.analyze import Analyzer
+from edged.infer.errors import InferError
 from edged.infer.judge import Question
 from edged.infer.verdict import Preset, Procedure, Reason, Verdict
+from edged.infer.why import Explanation
 from edged.service.clock import moment_of, taken_at
 from edged.spectra.correct import counts_to_absorbance, counts_to_reflectance
 from edged.spectra.corrections.chain import Applied
@@ -54,9 +57,12 @@ from edged.store.record import (
 )
 from edged.store.retention import Retention, require_room
 
+log = logging.getLogger(__name__)
+
 SCAN = "scan"  # attachment: the device's own transfer, byte for byte
 KIND_OF: Mapping[Role, Literal["reference", "dark"]] = {"white": "reference", "dark": "dark"}
 SPECTRUM = "spectrum.npz"  # attachment: what was judged, or a white reference's counts
+CURVES = "why.npz"  # attachment: what an explanation is drawn from
 RESIDUAL = "residual.npz"  # attachment: what the components that fit leave, where that is too much
 
 
@@ -71,6 +77,7 @@ class Asked:
     lot: str | None = None
     barcode: str | None = None
     note: str | None = None
+    explain: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,12 +119,17 @@ def judge_reading(
     rules: Rules,
     device: str,
     new_id: Callable[[], str],
+    explain: bool = False,
 ) -> Finished:
-    """Turn a sample's reading into a draft with its verdict. Raises SpectrumError, EngineFault, WrongKind."""
+    """Turn a sample's reading into a draft with its verdict. Raises SpectrumError, EngineFault, WrongKind.
+
+    explain: say too what the verdict rests on; not of amounts.
+    """
     began_s = time.perf_counter()
     max_age_s = rules.reference_max_age_s
     counts, dark_reasons = dark_corrected(reading, references.dark, max_age_s=max_age_s)
     gate = gate_reasons(rules.gate, references.selftests, reading.moment)
+    why: Explanation | None = None
     wants_white = analyzer.bundle.manifest.quantity != "intensity"
     white = references.white if wants_white else None
     used = _reference_info(reading, white, counts.spectrum, max_age_s=max_age_s)
@@ -141,6 +153,10 @@ def judge_reading(
         corrected, counts = _alike(reading, corrected, counts, references.selftests, rules)
         analysis = analyzer.analyze(corrected, question, measurement=quality.reasons)
         verdict, stages, residual = analysis.verdict, analysis.timing_ms, analysis.residual
+        if explain:
+            explained_s = time.perf_counter()
+            why = _why(analyzer, corrected, verdict)
+            stages = {**stages, "explain": (time.perf_counter() - explained_s) * 1e3}
     timing_ms = {**reading.timing_ms, **stages, "analysis": (time.perf_counter() - began_s) * 1e3}
     packed = pack_spectrum(corrected)
     draft = draft_of(reading, counts, packed, quality=quality, device=device, asked=asked, id_=new_id()).model_copy(
@@ -150,13 +166,25 @@ def judge_reading(
             "bundle": bundle_info(analyzer),
             "reference": used,
             "verdict": verdict,
+            "why": why.why if why is not None else (),
             "timing_ms": {name: round(value, 3) for name, value in timing_ms.items()},
         }
     )
     attachments = {SCAN: reading.scan.blob, SPECTRUM: packed}
     if residual is not None:
         attachments[RESIDUAL] = residual.packed()
+    if why is not None:
+        attachments[CURVES] = why.curves.packed()
     return Finished(draft=draft, attachments=attachments)
+
+
+def _why(analyzer: Analyzer, spectrum: Spectrum, verdict: Verdict) -> Explanation | None:
+    """What the verdict rests on; an explanation that cannot be had must not cost the verdict."""
+    try:
+        return analyzer.explain(spectrum, verdict)
+    except InferError as error:
+        log.warning("verdict not explained: %s", error)
+        return None
 
 
 def white_reading(

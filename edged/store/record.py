@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from edged.infer.verdict import Model, Preset, Procedure, Verdict
+from edged.infer.verdict import MAX_TARGETS, Model, Preset, Procedure, Verdict, Why
 from edged.monitor.words import Cause, ChartName, DriftEvent, SignalName
 from edged.spectra.quality import Quality as Quality
 from edged.spectra.standards.outcome import CheckName, CheckVerdict, Subject
@@ -164,6 +164,10 @@ class Draft(Model):
     reference: ReferenceInfo | None = None
     quality: Quality | None = None
     verdict: Verdict | None = None
+    why: Annotated[
+        tuple[Why, ...],
+        Field(max_length=MAX_TARGETS, description="where it was asked for: the bands that the verdict rests on"),
+    ] = ()
     selftest: SelfTestInfo | None = None
     drift: DriftInfo | None = None
     operator: str | None = None

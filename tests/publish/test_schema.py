@@ -8,7 +8,7 @@ import jinja2
 import pytest
 from pydantic import BaseModel
 
-from edged.infer.verdict import Verdict
+from edged.infer.verdict import Verdict, Why
 from edged.publish.payloads import AuditHead, BundleReport, CommandReply, CommandRequest, Status
 from edged.publish.schema import editions, schemas
 from edged.publish.settings import MqttSettings
@@ -43,6 +43,7 @@ def test_the_examples_in_the_document_are_true() -> None:
         "DriftInfo": DriftInfo,
         "AuditHead": AuditHead,
         "Verdict": Verdict,
+        "Why": Why,
         "BundleReport": BundleReport,
         "CommandRequest": CommandRequest,
         "CommandReply": CommandReply,

@@ -1,0 +1,93 @@
+"""The page docs/results/bank-speed.md from what `tests.bench.bank` measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.bench.bank_runtimes import MODULES, is_installed, shown_version
+from tests.bench.bank_shapes import Shape
+from tests.bench.bank_way import Measured
+
+HEAD = """# The bank of compounds: how fast, next to what
+
+{compounds} compounds, {points} points, one thread of {processor};
+{versions}. Latency and load are CPU time, latency
+in turns and the 25 % quantile; load is from files to the first answer in a fresh process, memory the growth of its
+resident set, files as they lie and as a bundle deflates them. Beside each figure: how many times ours is better; below
+1, worse. Members have random weights, no two alike. Error: root mean square of the difference to torch in float, of
+the deviation of the logits, middle of all compounds; random weights drown less of it than trained ones, so it compares
+ways and says nothing of a trained bank. Written by
+
+```sh
+python -m tests.bench.bank
+```
+
+which leaves out what is not installed.
+"""
+WAYS = """
+## {kind}
+
+| way | ms | | load, ms | | memory, MB | | files, MB | | in a bundle, MB | | error, % |
+|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|
+"""
+SHAPES = """
+## Shapes that kernels like
+
+The fastest int8 kernel here, a product of matrices of 1024 x 1024 in onnxruntime: {peak:.0f} GMAC/s. Banks of other
+shapes next to it: channels of the stem, then channels/stride of each block. Counted are the products of the members'
+own weights, not the zeros between members that share a group; the time is that of the whole graph, its float stem and
+all that is not a product included. What each shape can learn is not measured here.
+
+| shape | parameters | MMAC a compound | ms | GMAC/s | of the fastest, % |
+|---|--:|--:|--:|--:|--:|
+"""
+
+
+def page(found: Mapping[str, Sequence[Measured]], shaped: Sequence[Shape], *, compounds: int, points: int) -> str:
+    """Return the page. found: by kind of network, ours first."""
+    versions = ", ".join(shown_version(name) for name, (module, _) in MODULES.items() if is_installed(module))
+    parts = [HEAD.format(compounds=compounds, points=points, processor=_processor(), versions=versions)]
+    for kind, (ours, *others) in found.items():
+        parts.append(WAYS.format(kind=kind))
+        parts += [_way(each, ours) for each in (ours, *others)]
+    parts.append(SHAPES.format(peak=shaped[0].peak))
+    parts += [_shape(each) for each in shaped]
+    return "".join(parts)
+
+
+def _way(each: Measured, ours: Measured) -> str:
+    pairs = (
+        (each.ms, ours.ms, 1),
+        (each.load_ms, ours.load_ms, 0),
+        (each.memory_mb, ours.memory_mb, 0),
+        (each.files_mb, ours.files_mb, 1),
+        (each.packed_mb, ours.packed_mb, 1),
+    )
+    name = f"**{each.name}**" if each is ours else each.name
+    cells = [f"{value:,.{digits}f} | {'' if each is ours else f'{value / own:.2f}'}" for value, own, digits in pairs]
+    return f"| {name} | {' | '.join(cells)} | {100 * each.error:.2g} |\n"
+
+
+def _shape(each: Shape) -> str:
+    share = 100 * each.rate / each.peak
+    cells = (
+        f"{each.parameters:,}",
+        f"{each.macs / 1e6:.1f}",
+        f"{each.us / 1e3:.1f}",
+        f"{each.rate:.0f}",
+        f"{share:.0f}",
+    )
+    return f"| {each.name} | {' | '.join(cells)} |\n"
+
+
+def _processor() -> str:
+    """The name of this processor and what it multiplies bytes with."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
+    facts = {key.strip(): value.strip() for key, value in lines.items()}
+    flags = [name for name in ("avx2", "avx_vnni", "avx512_vnni", "asimddp", "i8mm") if name in _flags(facts)]
+    return f"{facts.get('model name', 'an unnamed processor')} ({', '.join(flags)})"
+
+
+def _flags(facts: Mapping[str, str]) -> list[str]:
+    return (facts.get("flags") or facts.get("Features") or "").split()
