@@ -49,6 +49,10 @@ class Integers:
     scales: NDArray[np.float32]
     biases: NDArray[np.int32]
 
+    def of(self, members: slice) -> Integers:
+        """Return those of some members."""
+        return Integers(weights=self.weights[members], scales=self.scales[members], biases=self.biases[members])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
@@ -61,6 +65,10 @@ class Head:
     weights: NDArray[np.int16]
     scales: Floats
     biases: Floats
+
+    def of(self, members: slice) -> Head:
+        """Return those of some members."""
+        return Head(weights=self.weights[members], scales=self.scales[members], biases=self.biases[members])
 
 
 def convolutions_of(plan: Plan, arrays: Arrays, *, input_range: float) -> dict[str, Integers]:

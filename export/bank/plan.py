@@ -83,10 +83,17 @@ class Plan:
 
     def places(self, points: int) -> int:
         """Return how many places the last maps have."""
-        points = (_halved(points) if self.stem.stride == 2 else points) // 2
+        return self.places_of(points)[self.last.writes]
+
+    def places_of(self, points: int) -> dict[str, int]:
+        """Return how many places each tensor has, in order."""
+        found = {self.stem.writes: (_halved(points) if self.stem.stride == 2 else points) // 2}
         for block in self.blocks:
-            points = _halved(points) if block.inner.stride == 2 else points
-        return points
+            assert block.inner.reads is not None
+            before = found[block.inner.reads]
+            found[block.inner.writes] = _halved(before) if block.inner.stride == 2 else before
+            found[block.path.writes] = found[block.inner.writes]
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ ways and says nothing of a trained bank. Written by
 python -m tests.bench.bank
 ```
 
-which leaves out what is not installed.
+which leaves out what is not installed; the tests need none of it: `pip install openvino ncnn pnnx litert-torch`.
 """
 WAYS = """
 ## {kind}

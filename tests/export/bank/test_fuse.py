@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from export.bank import fuse
 from export.bank.bank import Bank, Member
 from export.bank.fuse import FEWEST_SHARING, fused, joined
 from export.bank.plan import member_layout
@@ -242,6 +243,23 @@ def test_preprocessing_and_a_bank_become_one_graph(tmp_path: Path, monkeypatch: 
     said, seen = opened.run(["logits", "prepared"], {"spectrum": 0.3 + 0.05 * prepared(6, seed=3)})
     assert np.abs(seen - prepared(6, seed=3) * np.sqrt(63 / 64)).max() < 1e-3  # the deviation of a sample
     assert said.tobytes() == logits(behind, seen).tobytes()
+
+
+@pytest.mark.parametrize("count", [2 * FEWEST_SHARING, 2 * FEWEST_SHARING + 3], ids=["even", "a short last one"])
+def test_a_bank_in_stretches_says_the_same_bytes(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, spectra = bank(named(count), seed=1), prepared(8, seed=3)
+    at_once = fused(whole)
+
+    monkeypatch.setattr(fuse, "STRETCH_BYTES", 1)  # as few as share groups
+    in_stretches = fused(whole)
+
+    assert reads_of(at_once) == 1
+    assert reads_of(in_stretches) == -(-count // FEWEST_SHARING)
+    assert logits(in_stretches, spectra).tobytes() == logits(at_once, spectra).tobytes()
+
+
+def reads_of(graph: onnx.ModelProto) -> int:
+    return sum("prepared" in node.input for node in graph.graph.node)
 
 
 def bias_of(whole: Bank) -> int:
