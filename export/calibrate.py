@@ -1,12 +1,13 @@
 """Turn held-out answers into calibration: temperature, conformal quantiles, probability floors, limits of the gate.
 
 Everything here rests on spectra that the asked member or gate space had not seen; the test block and the spectra of
-other things are not touched.
+other things are not touched. How far sets of classes must reach: `export.conformal`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 
 from edged.bundle.manifest import MAX_LEVELS, Amount, Calibration, MahalanobisGate, NormGate, Residuals
 from edged.infer.verdict import Preset
-from export.data.spectra import Spectra
+from export.conformal import Promise, Scored, class_quantiles, promise, units_of
+from export.data.spectra import Spectra, group_numbers
 from export.dose import amount_of
 from export.gates.bank import Bank
 from export.job import Job
-from export.train import HeldOut, Trained, load_identifier
+from export.train import HeldOut, Trained, load_held_out, load_identifier
 
 _GATES: dict[str, type[MahalanobisGate | NormGate]] = {"mahalanobis": MahalanobisGate, "norm": NormGate}
 TEMPERATURES = np.geomspace(0.1, 10.0, 400)
@@ -26,19 +28,22 @@ TEMPERATURES = np.geomspace(0.1, 10.0, 400)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
-    """The manifest's tables. calibration: of models that name classes; amounts: of those that tell an amount."""
+    """The manifest's tables. calibration: of models that name classes; amounts: of those that tell an amount.
+
+    sets: what stands behind the quantiles of each preset, for the report.
+    """
 
     calibration: Calibration | None
     amounts: tuple[Amount, ...]
     gates: tuple[MahalanobisGate | NormGate, ...]
     residuals: Residuals | None
+    sets: Mapping[Preset, Promise] = field(default_factory=dict)
 
 
 def calibrate(job: Job) -> dict[str, Any]:
     """Stage: read the held-out answers, leave calibration.json."""
     spectra = job.spectra()
-    with np.load(job.need("heldout.npz")) as file:
-        held = HeldOut(**{name: file[name] for name in HeldOut.__dataclass_fields__})
+    held = load_held_out(job)
     identifier = load_identifier(job)
     found = calibration_of(job, spectra, held, identifier.gates, job.split(spectra).development)
     tables: dict[str, Any] = {
@@ -46,12 +51,14 @@ def calibrate(job: Job) -> dict[str, Any]:
         "amounts": [amount.model_dump(mode="json") for amount in found.amounts],
         "gates": [gate.model_dump(mode="json") for gate in found.gates],
         "residuals": found.residuals.model_dump(mode="json") if found.residuals else None,
+        "sets": found.sets,
     }
     job.write_json("calibration.json", tables)
     told: dict[str, Any] = {"gate_limits": {gate.name: dict(gate.limits) for gate in found.gates}}
     if found.calibration is not None:
         told["temperature"] = found.calibration.temperature
-        told["quantiles"] = {preset: table[0] for preset, table in found.calibration.quantiles.items()}
+        told["quantiles"] = {preset: max(table) for preset, table in found.calibration.quantiles.items()}
+        told["promised_coverage"] = {preset: sets["promised"] for preset, sets in found.sets.items()}
     for amount in found.amounts:
         told[f"half_widths_{amount.unit}"] = dict(amount.half_widths)
     return told
@@ -65,6 +72,7 @@ def load_calibration(job: Job) -> Calibrated:
         amounts=tuple(Amount.model_validate(amount) for amount in fields["amounts"]),
         gates=tuple(_GATES[gate["metric"]].model_validate(gate) for gate in fields["gates"]),
         residuals=Residuals.model_validate(fields["residuals"]) if fields["residuals"] else None,
+        sets=fields["sets"],
     )
 
 
@@ -77,11 +85,12 @@ def calibration_of(job: Job, spectra: Spectra, held: HeldOut, gates: Bank, rows:
     """Compute all tables from what is known of the development spectra, `rows`."""
     recipe = job.recipe
     calibration: Calibration | None = None
+    sets: dict[Preset, Promise] = {}
     amounts: tuple[Amount, ...] = ()
     if job.tells_amounts:
         amounts = (amount_of(job, spectra, held.logits, rows),)
     else:
-        calibration = _named(job, held, spectra.targets[rows])
+        calibration, sets = _named(job, spectra, held, rows)
     far = np.quantile(np.concatenate([held.distances, held.changed_distances]), recipe.gate.quantile, axis=0)
     limits = [
         {preset: round(float(reached) * slack, 4) for preset, slack in recipe.gate.slack.items()} for reached in far
@@ -91,6 +100,7 @@ def calibration_of(job: Job, spectra: Spectra, held: HeldOut, gates: Bank, rows:
         amounts=amounts,
         gates=gates.tables(limits),
         residuals=_residuals(job, held, gates, spectra.targets[rows]),
+        sets=sets,
     )
 
 
@@ -114,25 +124,42 @@ def _residuals(job: Job, held: HeldOut, gates: Bank, targets: NDArray[np.int64])
     )
 
 
-def _named(job: Job, held: HeldOut, targets: NDArray[np.int64]) -> Calibration:
-    """The tables of a model that names classes.
-
-    The temperature is fitted on augmented copies, whose errors are those of another session; the conformal quantiles
-    are taken from the spectra as they were measured, all classes together: with some tens of spectra a class, a
-    class's own tail is noise.
-    """
-    presets = job.recipe.presets
-    copies = len(held.changed_logits) // len(targets)
-    temperature = fitted_temperature(held.changed_logits, np.tile(targets, copies))
-    true = probabilities(held.logits, temperature)[np.arange(len(targets)), targets]
-    quantiles: dict[Preset, tuple[float, ...]] = {}
-    for preset, point in presets.items():
-        quantiles[preset] = (conformal_quantile(1.0 - true, point.coverage),) * held.logits.shape[1]
-    return Calibration(
+def _named(
+    job: Job, spectra: Spectra, held: HeldOut, rows: NDArray[np.int64]
+) -> tuple[Calibration, dict[Preset, Promise]]:
+    """The tables of a model that names classes, and what stands behind its sets."""
+    presets, classes = job.recipe.presets, held.logits.shape[1]
+    temperature = temperature_of(held, spectra.targets[rows])
+    scored = scored_of(job, spectra, held, rows, temperature=temperature)
+    calibration = Calibration(
         temperature=temperature,
-        quantiles=quantiles,
-        min_probability={preset: point.min_probability for preset, point in presets.items()},
+        quantiles={preset: class_quantiles(scored, of.coverage, classes=classes) for preset, of in presets.items()},
+        min_probability={preset: of.min_probability for preset, of in presets.items()},
     )
+    return calibration, {preset: promise(scored, of.coverage, classes=classes) for preset, of in presets.items()}
+
+
+def temperature_of(held: HeldOut, targets: NDArray[np.int64]) -> float:
+    """Return the temperature that fits augmented copies, whose errors are those of another session."""
+    copies = len(held.changed_logits) // len(targets)
+    return fitted_temperature(held.changed_logits, np.tile(targets, copies))
+
+
+def scored_of(job: Job, spectra: Spectra, held: HeldOut, rows: NDArray[np.int64], *, temperature: float) -> Scored:
+    """Return what calibrates the sets: the scores of the development spectra `rows` and of their harder copies."""
+    targets, part = spectra.targets[rows], job.split(spectra).part[rows]
+    instruments = group_numbers(spectra.instruments or [""] * len(spectra.labels))
+    return Scored(
+        measured=_scores(held.logits, targets, temperature),
+        changed=_scores(held.harder_logits, np.tile(targets, len(held.harder_logits) // len(targets)), temperature),
+        targets=targets,
+        units=units_of(part, spectra.groups[rows]),
+        instruments=instruments[rows],
+    )
+
+
+def _scores(logits: NDArray[np.floating], targets: NDArray[np.int64], temperature: float) -> NDArray[np.float64]:
+    return 1.0 - probabilities(logits, temperature)[np.arange(len(targets)), targets]
 
 
 def probabilities(logits: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
@@ -151,17 +178,3 @@ def fitted_temperature(logits: NDArray[np.floating], targets: NDArray[np.int64])
     losses = [-np.log(np.maximum(probabilities(logits, t)[rows, targets], 1e-12)).mean() for t in TEMPERATURES]
     found = round(float(TEMPERATURES[int(np.argmin(losses))]), 4)
     return found if (logits.argmax(axis=1) != targets).any() else max(found, 1.0)
-
-
-def conformal_quantile(scores: NDArray[np.float64], coverage: float) -> float:
-    """Return the score that at least `coverage` of new scores stay under: the ceil((n + 1) coverage)-th smallest.
-
-    Given with six decimals, rounded up: rounding down would leave that very score outside. With too few scores for the
-    coverage the set must hold every class: 1. At least 1 / (n + 1): n scores say nothing of what is rarer, and without
-    a floor a model that is sure of all it was calibrated on would name nothing that is new.
-    """
-    rank = int(np.ceil((len(scores) + 1) * coverage))
-    if rank > len(scores):
-        return 1.0
-    score = max(float(np.sort(scores)[rank - 1]), 1.0 / (len(scores) + 1))
-    return min(1.0, float(np.ceil(score * 1e6) / 1e6))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from export.conformal import units_of, unsupported
 from export.data.catalogue import known_set
 from export.data.check import examine
 from export.data.fetch import place_of
@@ -19,8 +19,9 @@ from export.data.folder import read_folder
 from export.data.origin import DataSet
 from export.data.spectra import Spectra
 from export.data.split import Split, split_of
-from export.errors import DataUnusable, StageMissing
+from export.errors import DataUnusable
 from export.recipe import Recipe
+from export.workplace import Workplace
 
 STAGE_OF = {  # file in the work folder -> the stage that writes it
     "model.pt": "train",
@@ -39,13 +40,14 @@ STAGE_OF = {  # file in the work folder -> the stage that writes it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Job(Workplace):
     """What a stage works on. `quick` builds a small bundle for tests; its recipe is already quickened.
 
     beside: the folder of the recipe's file, from which its own folder of spectra is named. workers: processes that
     train at the same time; the result does not depend on it.
     """
 
+    stage_of: ClassVar = STAGE_OF
     recipe: Recipe
     data: Path
     work: Path
@@ -98,8 +100,14 @@ class Job:
         """Return what speaks against training on the recipe's spectra. Raises DataUnusable for reasons to stop."""
         for name in (*self.recipe.data.outsiders, *self.recipe.data.near_outsiders):
             known_set(name)
-        findings = examine(self.spectra(), self.recipe.data.split, naming="identify" in self.recipe.procedures)
+        spectra = self.spectra()
+        findings = examine(spectra, self.recipe.data.split, naming="identify" in self.recipe.procedures)
         raise_refusals(self.source.name, findings)
+        if not self.tells_amounts:
+            split, presets = self.split(spectra), self.recipe.presets
+            units = units_of(split.part, spectra.groups)[split.development]
+            coverages = {preset: point.coverage for preset, point in presets.items()}
+            findings += unsupported(coverages, len(np.unique(units)))
         return findings
 
     def split(self, spectra: Spectra, *, test: int | None = None) -> Split:
@@ -111,10 +119,6 @@ class Job:
         """The model's own axis."""
         return self.recipe.grid
 
-    def rng(self, *purpose: int) -> np.random.Generator:
-        """A generator of its own for each purpose, so that no stage shifts another's draws."""
-        return np.random.default_rng([self.seed, *purpose])
-
     @property
     def tells_amounts(self) -> bool:
         """Whether the model tells an amount, and names nothing."""
@@ -124,24 +128,3 @@ class Job:
     def answer(self) -> str:
         """The graph's output that answers: `logits` or `amounts`."""
         return "amounts" if self.tells_amounts else "logits"
-
-    def path(self, name: str) -> Path:
-        """Where a stage writes `name`; the work folder is made if need be."""
-        self.work.mkdir(parents=True, exist_ok=True)
-        return self.work / name
-
-    def need(self, name: str) -> Path:
-        """Where an earlier stage left `name`. Raises StageMissing when it has not run."""
-        path = self.work / name
-        if not path.is_file():
-            stage = STAGE_OF[name]
-            raise StageMissing(f"{path} is missing", hint=f"run: edged-export {stage} {self.recipe.name}")
-        return path
-
-    def write_json(self, name: str, value: Any) -> None:
-        """Write a stage's numbers, readable and stable."""
-        self.path(name).write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
-
-    def read_json(self, name: str) -> Any:
-        """Read what an earlier stage wrote. Raises StageMissing."""
-        return json.loads(self.need(name).read_text())

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from edged.bundle.errors import BundleError
 from edged.infer.errors import InferError
+from export.bank.command import bank
 from export.bench_command import bench, quantisation
 from export.data.command import data, recipe
 from export.errors import ExportError
@@ -24,6 +25,7 @@ from export.transfer_commands import transfer
 from export.twin_command import twin
 
 if TYPE_CHECKING:
+    from export.components.job import ComponentsJob
     from export.job import Job
 
 STAGES = {
@@ -49,6 +51,7 @@ def main() -> None:
     """
 
 
+main.add_command(bank)
 main.add_command(data)
 main.add_command(recipe)
 main.add_command(transfer)
@@ -143,17 +146,10 @@ def _run(
     as_json: bool,
 ) -> None:
     _needs_the_toolchain()
-    from export.job import Job
-    from export.recipe import load_recipe
-
     console = Console(stderr=as_json, quiet=as_json)
     try:
-        words = load_recipe(recipe)
-        words = words.quickened() if quick else words
         folder = data or Path(os.environ.get("EDGED_DATA") or "../shared/data")
-        name = f"{words.name}-quick" if quick else words.name
-        work, beside = work or Path("build") / name, Path(recipe).parent
-        job = Job(recipe=words, data=folder, work=work, seed=seed, quick=quick, beside=beside)
+        job = _job(recipe, data=folder, work=work, seed=seed, quick=quick)
         results: dict[str, Any] = {}
         if "train" in stages:  # what costs hours begins with what takes a second
             results["data"] = {"notes": [str(finding) for finding in job.examine()]}
@@ -176,8 +172,34 @@ def _run(
         click.echo(json.dumps(results, sort_keys=True))
 
 
-def _perform(stage: str, job: Job, out: Path, report: Report) -> dict[str, Any]:
+def _job(recipe: str, *, data: Path, work: Path | None, seed: int, quick: bool) -> Job | ComponentsJob:
+    """Return the job of a recipe of either kind. Raises RecipeError."""
+    from export.components.job import ComponentsJob
+    from export.components.recipe import is_for_components, load_components_recipe
+    from export.job import Job
+    from export.recipe import load_recipe
+
+    def place(name: str) -> Path:
+        return work or Path("build") / (f"{name}-quick" if quick else name)
+
+    if is_for_components(recipe):
+        mixtures = load_components_recipe(recipe)
+        mixtures = mixtures.quickened() if quick else mixtures
+        return ComponentsJob(recipe=mixtures, data=data, work=place(mixtures.name), seed=seed, quick=quick)
+    words = load_recipe(recipe)
+    words = words.quickened() if quick else words
+    beside = Path(recipe).parent
+    return Job(recipe=words, data=data, work=place(words.name), seed=seed, quick=quick, beside=beside)
+
+
+def _perform(stage: str, job: Job | ComponentsJob, out: Path, report: Report) -> dict[str, Any]:
     """Run one stage. Each is imported when it is reached: torch alone takes seconds."""
+    from export.components.job import ComponentsJob
+
+    if isinstance(job, ComponentsJob):
+        from export.components.build import perform
+
+        return perform(stage, job, out, report)
     match stage:
         case "train":
             from export.train import train

@@ -9,11 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from edged.bundle.archive import SUFFIX, Bundle, bundle_bytes, bundle_from_bytes, write_bundle
 from edged.bundle.manifest import ClassInfo, Manifest
 from export.calibrate import Calibrated, load_calibration
+from export.conformal import supported, units_of
 from export.data.origin import DataSet
 from export.data.spectra import Spectra
+from export.data.split import Split
 from export.job import Job
 from export.quantise.stage import data_sheet as quantisation
 
@@ -126,6 +130,7 @@ def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
             "test_spectra": len(split.test),
             "values_sha256": split.digests(spectra),
             "calibration": "each member is calibrated on the one development part that it has not seen",
+            "sets": _sets(job, spectra, split),
         },
         "preprocessing": words["steps"],
         "network": words["network"],
@@ -133,7 +138,20 @@ def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
         "gate": words["gate"],
         "claims": words["claims"],
         "presets": words["presets"],
+        "sets": words["sets"],
         "quantisation": {**words["quantisation"], **quantisation(job)},
+    }
+
+
+def _sets(job: Job, spectra: Spectra, split: Split) -> dict[str, Any] | None:
+    """What the coverage of conformal sets rests on."""
+    if job.tells_amounts:
+        return None
+    units = len(np.unique(units_of(split.part, spectra.groups)[split.development]))
+    return {
+        "calibrated_on": "held-out spectra and changed copies of them, every preparation with the same weight",
+        "preparations": units,
+        "largest_coverage_promised": round(supported(units), 4),
     }
 
 

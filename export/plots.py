@@ -124,6 +124,34 @@ def amounts(truth: NDArray[np.float64], told: NDArray[np.float64], half_width: f
     return _png(figure)
 
 
+def recall(rows: Mapping[str, Sequence[tuple[float, float]]]) -> bytes:
+    """Share of mixtures in which a compound is found, by its visible share; one line a preset of (share, recall)."""
+    figure, axes = _figure(7.2, 3.8)
+    for (name, line), colour in zip(rows.items(), COLOURS, strict=False):
+        axes.plot([x for x, _ in line], [y for _, y in line], color=colour, lw=1.4, marker="o", ms=4, label=name)
+    axes.set_xscale("log")
+    axes.set_ylim(0.0, 1.03)
+    axes.set_xlabel("visible share, middle of each group")
+    axes.set_ylabel("share found")
+    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    return _png(figure)
+
+
+def fractions(truth: NDArray[np.float64], told: NDArray[np.float64], names: Sequence[str]) -> bytes:
+    """Told against true fractions [n, compounds]; what was not told, nan, is left out."""
+    figure, axes = _figure(6.4, 5.0)
+    axes.plot([0, 1], [0, 1], color=SOFT, lw=1)
+    spread = np.random.default_rng(0).uniform(-0.008, 0.008, truth.shape)  # points side by side
+    for column, (name, colour) in enumerate(zip(names, COLOURS, strict=False)):
+        axes.scatter(
+            truth[:, column] + spread[:, column], told[:, column], s=8, color=colour, alpha=0.5, lw=0, label=name
+        )
+    axes.set_xlabel("stated fraction by mass")
+    axes.set_ylabel("told")
+    axes.legend(fontsize=8, frameon=False, loc="upper left", markerscale=2)
+    return _png(figure)
+
+
 def training(losses: Sequence[Sequence[float]]) -> bytes:
     """Training loss of each member by epoch."""
     figure, axes = _figure(7.2, 3.4)

@@ -5,16 +5,12 @@ All mistakes are reported at once, each with its key, what was found and what is
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import tomllib
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import Field, model_validator
 
 from edged.bundle.manifest import Axis
 from edged.infer.verdict import Preset, Procedure
@@ -28,9 +24,10 @@ from export.models.any import ModelWords
 from export.models.network import NetworkKind
 from export.preprocess.pipeline import StepWords, axis_after, build
 from export.quantise.schemes import Wanted
+from export.reading import RECIPES as RECIPES
+from export.reading import names_components, recipe_fields, recipe_text, recipe_words
 from export.words import Words
 
-RECIPES = Path(__file__).parent / "recipes"
 Share = Annotated[float, Field(gt=0, lt=1)]
 
 
@@ -84,10 +81,19 @@ class Quantity(Words):
 
 
 class OperatingPoint(Words):
-    """coverage: share of held-out spectra whose true class the conformal set is to hold. The floor is a probability."""
+    """coverage: share of new spectra whose true class the conformal set is to hold. The floor is a probability."""
 
     coverage: Share
     min_probability: Annotated[float, Field(ge=0, le=1)]
+
+
+class Sets(Words):
+    """Conformal sets hold the true class of spectra as measured, and of copies changed with `strength`.
+
+    What the copies do not show is not promised: 1 takes changes as the augmentation states them.
+    """
+
+    strength: Annotated[float, Field(ge=0, le=3)] = 1.0
 
 
 class Quantisation(Words):
@@ -146,6 +152,7 @@ class Recipe(Words):
     gate: Gate
     claims: Claims | None = None
     presets: dict[Preset, OperatingPoint]
+    sets: Sets = Sets()
     quantisation: Quantisation
     evaluation: Evaluation
     quick: Quick
@@ -212,60 +219,14 @@ class Recipe(Words):
 def load_recipe(name: str) -> Recipe:
     """Read a recipe by path, or by the name of one that comes with the package. Raises RecipeError with all
     problems."""
-    path = Path(name)
-    if not path.suffix:
-        path = RECIPES / f"{name}.toml"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
-        why = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise RecipeError(f"{path}: {why}", problems=(why,), hint=f"a path, or one of: {known}") from error
-    return parse_recipe(text, where=str(path))
+    text, where = recipe_text(name)
+    return parse_recipe(text, where=where)
 
 
 def parse_recipe(text: str, *, where: str = "recipe") -> Recipe:
     """Read a recipe from TOML text. `where` names it in messages. Raises RecipeError with all problems."""
-    try:
-        fields = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{where}: {error}", problems=(str(error),), hint="the file is not TOML") from error
-    try:
-        return Recipe.model_validate(fields)
-    except ValidationError as error:
-        problems = tuple(_problem(detail) for detail in error.errors())
-        listed = "\n".join(f"  {problem}" for problem in problems)
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise RecipeError(f"{where}: {count}\n{listed}", problems=problems) from error
-
-
-def _problem(detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
-    match detail["type"]:
-        case "extra_forbidden":
-            near = difflib.get_close_matches(str(detail["loc"][-1]), _keys(), n=1)
-            return f"{key}: unknown key" + (f"; did you mean {near[0]}?" if near else "")
-        case "missing":
-            return f"{key}: missing"
-        case "value_error":
-            text = detail["msg"].removeprefix("Value error, ")
-            return f"{key}.{text}" if key else text
-        case _:
-            return f"{key}: {_shown(detail['input'])}: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def _keys() -> list[str]:
-    found: set[str] = set()
-
-    def visit(schema: dict[str, Any]) -> None:
-        found.update(schema.get("properties", {}))
-        for part in schema.get("$defs", {}).values():
-            visit(part)
-
-    visit(Recipe.model_json_schema())
-    return sorted(found)
+    fields = recipe_fields(text, where=where)
+    if names_components(fields):
+        problem = "a recipe for a model of components, which this command does not take"
+        raise RecipeError(f"{where}: {problem}", problems=(problem,), hint="build does, and each of its stages")
+    return recipe_words(Recipe, fields, where=where)

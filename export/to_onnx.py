@@ -7,6 +7,7 @@ import logging
 import warnings
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
 from onnxscript import optimizer
@@ -59,7 +60,20 @@ def module_graph(module: torch.nn.Module, points: int, *, outputs: tuple[str, ..
     folded = optimizer.optimize(
         program.model_proto, input_size_limit=LARGEST_CONSTANT, output_size_limit=LARGEST_CONSTANT
     )
-    return _stripped(folded)
+    return _stripped(_with_short_indices(folded))
+
+
+def _with_short_indices(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Write constant places to gather from as int32, which the operator takes as well: half the bytes."""
+    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    readers = [(node.op_type, place, name) for node in model.graph.node for place, name in enumerate(node.input)]
+    elsewhere = {name for kind, place, name in readers if (kind, place) != ("Gather", 1)}
+    for name in {name for kind, place, name in readers if (kind, place) == ("Gather", 1)} - elsewhere:
+        tensor = constants.get(name)
+        if tensor is not None and tensor.data_type == onnx.TensorProto.INT64 and len(tensor.dims):
+            places = onnx.numpy_helper.to_array(tensor).astype(np.int32)  # of points of an axis: they fit
+            tensor.CopyFrom(onnx.numpy_helper.from_array(places, name))
+    return model
 
 
 def _stripped(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -7,9 +7,7 @@ many run at a time.
 
 from __future__ import annotations
 
-import pickle
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,11 +19,11 @@ from export.data.augment import as_absorbance, augment, from_absorbance, resampl
 from export.data.spectra import Spectra
 from export.data.split import Split
 from export.errors import StageMissing
-from export.fit import FitTask, Member, as_tensor, fit_member
+from export.fit import FitTask, as_tensor, fit_member
 from export.gates.bank import Bank
 from export.job import Job
+from export.kept import kept, made_or_kept
 from export.models.identifier import Identifier, identifier_of
-from export.processes import collect, processes
 from export.progress import Report
 
 
@@ -35,7 +33,8 @@ class HeldOut:
 
     logits: [n, classes], or amounts [n, 1]: mean of the members that left it out. distances: [n, gates]
     of the spectrum itself. own: [n], to its own class where claims are tested, else zero. changed_...:
-    the same of its augmented copies, [n * copies, ...], copy after copy.
+    the same of its augmented copies, [n * copies, ...], copy after copy. harder_logits: of copies that are changed as
+    strongly as sets of classes are calibrated for; none where amounts are told.
     """
 
     logits: NDArray[np.float32]
@@ -44,6 +43,7 @@ class HeldOut:
     changed_logits: NDArray[np.float32]
     changed_distances: NDArray[np.float64]
     changed_own: NDArray[np.float64]
+    harder_logits: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +69,7 @@ def train(job: Job, progress: Report) -> dict[str, Any]:
         changed_own=held.changed_own,
         changed_logits=held.changed_logits,
         changed_distances=held.changed_distances,
+        harder_logits=held.harder_logits,
     )
     job.write_json("history.json", {"losses": trained.losses})
     rows = job.split(spectra).development
@@ -81,8 +82,20 @@ def train(job: Job, progress: Report) -> dict[str, Any]:
 
 def load_identifier(job: Job) -> Identifier:
     """Return the trained identifier of the work folder, ready to run. Raises StageMissing."""
-    identifier: Identifier = _kept(job.need("model.pt"))
+    identifier: Identifier = kept(job.need("model.pt"))
     return identifier.eval()
+
+
+def load_held_out(job: Job) -> HeldOut:
+    """Return the held-out answers of the work folder. Raises StageMissing."""
+    path = job.need("heldout.npz")
+    with np.load(path) as file:
+        if lacking := sorted(set(HeldOut.__dataclass_fields__) - set(file.files)):
+            raise StageMissing(
+                f"{path}: made by another version: no {', '.join(lacking)}",
+                hint=f"delete {path.parent} and train again",
+            )
+        return HeldOut(**{name: file[name] for name in HeldOut.__dataclass_fields__})
 
 
 def train_ensemble(
@@ -110,57 +123,14 @@ def train_ensemble(
         for fold in split.folds
         for number in range(per_fold)
     ]
-    members = _train_all(job, tasks, progress, what)
+    members = made_or_kept(
+        tasks, fit_member, folder=job.path("members"), workers=job.workers, progress=progress, what=what
+    )
     identifier = identifier_of(recipe, members, classes=classes).eval()
     gate = _GateFit(job=job, spectra=spectra)
     gate.fit(identifier.gates, split.development, fold=0)
     held = _held_out(job, spectra, split, identifier, gate)
     return Trained(identifier=identifier, held_out=held, losses=tuple(member.losses for member in members))
-
-
-def _train_all(job: Job, tasks: list[FitTask], progress: Report, what: str) -> list[Member]:
-    """Fit what no earlier run has fitted. Each member is kept as soon as it is there, so that a stop loses none."""
-    folder = job.path("members")
-    folder.mkdir(exist_ok=True)
-    paths = [folder / f"{task.digest()}.pt" for task in tasks]
-    missing = [number for number, path in enumerate(paths) if not path.exists()]
-    progress(what, len(tasks) - len(missing), len(tasks))
-    kept: list[int] = []
-
-    def keep(number: int, member: Member) -> None:
-        _keep(member, paths[number])
-        kept.append(number)
-        progress(what, len(tasks) - len(missing) + len(kept), len(tasks))
-
-    with processes(job.workers) as executor:
-        collect(
-            {executor.submit(fit_member, tasks[number]): number for number in missing},
-            keep,
-            interrupted=lambda: progress(
-                "finishing members; Ctrl-C again drops them", len(tasks) - len(missing) + len(kept), len(tasks)
-            ),
-        )
-    return [_kept(path) for path in paths]
-
-
-def _keep(member: Member, path: Path) -> None:
-    """Write a member, whole or not at all."""
-    draft = path.with_suffix(".part")
-    torch.save(member, draft)
-    draft.replace(path)
-
-
-def _kept(path: Path) -> Any:
-    """Read what this program has written below its own work folder. Raises StageMissing where it no longer fits."""
-    try:
-        return torch.load(
-            path, weights_only=False
-        )  # whole modules: classical heads have no shape before they are fitted
-    except (AttributeError, ImportError, EOFError, RuntimeError, pickle.UnpicklingError) as error:
-        raise StageMissing(
-            f"{path}: made by another version: {(str(error).splitlines() or [type(error).__name__])[0]}",
-            hint=f"delete {path.parent} and train again",
-        ) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +173,7 @@ def _held_out(job: Job, spectra: Spectra, split: Split, identifier: Identifier, 
     logits, distances, own = np.empty((n, width), np.float32), np.empty((n, gates)), np.zeros(n)
     changed_logits = np.empty((copies, n, width), np.float32)
     changed_distances, changed_own = np.empty((copies, n, gates)), np.zeros((copies, n))
+    harder_logits = np.empty((0 if job.tells_amounts else copies, n, width), np.float32)
     per_fold = recipe.training.members_per_fold
     for number, fold in enumerate(split.folds):
         at = np.array([place[int(row)] for row in fold.held])
@@ -214,6 +185,10 @@ def _held_out(job: Job, spectra: Spectra, split: Split, identifier: Identifier, 
         logits[at] = _mean_logits(identifier, members, identifier.common(plain))
         said = _mean_logits(identifier, members, identifier.common(changed))
         changed_logits[:, at] = said.reshape(copies, len(at), width)
+        if not job.tells_amounts:
+            harder = as_tensor(gate.copies(fold.held, 3, fold.part, strength=recipe.sets.strength))
+            said = _mean_logits(identifier, members, identifier.common(harder))
+            harder_logits[:, at] = said.reshape(copies, len(at), width)
         near, far = bank(plain).numpy(), bank(changed).numpy()
         distances[at] = bank.distances(near)
         changed_distances[:, at] = bank.distances(far).reshape(copies, len(at), gates)
@@ -228,6 +203,7 @@ def _held_out(job: Job, spectra: Spectra, split: Split, identifier: Identifier, 
         changed_logits=changed_logits.reshape(-1, width),
         changed_distances=changed_distances.reshape(-1, gates),
         changed_own=changed_own.reshape(-1),
+        harder_logits=harder_logits.reshape(-1, width),
     )
 
 

@@ -12,38 +12,35 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from edged.bundle.manifest import Manifest
 from edged.infer.engine import Engine
-from edged.infer.resample import resample as resample_one
 from edged.infer.verdict import Preset
-from edged.spectra.spectrum import Spectrum
 from export.answers import Answers, ask, gate_distances, refused, summary, verify_shares
-from export.baselines import BASELINES, tuned
-from export.calibrate import calibrated
+from export.baseline_trial import baseline_on, baselines_on
+from export.baselines import BASELINES
+from export.calibrate import calibrated, scored_of
 from export.compare import run_rows, session
-from export.data.augment import Session, as_absorbance, augment, from_absorbance, resample
-from export.data.augment import session as session_change
+from export.conformal import units_of
+from export.data.augment import as_absorbance, from_absorbance, resample
 from export.data.catalogue import load_set
 from export.data.spectra import Spectra
 from export.data.split import Split
 from export.dose import dose_trial
 from export.job import Job
 from export.pack import draft, manifest_of
-from export.preprocess.pipeline import steps_in_two
-from export.processes import collect, processes
 from export.progress import Report
 from export.quantise.stage import shipped
-from export.sensitivity import changed_copies, sensitivity_table
+from export.sensitivity import sensitivity_table
+from export.sessions import changes_of, rows_of, sessions_of
 from export.to_onnx import float_graph
-from export.train import Trained, load_identifier, train_ensemble
-from export.trust import Trust, trust_table
+from export.train import HeldOut, Trained, load_held_out, load_identifier, train_ensemble
+from export.trust import Trust, over_blocks, trust_table
 from export.verify import torch_outputs
 
 Rows = NDArray[np.float32]
-BASELINE_COPIES = 2  # augmented copies that the augmented baseline learns from
+KINDS = {"held-out": "held-out", "mild sessions": "mild ", "stress sessions": "session "}  # by how their names begin
 BUNDLE, TORCH = "this bundle", "the same in float torch"  # rows of the accuracy table
 
 
@@ -60,17 +57,17 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
     engine, manifest = Engine.load(bundle), bundle.manifest
     identifier = load_identifier(job)
     sets = {
-        "held-out": _rows(spectra, manifest)[split.test],
+        "held-out": rows_of(spectra, manifest)[split.test],
         **{
             f"session {n}": rows
-            for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.session))
+            for n, rows in enumerate(sessions_of(job, spectra, split.test, job.recipe.evaluation.session))
         },
         **{
             f"mild {n}": rows
-            for n, rows in enumerate(_sessions(job, spectra, split.test, job.recipe.evaluation.mild_session))
+            for n, rows in enumerate(sessions_of(job, spectra, split.test, job.recipe.evaluation.mild_session))
         },
-        **_changes(job, spectra, split.test),
-        **{name: _rows(other, manifest) for name, other in load_outsiders(job).items()},
+        **changes_of(job, spectra, split.test),
+        **{name: rows_of(other, manifest) for name, other in load_outsiders(job).items()},
     }
     raw: dict[str, tuple[Rows, Rows]] = {}
     torch_raw: dict[str, tuple[Rows, Rows]] = {}
@@ -85,6 +82,8 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
     torch_answers = _answers(torch_raw, manifest, manifest.default_preset)
     runs = _rotation(job, spectra, progress)
     shipped = _shipped_row(job, spectra, split, raw, torch_raw, truth)
+    said = {kind: [raw[name][0] for name in raw if name.startswith(prefix)] for kind, prefix in KINDS.items()}
+    trust = _trust(job, spectra, split, said, load_held_out(job), manifest.calibration.temperature)
     result: dict[str, Any] = {
         "quick": job.quick,
         "accuracy": _accuracy_table(job, spectra, [shipped, *runs], progress),
@@ -105,7 +104,8 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
         "gate_limits": {manifest.default_preset: 1.0},
         "verify": verify_shares(manifest, *raw["held-out"], truth) if "verify" in manifest.procedures else {},
         "temperature": manifest.calibration.temperature,
-        "trust": _trust(job, spectra, raw, truth, manifest.calibration.temperature),
+        "trust": trust,
+        "trust_all_blocks": over_blocks([trust, *(run["trust"] for run in runs if run["kind"] == "rotation")]),
         "footnote": _random_split(job, spectra, progress),
     }
     result["summary"] = _headline(job, result)
@@ -117,19 +117,19 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
 def _trust(
     job: Job,
     spectra: Spectra,
-    raw: Mapping[str, tuple[Rows, Rows]],
-    truth: NDArray[np.int64],
+    split: Split,
+    said: Mapping[str, list[NDArray[np.float32]]],
+    held: HeldOut,
     temperature: float,
 ) -> dict[str, Trust]:
-    """Calibration and coverage on what calibrated nothing, by the bundle's own graph."""
-    kinds = {}
-    for name, prefix in (("held-out", "held-out"), ("mild sessions", "mild "), ("stress sessions", "session ")):
-        said = [logits for key, (logits, _) in raw.items() if key.startswith(prefix)]
-        kinds[name] = (np.concatenate(said), np.tile(truth, len(said)))
-    with np.load(job.need("heldout.npz")) as file:
-        held = file["logits"]
-    targets = spectra.targets[job.split(spectra).development]
-    return trust_table(kinds, temperature=temperature, held_out=held, targets=targets)
+    """Calibration and coverage on what calibrated nothing. said: logits by kind of spectra, copy after copy."""
+    truth, units = spectra.targets[split.test], units_of(split.part, spectra.groups)[split.test]
+    kinds = {
+        kind: (np.concatenate(logits), np.tile(truth, len(logits)), np.tile(units, len(logits)))
+        for kind, logits in said.items()
+    }
+    scored = scored_of(job, spectra, held, split.development, temperature=temperature)
+    return trust_table(kinds, temperature=temperature, scored=scored)
 
 
 def load_outsiders(job: Job) -> dict[str, Spectra]:
@@ -148,44 +148,6 @@ def load_outsiders(job: Job) -> dict[str, Spectra]:
 def outsiders(job: Job) -> tuple[str, ...]:
     """The names of the sets that must be refused, the near ones last."""
     return (*job.recipe.data.outsiders, *job.recipe.data.near_outsiders)
-
-
-def _rows(spectra: Spectra, manifest: Manifest) -> Rows:
-    """Resample as the daemon does."""
-    return np.stack(
-        [
-            resample_one(
-                Spectrum(
-                    axis=spectra.axis.copy(),
-                    values=values.astype(np.float32),
-                    axis_unit=spectra.axis_unit,
-                    quantity=spectra.quantity,
-                ),
-                manifest,
-            )
-            for values in spectra.values
-        ]
-    )
-
-
-def _sessions(job: Job, spectra: Spectra, rows: NDArray[np.int64], change: Session) -> list[Rows]:
-    rng, values = job.rng(7, int(change.shift * 1000)), as_absorbance(spectra.values[rows], spectra.quantity)
-    changed = [
-        session_change(values, spectra.axis, job.grid, change, rng) for _ in range(job.recipe.evaluation.sessions)
-    ]
-    return [from_absorbance(one, spectra.quantity).astype(np.float32) for one in changed]
-
-
-def _changes(job: Job, spectra: Spectra, rows: NDArray[np.int64]) -> dict[str, Rows]:
-    """One change at a time; their amounts are nm."""
-    if spectra.axis_unit != "nm":
-        return {}
-    values = as_absorbance(spectra.values[rows], spectra.quantity)
-    copies = changed_copies(values, spectra.axis, job.grid, job.rng(8))
-    return {
-        name: from_absorbance(one.astype(np.float64), spectra.quantity).astype(np.float32)
-        for name, one in copies.items()
-    }
 
 
 def _answers(raw: Mapping[str, tuple[Rows, Rows]], manifest: Manifest, preset: Preset) -> dict[str, Answers]:
@@ -219,17 +181,20 @@ def _run(
     found = calibrated(job, spectra, trained, split.development)
     manifest = manifest_of(job, spectra, found, metrics={})
     truth = spectra.targets[split.test]
-    plain = _rows(spectra, manifest)[split.test]
+    plain = rows_of(spectra, manifest)[split.test]
     opened = session(shipped(job, float_graph(trained.identifier, job.recipe.axis.points)))
-    logits, features = run_rows(opened, plain, "logits"), run_rows(opened, plain, "features")
-    answers = ask(manifest, logits, features)
-    stress = _sessions(job, spectra, split.test, job.recipe.evaluation.session)
-    mild = _sessions(job, spectra, split.test, job.recipe.evaluation.mild_session)
-    changes = _changes(job, spectra, split.test)
+    answers = ask(manifest, run_rows(opened, plain, "logits"), run_rows(opened, plain, "features"))
+    stress = sessions_of(job, spectra, split.test, job.recipe.evaluation.session)
+    mild = sessions_of(job, spectra, split.test, job.recipe.evaluation.mild_session)
+    changes = changes_of(job, spectra, split.test)
 
-    def share(rows: list[Rows], of_torch: bool) -> float:
-        said = [torch_outputs(trained.identifier, r)[0] if of_torch else run_rows(opened, r, "logits") for r in rows]
-        return float(np.mean([(s.argmax(1) == truth).mean() for s in said]))
+    kinds = {"held-out": [plain], "stress sessions": stress, "mild sessions": mild}
+    said = {kind: [run_rows(opened, r, "logits") for r in rows] for kind, rows in kinds.items()}
+    by_torch = {kind: [torch_outputs(trained.identifier, r)[0] for r in rows] for kind, rows in kinds.items()}
+    temperature = manifest.calibration.temperature
+
+    def share(logits: list[NDArray[np.float32]]) -> float:
+        return float(np.mean([(one.argmax(1) == truth).mean() for one in logits]))
 
     return {
         "kind": kind,
@@ -238,9 +203,10 @@ def _run(
         "answers": answers,
         "truth": truth,
         "split": split,
-        "int8": [share([plain], False), share(stress, False), share(mild, False)],
-        "torch": [share([plain], True), share(stress, True), share(mild, True)],
-        "changed": {name: share([rows], False) for name, rows in changes.items()},
+        "int8": [share(said[kind]) for kind in kinds],
+        "torch": [share(by_torch[kind]) for kind in kinds],
+        "changed": {name: share([run_rows(opened, rows, "logits")]) for name, rows in changes.items()},
+        "trust": _trust(job, spectra, split, said, trained.held_out, temperature),
         "summary": {"block": block, **summary(answers, truth)},
     }
 
@@ -281,35 +247,11 @@ def _accuracy_table(
         table[name]["seeds"] = _spread(seeds) if len(seeds) > 1 else None
     plans = [(name, augmented) for name in BASELINES for augmented in (False, True) if job.recipe.evaluation.baselines]
     splits = [run["split"] for run in over_blocks]
-    for (name, augmented), found in zip(plans, _baselines(job, spectra, splits, plans, progress), strict=True):
+    for (name, augmented), found in zip(plans, baselines_on(job, spectra, splits, plans, progress), strict=True):
         row = _spread([shares for shares, _ in found])
         row["settings"] = found[0][1]
         table[f"{name}, tuned{', trained on augmented copies' if augmented else ''}"] = row
     return table
-
-
-def _baselines(
-    job: Job, spectra: Spectra, splits: list[Split], plans: list[tuple[str, bool]], progress: Report
-) -> list[list[tuple[list[float], dict[str, Any]]]]:
-    """Tune and test each planned baseline on each split, in processes of their own."""
-    if not plans:
-        return []
-    total = len(plans) * len(splits)
-    found: dict[int, tuple[list[float], dict[str, Any]]] = {}
-
-    def keep(number: int, figures: tuple[list[float], dict[str, Any]]) -> None:
-        found[number] = figures
-        progress("baselines", len(found), total)
-
-    asked = [(split, *plan) for plan in plans for split in splits]
-    with processes(job.workers) as pool:
-        collect(
-            {pool.submit(_baseline, job, spectra, *one): number for number, one in enumerate(asked)},
-            keep,
-            interrupted=lambda: progress("finishing baselines; Ctrl-C again drops them", len(found), total),
-        )
-    rows = range(0, total, len(splits))
-    return [[found[number] for number in range(first, first + len(splits))] for first in rows]
 
 
 def _spread(runs: list[list[float]]) -> dict[str, Any]:
@@ -320,46 +262,6 @@ def _spread(runs: list[list[float]]) -> dict[str, Any]:
         "sd": [round(float(v), 5) for v in values.std(axis=0, ddof=1)] if len(values) > 1 else None,
         "runs": len(values),
     }
-
-
-def _baseline(
-    job: Job, spectra: Spectra, split: Split, name: str, augmented: bool
-) -> tuple[list[float], dict[str, Any]]:
-    words = job.recipe.training
-    rows, truth = split.development, spectra.targets[split.test]
-    values = [resample(spectra.values[rows], spectra.axis, job.grid)]
-    if augmented:
-        rng, plain = job.rng(9, int(split.test[0])), as_absorbance(spectra.values[rows], spectra.quantity)
-        change, strength = words.augmentation, words.strength
-        values += [
-            from_absorbance(
-                augment(plain, spectra.axis, job.grid, change, rng, strength=strength, axis_unit=spectra.axis_unit),
-                spectra.quantity,
-            )
-            for _ in range(BASELINE_COPIES)
-        ]
-    copies = len(values)
-    predict, settings = tuned(
-        name,
-        _prepared(job, spectra, np.concatenate(values)),
-        np.tile(spectra.targets[rows], copies),
-        np.tile(split.part[rows], copies),
-    )
-    tested = resample(spectra.values[split.test], spectra.axis, job.grid)
-    stress = _sessions(job, spectra, split.test, job.recipe.evaluation.session)
-    mild = _sessions(job, spectra, split.test, job.recipe.evaluation.mild_session)
-    shares = [
-        float(np.mean([(predict(_prepared(job, spectra, r)) == truth).mean() for r in part]))
-        for part in ([tested], stress, mild)
-    ]
-    return shares, settings
-
-
-def _prepared(job: Job, spectra: Spectra, values: NDArray[np.floating]) -> NDArray[np.float64]:
-    """What the network's own preprocessing, before its fitted step, makes of spectra."""
-    common, _ = steps_in_two(job.recipe.steps, job.grid)
-    with torch.no_grad():
-        return np.asarray(common(torch.from_numpy(values.astype(np.float32))).double().numpy())
 
 
 def _random_split(job: Job, spectra: Spectra, progress: Report) -> dict[str, float] | None:
@@ -375,7 +277,7 @@ def _random_split(job: Job, spectra: Spectra, progress: Report) -> dict[str, flo
     trained = train_ensemble(job, mixed, split, progress, what="random split")
     plain = resample(mixed.values[split.test], mixed.axis, job.grid).astype(np.float32)
     logits, _ = torch_outputs(trained.identifier, plain)
-    svm, _ = _baseline(job, mixed, split, "SVM", False)
+    svm, _ = baseline_on(job, mixed, split, "SVM", False)
     return {"network": round(float((logits.argmax(1) == mixed.targets[split.test]).mean()), 5), "SVM": round(svm[0], 5)}
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
 
-from export.calibrate import conformal_quantile, probabilities
+from export.calibrate import probabilities
+from export.conformal import Scored, class_quantiles, promise
 
 BINS = 15
 COVERAGES = (0.9, 0.99)
 Logits = NDArray[np.floating]
 Targets = NDArray[np.int64]
+Kind = tuple[Logits, Targets, Targets]
+"""Spectra of one kind: what was said of them, their classes, and the units (fillings, say) that they are of."""
 
 
 class Calibrated(TypedDict):
@@ -24,11 +27,20 @@ class Calibrated(TypedDict):
 
 
 class Covered(TypedDict):
-    """Of conformal sets: the share that holds the true class, and their mean size. asked: the coverage promised."""
+    """Of conformal sets: the share that holds the true class, and how large they are.
+
+    asked, promised: the coverage wanted, and what the calibrating units can promise. error: standard error of the
+    covered share, over units. by_class: the same share of each class that there is, by column. one: share of the sets
+    with a single class.
+    """
 
     asked: float
+    promised: float
     covered: float
+    error: float
+    by_class: dict[int, float]
     mean_size: float
+    one: float
 
 
 class Trust(TypedDict):
@@ -40,24 +52,41 @@ class Trust(TypedDict):
     sets: list[Covered]
 
 
-def trust_table(
-    kinds: Mapping[str, tuple[Logits, Targets]], *, temperature: float, held_out: Logits, targets: Targets
-) -> dict[str, Trust]:
-    """Return a row for each kind of spectra, none of which calibrated anything.
+def trust_table(kinds: Mapping[str, Kind], *, temperature: float, scored: Scored) -> dict[str, Trust]:
+    """Return a row for each kind of spectra, none of which calibrated anything. scored: what sets the quantiles."""
+    table = {}
+    for name, (logits, truth, units) in kinds.items():
+        classes, calibrated = logits.shape[1], probabilities(logits, temperature)
+        sets = []
+        for asked in COVERAGES:
+            quantiles = class_quantiles(scored, asked, classes=classes)
+            promised = promise(scored, asked, classes=classes)["promised"]
+            sets.append(covered(calibrated, truth, units, quantiles, asked=asked, promised=promised))
+        before, after = errors(probabilities(logits, 1.0), truth), errors(calibrated, truth)
+        table[name] = Trust(spectra=len(truth), before=before, after=after, sets=sets)
+    return table
 
-    held_out, targets: what members told of development spectra that they had not seen; they set the sets' quantiles.
-    """
-    true = probabilities(held_out, temperature)[np.arange(len(targets)), targets]
-    quantiles = {asked: conformal_quantile(1.0 - true, asked) for asked in COVERAGES}
+
+def over_blocks(tables: Sequence[Mapping[str, Trust]]) -> dict[str, list[Covered]]:
+    """Return the sets of each kind over tables of several held-out blocks: means, and error as that of the mean."""
     return {
-        name: Trust(
-            spectra=len(truth),
-            before=errors(probabilities(logits, 1.0), truth),
-            after=errors(probabilities(logits, temperature), truth),
-            sets=[covered(probabilities(logits, temperature), truth, asked, q) for asked, q in quantiles.items()],
-        )
-        for name, (logits, truth) in kinds.items()
+        kind: [_mean([table[kind]["sets"][n] for table in tables]) for n in range(len(COVERAGES))] for kind in tables[0]
     }
+
+
+def _mean(sets: Sequence[Covered]) -> Covered:
+    shares = np.array([one["covered"] for one in sets])
+    columns = {column for one in sets for column in one["by_class"]}
+    by_class = {c: [one["by_class"][c] for one in sets if c in one["by_class"]] for c in columns}
+    return Covered(
+        asked=sets[0]["asked"],
+        promised=min(one["promised"] for one in sets),
+        covered=round(float(shares.mean()), 5),
+        error=round(float(shares.std(ddof=1) / np.sqrt(len(shares))), 5) if len(shares) > 1 else sets[0]["error"],
+        by_class={c: round(float(np.mean(of)), 5) for c, of in sorted(by_class.items())},
+        mean_size=round(float(np.mean([one["mean_size"] for one in sets])), 3),
+        one=round(float(np.mean([one["one"] for one in sets])), 5),
+    )
 
 
 def errors(probability: NDArray[np.float64], truth: Targets) -> Calibrated:
@@ -72,11 +101,25 @@ def errors(probability: NDArray[np.float64], truth: Targets) -> Calibrated:
     return Calibrated(ece=round(sum(gaps), 5), brier=round(brier, 5))
 
 
-def covered(probability: NDArray[np.float64], truth: Targets, asked: float, quantile: float) -> Covered:
-    """Return what sets of all classes with 1 - p <= quantile hold."""
-    inside = 1.0 - probability <= quantile
+def covered(
+    probability: NDArray[np.float64],
+    truth: Targets,
+    units: Targets,
+    quantiles: Sequence[float],
+    *,
+    asked: float,
+    promised: float,
+) -> Covered:
+    """Return what sets of all classes c with 1 - p_c <= quantiles[c] hold."""
+    inside = 1.0 - probability <= np.asarray(quantiles)
+    held, sizes = inside[np.arange(len(truth)), truth], inside.sum(axis=1)
+    shares = np.array([held[units == unit].mean() for unit in np.unique(units)])
     return Covered(
         asked=asked,
-        covered=round(float(inside[np.arange(len(truth)), truth].mean()), 5),
-        mean_size=round(float(inside.sum(axis=1).mean()), 3),
+        promised=promised,
+        covered=round(float(held.mean()), 5),
+        error=round(float(shares.std(ddof=1) / np.sqrt(len(shares))), 5) if len(shares) > 1 else 0.0,
+        by_class={int(c): round(float(held[truth == c].mean()), 5) for c in np.unique(truth)},
+        mean_size=round(float(sizes.mean()), 3),
+        one=round(float((sizes == 1).mean()), 5),
     )

@@ -49,11 +49,12 @@ class FittedTwin:
             )
 
 
-def fit_twin(spectra: Spectra, components: int = COMPONENTS) -> FittedTwin:
+def fit_twin(spectra: Spectra, components: int = COMPONENTS, *, by_contents: bool = False) -> FittedTwin:
     """Fit a twin; at least two components fewer than the smallest class has spectra. Signs of components are fixed.
 
-    A product is named by its label, or, where the set states amounts, by amount and unit: `300mg`. Raises DataUnusable
-    for spectra that no simulated instrument of wavelengths can show, and for a class of fewer than three.
+    A product is named by its label, or, where the set states amounts, by amount and unit: `300mg`; by_contents: by what
+    it holds, in percent: `acetaminophen 90 lactose 10`. Raises DataUnusable for spectra that no simulated instrument of
+    wavelengths can show, for a class of fewer than three, and for contents that nobody tells.
     """
     if spectra.axis_unit != "nm" or spectra.quantity == "reflectance":
         raise DataUnusable(
@@ -80,7 +81,7 @@ def fit_twin(spectra: Spectra, components: int = COMPONENTS) -> FittedTwin:
     return FittedTwin(
         wavelength_nm=spectra.axis,
         quantity="absorbance" if absorbs else "signal",
-        labels=tuple(_product(spectra, label) for label in spectra.classes),
+        labels=tuple((_contents if by_contents else _product)(spectra, label) for label in spectra.classes),
         means=np.array(means),
         components=np.array(axes),
         score_sds=np.array(sds),
@@ -94,3 +95,10 @@ def _product(spectra: Spectra, label: str) -> str:
     if len(amounts) > 1:
         raise DataUnusable(f"{label} stands for {len(amounts)} amounts", hint="a twin needs one amount a class")
     return f"{amounts.pop():g}{spectra.amount_unit}"
+
+
+def _contents(spectra: Spectra, label: str) -> str:
+    if label not in spectra.contents:
+        raise DataUnusable(f"nobody tells what {label} holds", hint="name products by their labels")
+    parts = [(name, share) for name, share in spectra.contents[label].items() if share > 0.0]
+    return parts[0][0] if len(parts) == 1 else " ".join(f"{name} {100 * share:.3g}" for name, share in parts)

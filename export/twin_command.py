@@ -17,8 +17,9 @@ from export.errors import ExportError
 @click.argument("out", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--data", type=click.Path(path_type=Path), help="Folder of public spectra.  [default: $EDGED_DATA]")
 @click.option("--components", type=click.IntRange(1, 50), default=6, show_default=True, help="At most, a product.")
+@click.option("--by-contents", is_flag=True, help="Name products by what they hold: acetaminophen 90 lactose 10.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def twin(*, name: str, out: Path, data: Path | None, components: int, as_json: bool) -> None:
+def twin(*, name: str, out: Path, data: Path | None, components: int, by_contents: bool, as_json: bool) -> None:
     """Fit a product twin to a labelled set of spectra: what simulated handhelds draw their samples from.
 
     Example: edged-export twin powders12 firmware_sim/twins/powders12.npz
@@ -27,7 +28,8 @@ def twin(*, name: str, out: Path, data: Path | None, components: int, as_json: b
     from export.twin import fit_twin
 
     try:
-        fitted = fit_twin(load_set(name, data or Path(os.environ.get("EDGED_DATA") or "../shared/data")), components)
+        spectra = load_set(name, data or Path(os.environ.get("EDGED_DATA") or "../shared/data"))
+        fitted = fit_twin(spectra, components, by_contents=by_contents)
         fitted.save(out)
     except (ExportError, OSError) as error:
         click.echo(f"edged-export: {error}", err=True)

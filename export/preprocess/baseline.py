@@ -1,8 +1,8 @@
-"""Baseline correction: each spectrum minus a stiff spline that runs under its bands. Float32 [n, points] in and out.
+"""Baseline correction: each spectrum minus a stiff spline that runs under its bands. Float64 [n, points] in and out.
 
 Asymmetrically reweighted penalised least squares (Baek et al., Analyst 140, 250, 2015) on a P-spline: few coefficients,
-and a fixed number of rounds instead of a stopping rule, so that the whole is plain arithmetic that exports. It is done
-in float64 inside: the equations of a round lose more digits than float32 has.
+and a fixed number of rounds instead of a stopping rule, so that the whole is plain arithmetic that exports. The
+equations of a round lose more digits than float32 has.
 """
 
 from __future__ import annotations
@@ -50,11 +50,10 @@ class Baseline(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the spectra above their baselines."""
-        double = spectra.double()
-        above = double - self._fitted(double, torch.ones_like(double))
+        above = spectra - self._fitted(spectra, torch.ones_like(spectra))
         for _ in range(self.rounds - 1):
-            above = double - self._fitted(double, _weights(above))
-        return above.float()
+            above = spectra - self._fitted(spectra, _weights(above))
+        return above
 
     def _fitted(self, spectra: Tensor, weights: Tensor) -> Tensor:
         """Return the spline through weighted spectra."""

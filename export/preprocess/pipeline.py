@@ -1,4 +1,8 @@
-"""The steps of a recipe in a row: each is fitted on what the steps before it make of the training spectra."""
+"""The steps of a recipe in a row: each is fitted on what the steps before it make of the training spectra.
+
+A row takes and gives float32 and computes in float64: what lies between two steps is often a small difference on a
+large value, and a z-score behind it multiplies its rounding by hundreds.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from torch import Tensor, nn
 from export.errors import RecipeError
 from export.preprocess.baseline import Baseline
 from export.preprocess.detrend import Detrend
-from export.preprocess.scale import Crop, MinMax, NegativeLog
+from export.preprocess.scale import Crop, KubelkaMunk, MinMax, NegativeLog, Reflectance
 from export.preprocess.scatter import Emsc, Msc, Snv, VectorNormalisation
 from export.preprocess.smooth import MovingAverage, SavitzkyGolay
 from export.preprocess.standardise import MeanCentre, Standardise
@@ -25,10 +29,12 @@ from export.preprocess.words import (
     CropStep,
     DetrendStep,
     EmscStep,
+    KubelkaMunkStep,
     LevelAndShapeStep,
     LogStep,
     MinMaxStep,
     MscStep,
+    ReflectanceStep,
     SavgolStep,
     SmoothStep,
     SnvStep,
@@ -54,15 +60,17 @@ class Step(Protocol):
 
 
 class Pipeline(nn.Module):
-    """Steps in a row, as one module."""
+    """Steps in a row, as one module. goes_on: another row follows, and takes float64 from this one."""
 
-    def __init__(self, steps: Sequence[nn.Module]) -> None:
+    def __init__(self, steps: Sequence[nn.Module], *, goes_on: bool = False) -> None:
         super().__init__()
         self.steps = nn.ModuleList(steps)
+        self.goes_on = goes_on
 
     @torch.no_grad()
     def fit(self, spectra: Tensor) -> None:
         """Fit each step on the output of those before it."""
+        spectra = spectra.double()
         for step in self.steps:
             assert isinstance(step, Step)
             step.fit(spectra)
@@ -70,13 +78,14 @@ class Pipeline(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Run all steps."""
+        spectra = spectra.double()
         for step in self.steps:
             spectra = step(spectra)
-        return spectra
+        return spectra if self.goes_on else spectra.float()
 
 
-def build(steps: Sequence[StepWords], axis: Axis | int) -> Pipeline:
-    """Return the unfitted modules of a recipe's steps for spectra on an ascending axis.
+def build(steps: Sequence[StepWords], axis: Axis | int, *, goes_on: bool = False) -> Pipeline:
+    """Return the unfitted modules of a recipe's steps for spectra on an ascending axis; `goes_on` as in `Pipeline`.
 
     Only a crop reads the positions; for other steps the number of points will do. Raises RecipeError that names a step
     which does not fit the axis.
@@ -90,7 +99,7 @@ def build(steps: Sequence[StepWords], axis: Axis | int) -> Pipeline:
         except ValueError as error:
             problem = f"steps.{number}.{words.kind}: {error}"
             raise RecipeError(problem, problems=(problem,)) from error
-    return Pipeline(modules)
+    return Pipeline(modules, goes_on=goes_on)
 
 
 def axis_after(steps: Sequence[StepWords], axis: Axis | int) -> Axis:
@@ -109,7 +118,7 @@ def steps_in_two(steps: Sequence[StepWords], axis: Axis | int) -> tuple[Pipeline
     axis: as in `pipeline.build`.
     """
     first = next((i for i, words in enumerate(steps) if words.fitted), len(steps))
-    return build(steps[:first], axis), build(steps[first:], axis_after(steps[:first], axis))
+    return build(steps[:first], axis, goes_on=True), build(steps[first:], axis_after(steps[:first], axis))
 
 
 def _positions(axis: Axis | int) -> Axis:
@@ -164,17 +173,19 @@ def _module(words: StepWords, axis: Axis) -> nn.Module:
             return Baseline(points, knots=words.knots, stiffness=words.stiffness, rounds=words.rounds)
         case LogStep():
             return NegativeLog(floor=words.floor)
+        case ReflectanceStep():
+            return Reflectance()
+        case KubelkaMunkStep():
+            return KubelkaMunk()
         case LevelAndShapeStep():
             return LevelAndShape(len(axis))
         case CropStep():
             begin, end = _ends(words, axis)
             return Crop(begin=begin, end=end)
         case SavgolStep():
-            _fits(words.window, points)
-            return SavitzkyGolay(window=words.window, order=words.order, derivative=words.derivative)
+            return SavitzkyGolay(points, window=words.window, order=words.order, derivative=words.derivative)
         case SmoothStep():
-            _fits(words.window, points)
-            return MovingAverage(window=words.window)
+            return MovingAverage(points, window=words.window)
         case WaveletStep():
             return Wavelet(points, wavelet=words.wavelet, levels=words.levels, rule=words.rule)
 
@@ -184,8 +195,3 @@ def _constituents(words: EmscStep, points: int) -> NDArray[Any]:
         if len(spectrum) != points:
             raise ValueError(f"constituents.{number}: {len(spectrum)} values on an axis of {points} points")
     return np.array(words.constituents, dtype=np.float64).reshape(len(words.constituents), points)
-
-
-def _fits(window: int, points: int) -> None:
-    if window > points:
-        raise ValueError(f"a window of {window} is wider than the {points} points")

@@ -1,4 +1,7 @@
-"""Steps point by point, and the cut along the axis: min-max, negative logarithm, crop. Float32 in and out."""
+"""Steps point by point, and the cut along the axis: min-max, negative logarithm and its inverse, crop.
+
+Float64 in and out.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,32 @@ class NegativeLog(nn.Module):
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the logarithms."""
         return torch.log(spectra.clamp(min=self.floor)) * (-1.0 / math.log(10.0))
+
+
+LOWEST, HIGHEST = -2.0, 12.0  # absorbance beyond counts as that, so that nothing overflows
+
+
+class Reflectance(nn.Module):
+    """R = 10^-A of each value."""
+
+    def fit(self, spectra: Tensor) -> None:
+        """Nothing to fit."""
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        """Return the reflectances."""
+        return torch.exp(spectra.clamp(min=LOWEST, max=HIGHEST) * -math.log(10.0))
+
+
+class KubelkaMunk(nn.Module):
+    """(1 - R)^2 / 2R of each value, R = 10^-A."""
+
+    def fit(self, spectra: Tensor) -> None:
+        """Nothing to fit."""
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        """Return K/S."""
+        reflectance = torch.exp(spectra.clamp(min=LOWEST, max=HIGHEST) * -math.log(10.0))
+        return (1.0 - reflectance) ** 2 / (2.0 * reflectance)
 
 
 class Crop(nn.Module):

@@ -1,6 +1,6 @@
 """Steps that take out what scatter and filling do to a whole spectrum: SNV, MSC, EMSC, vector normalisation.
 
-All take and give float32 [n, points]. Nothing is fitted but the reference of MSC and EMSC. A spectrum without any shape
+All take and give float64 [n, points]. Nothing is fitted but the reference of MSC and EMSC. A spectrum without any shape
 stays finite, and far from every class, so that the gate refuses it.
 """
 
@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from export.preprocess.detrend import Detrend
-from export.preprocess.level import centred
 
-FLAT = 1e-12  # far under the rounding of float32 absorbance: changes no spectrum that has a shape
+FLAT = 1e-12  # far under what float32 absorbance resolves: changes no spectrum that has a shape
 
 
 class Snv(nn.Module):
@@ -34,7 +33,7 @@ class Snv(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the normalised spectra."""
-        offset, _ = centred(spectra)
+        offset = spectra - spectra.mean(dim=1, keepdim=True)
         variance = (offset * offset).sum(dim=1, keepdim=True) / (spectra.shape[1] - self.correction)
         return offset / torch.sqrt(variance).clamp(min=FLAT)
 
@@ -61,24 +60,24 @@ class Msc(nn.Module):
 
     def __init__(self, points: int) -> None:
         super().__init__()
-        self.register_buffer("slope", torch.zeros(points))
-        self.register_buffer("middle", torch.zeros(1))
+        self.register_buffer("slope", torch.zeros(points, dtype=torch.float64))
+        self.register_buffer("middle", torch.zeros(1, dtype=torch.float64))
         self._refer_to(torch.linspace(0.0, 1.0, points, dtype=torch.float64))
 
     def fit(self, spectra: Tensor) -> None:
         """Take the mean spectrum as the reference."""
-        self._refer_to(spectra.double().mean(dim=0))
+        self._refer_to(spectra.mean(dim=0))
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the corrected spectra."""
-        offset, _ = centred(spectra)
+        offset = spectra - spectra.mean(dim=1, keepdim=True)
         return offset / _no_zero(offset @ self.slope[:, None]) + self.middle
 
     def _refer_to(self, reference: Tensor) -> None:
         """Keep the weights that give a spectrum's slope on the reference, and the reference's mean."""
         shape = reference - reference.mean()
-        self.slope = _weights(shape[None], reference)[:, 0].float()
-        self.middle = reference.mean().reshape(1).float()
+        self.slope = _weights(shape[None], reference)[:, 0]
+        self.middle = reference.mean().reshape(1)
 
 
 class Emsc(nn.Module):
@@ -98,14 +97,14 @@ class Emsc(nn.Module):
         self.detrend = Detrend(points, order=order)
         given = np.zeros((0, points)) if constituents is None else np.asarray(constituents, dtype=np.float64)
         self.constituents = torch.from_numpy(given)
-        self.register_buffer("shares", torch.zeros(points, 1 + len(given)))
-        self.register_buffer("bends", torch.zeros(len(given), points))
-        self.register_buffer("smooth", torch.zeros(points))
+        self.register_buffer("shares", torch.zeros(points, 1 + len(given), dtype=torch.float64))
+        self.register_buffer("bends", torch.zeros(len(given), points, dtype=torch.float64))
+        self.register_buffer("smooth", torch.zeros(points, dtype=torch.float64))
         self._refer_to(torch.linspace(0.0, 1.0, points, dtype=torch.float64) ** (order + 1))
 
     def fit(self, spectra: Tensor) -> None:
         """Take the mean spectrum as the reference."""
-        self._refer_to(spectra.double().mean(dim=0))
+        self._refer_to(spectra.mean(dim=0))
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the corrected spectra."""
@@ -118,10 +117,10 @@ class Emsc(nn.Module):
     def _refer_to(self, reference: Tensor) -> None:
         """Split reference and constituents into polynomial and shape; keep the weights that give their shares."""
         models = torch.cat([reference[None], self.constituents])
-        shapes = self.detrend.exactly(models)
-        self.shares = _weights(shapes, models).float()
-        self.smooth = (models - shapes)[0].float()
-        self.bends = (models - shapes)[1:].float()
+        shapes = self.detrend(models)
+        self.shares = _weights(shapes, models)
+        self.smooth = (models - shapes)[0]
+        self.bends = (models - shapes)[1:]
 
 
 def _weights(shapes: Tensor, models: Tensor) -> Tensor:

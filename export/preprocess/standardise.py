@@ -1,4 +1,4 @@
-"""Steps that compare with the training spectra: z-score and mean centring. Float32 [n, points] in and out."""
+"""Steps that compare with the training spectra: z-score and mean centring. Float64 [n, points] in and out."""
 
 from __future__ import annotations
 
@@ -21,16 +21,15 @@ class Standardise(nn.Module):
     def __init__(self, points: int, *, together: bool = False) -> None:
         super().__init__()
         self.together = together
-        self.register_buffer("mean", torch.zeros(points))
-        self.register_buffer("spread", torch.ones(points))
+        self.register_buffer("mean", torch.zeros(points, dtype=torch.float64))
+        self.register_buffer("spread", torch.ones(points, dtype=torch.float64))
 
     def fit(self, spectra: Tensor) -> None:
         """Take mean and standard deviation."""
-        double = spectra.double()
         if self.together:
-            double = double.reshape(-1, 1).expand(-1, spectra.shape[1])
-        self.mean = double.mean(dim=0).float()
-        self.spread = double.std(dim=0, correction=0).clamp(min=SMALLEST_SPREAD).float()
+            spectra = spectra.reshape(-1, 1).expand(-1, spectra.shape[1])
+        self.mean = spectra.mean(dim=0)
+        self.spread = spectra.std(dim=0, correction=0).clamp(min=SMALLEST_SPREAD)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the standardised spectra."""
@@ -44,11 +43,11 @@ class MeanCentre(nn.Module):
 
     def __init__(self, points: int) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.zeros(points))
+        self.register_buffer("mean", torch.zeros(points, dtype=torch.float64))
 
     def fit(self, spectra: Tensor) -> None:
         """Take the mean of each point."""
-        self.mean = spectra.double().mean(dim=0).float()
+        self.mean = spectra.mean(dim=0)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the centred spectra."""

@@ -15,7 +15,7 @@ class LevelAndShape(nn.Module):
     First the z-score of each wavelength over the training spectra, which the level rules. Then what the training
     spectra's first principal component, which is the level, leaves of the spectrum, over one root mean square: the
     shape, magnified. Then the same of the square root of the spectrum, from just under the lowest training value on,
-    in which high absorbance counts less. In float64 inside: what is left is a small difference of large numbers.
+    in which high absorbance counts less. Float64 in and out: what is left is a small difference of large numbers.
     """
 
     floor: Tensor
@@ -34,7 +34,6 @@ class LevelAndShape(nn.Module):
 
     def fit(self, spectra: Tensor) -> None:
         """Take means, spreads, the component and the size of what it leaves, of the spectra and of their roots."""
-        spectra = spectra.double()
         self.floor = spectra.min() - 0.05 * (spectra.max() - spectra.min())
         self.spread = spectra.std(dim=0, correction=0).clamp(min=SMALLEST_SPREAD)
         means, levels, scales = [], [], []
@@ -49,10 +48,9 @@ class LevelAndShape(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the views."""
-        spectra = spectra.double()
         scored = (spectra - self.mean[0]) / self.spread
         views = [scored, self._shape(spectra, 0), self._shape(self._root(spectra), 1)]
-        return torch.stack(views, dim=2).flatten(1).float()
+        return torch.stack(views, dim=2).flatten(1)
 
     def _root(self, spectra: Tensor) -> Tensor:
         return (spectra - self.floor).clamp(min=LEAST_ROOT**2).sqrt()

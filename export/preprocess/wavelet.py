@@ -1,6 +1,7 @@
 """Wavelet smoothing and denoising: decompose with symmetric ends, shrink or drop the details, put together again.
 
-Float32 [n, points] in and out. The filters are the published 16-tap Symlet 8 and Daubechies 8.
+Float64 [n, points] in and out, float32 inside, for onnxruntime has no convolution in float64. The filters are the
+published 16-tap Symlet 8 and Daubechies 8.
 """
 
 from __future__ import annotations
@@ -12,8 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-
-from export.preprocess.level import centred
 
 Rule = Literal["universal", "drop"]
 MAD_TO_SIGMA = 0.6745  # median absolute value of a standard normal
@@ -91,7 +90,8 @@ class Wavelet(nn.Module):
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the smoothed spectra."""
-        smooth, level_of = centred(spectra)  # a constant passes the transform unchanged and costs digits
+        level_of = spectra.mean(dim=1, keepdim=True)  # a constant passes the transform unchanged and costs digits
+        smooth = (spectra - level_of).float()
         details = []
         for level in range(len(self.lengths) - 1):
             extended = smooth.index_select(1, getattr(self, f"places_{level}"))
@@ -105,7 +105,7 @@ class Wavelet(nn.Module):
             length, taps = self.lengths[level], self.synthesis.shape[2]
             whole = nn.functional.conv_transpose1d(both, self.synthesis, stride=2).squeeze(1)
             smooth = whole[:, taps - 2 : taps - 2 + length]
-        return smooth + level_of
+        return smooth.double() + level_of
 
     def _threshold(self, finest: Tensor) -> Tensor:
         count = finest.shape[1]

@@ -123,6 +123,18 @@ class LogStep(Step):
     floor: Annotated[float, Field(ge=1e-30, le=1e6)] = 1e-6
 
 
+class ReflectanceStep(Step):
+    """10^-A of absorbance: where grains lie side by side, each with light of its own, their spectra add up here."""
+
+    kind: Literal["reflectance"]
+
+
+class KubelkaMunkStep(Step):
+    """(1 - R)^2 / 2R of absorbance, R = 10^-A: K/S of a thick layer of fine powder (Kubelka and Munk 1931)."""
+
+    kind: Literal["kubelka-munk"]
+
+
 class LevelAndShapeStep(Step):
     """Three views side by side: z-score, shape without the first principal component, and that of the square root.
 
@@ -199,6 +211,8 @@ StepWords = Annotated[
     | DetrendStep
     | BaselineStep
     | LogStep
+    | ReflectanceStep
+    | KubelkaMunkStep
     | LevelAndShapeStep
     | CropStep
     | SavgolStep

@@ -63,6 +63,16 @@ RECIPES = {
     "A1 without grinding": A1.model_copy(update={"nir": A1.nir.model_copy(update={"grinding": 0.0})}),
     "A1, one instrument": ONE,
 }
+SHOWN = (
+    "NNLS, absorbance, second derivative",
+    "fit with scatter, absorbance, second derivative",
+    "DeepCID, A0",
+    "ResUCA, A0",
+    "ResUCA, A1, one instrument",
+    "shared trunk, A1, one instrument, confirmed",
+)
+"""What the table of single mixtures shows: the plain fit, ours, and the literature's step by step."""
+
 LEARNT = 80  # scans of a binary mixture that the last rows learn from
 FIRST = SavgolStep(kind="savgol", window=21, order=2, derivative=1)
 SECOND = SavgolStep(kind="savgol", window=21, order=2, derivative=2)
@@ -195,7 +205,7 @@ def parts(outcomes: Sequence[ComponentsOutcome], data: Path) -> Sequence[Part]:
         Heading("All real scans, percent"),
         Table(header, rows),
         Text(" ".join(AFTERWORD.split())),
-        Heading("Found, by mixture: percent of scans in which each compound is named"),
+        Heading("Found, by mixture"),
         *_by_mixture(outcomes, trial, names),
     ]
 
@@ -206,15 +216,26 @@ def found_of(outcome: ComponentsOutcome) -> NDArray[np.bool_]:
 
 
 def _by_mixture(outcomes: Sequence[ComponentsOutcome], trial: Trial, names: Sequence[str]) -> Sequence[Part]:
-    labels = list(dict.fromkeys(trial.labels))
+    """One row a mixture; of each way in SHOWN, how often it names each compound."""
     compounds = outcomes[0].compounds
-    header = ["", *(f"{label}: {' / '.join(name[:3] for name in compounds)}" for label in labels)]
+    shown = [name for name in SHOWN if name in names]
+    means = {name: np.mean([found_of(o) for o in outcomes if o.cell.name == name], axis=0) for name in shown}
     rows = []
-    for name in names:
-        mean = np.mean([found_of(o) for o in outcomes if o.cell.name == name], axis=0)
-        cells = [mean[np.array(trial.labels) == label].mean(axis=0) for label in labels]
-        rows.append([name, *(" / ".join(f"{100 * value:.0f}" for value in cell) for cell in cells)])
-    return [Table(header, rows)]
+    for label in dict.fromkeys(trial.labels):
+        of_label = np.array(trial.labels) == label
+        holds = trial.present[of_label][0]
+        cells = [
+            " / ".join(
+                f"**{100 * share:.0f}**" if there else f"{100 * share:.0f}"
+                for share, there in zip(mean[of_label].mean(axis=0), holds, strict=True)
+            )
+            for mean in means.values()
+        ]
+        rows.append([label, *cells])
+    return [
+        Text(f"Percent of scans in which {', '.join(compounds)} are named, in this order; bold: it is there."),
+        Table(["mixture", *shown], rows),
+    ]
 
 
 def _shown(values: Sequence[float], *, percent: bool) -> str:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.spatial.distance import mahalanobis
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
-from export.calibrate import conformal_quantile, fitted_temperature, probabilities
+from export.calibrate import fitted_temperature, probabilities, scored_of
+from export.errors import StageMissing
 from export.gates.discriminant import Discriminant
+from export.job import Job
+from export.recipe import load_recipe
+from export.train import HeldOut, load_held_out
 
 
 def test_the_temperature_is_that_of_the_smallest_log_likelihood() -> None:
@@ -32,18 +39,6 @@ def test_probabilities_of_a_huge_logit_do_not_overflow() -> None:
     assert probabilities(np.array([[1e4, 0.0]]), 0.5).tolist() == [[1.0, 0.0]]
 
 
-def test_a_conformal_quantile_covers_new_scores_as_promised() -> None:
-    rng = np.random.default_rng(4)
-
-    covered = [(rng.random(500) <= conformal_quantile(rng.random(99), 0.9)).mean() for _ in range(400)]
-
-    assert 0.89 < np.mean(covered) < 0.92
-
-
-def test_too_few_scores_for_a_coverage_keep_every_class() -> None:
-    assert conformal_quantile(np.linspace(0, 0.5, 50), 0.99) == 1.0
-
-
 def test_the_distance_in_the_gate_space_is_the_mahalanobis_distance_within_classes() -> None:
     rng = np.random.default_rng(5)
     mixing = rng.normal(size=(6, 6))
@@ -63,19 +58,48 @@ def test_the_distance_in_the_gate_space_is_the_mahalanobis_distance_within_class
     assert np.abs(got[::100] - expected).max() < 1e-3
 
 
-def test_a_conformal_quantile_leaves_none_of_its_scores_outside_by_rounding() -> None:
-    scores = np.array([1.23e-7, 0.1234564, 0.4999994])
-
-    assert conformal_quantile(scores[:1], 0.5) >= scores[0]
-    assert conformal_quantile(scores, 0.5) >= scores[1]
-
-
-def test_a_model_that_is_sure_of_everything_it_has_seen_still_names_what_is_nearly_as_sure() -> None:
-    assert conformal_quantile(np.zeros(79), 0.95) == pytest.approx(1 / 80, abs=1e-6)
-
-
 def test_no_error_is_no_reason_for_more_confidence_than_the_logits_have() -> None:
     logits = 4.0 * np.eye(3)[np.arange(60) % 3]
 
     assert fitted_temperature(logits, np.arange(60) % 3) == 1.0
     assert fitted_temperature(np.vstack([logits, logits[:1]]), np.append(np.arange(60) % 3, 1)) > 0.5
+
+
+def held_out(*, spectra: int, classes: int, copies: int) -> HeldOut:
+    rng = np.random.default_rng(6)
+    nothing = np.zeros((0, 1))
+    return HeldOut(
+        logits=rng.normal(size=(spectra, classes)).astype(np.float32),
+        harder_logits=rng.normal(size=(copies * spectra, classes)).astype(np.float32),
+        changed_logits=np.zeros((0, classes), np.float32),
+        distances=nothing,
+        own=nothing[:, 0],
+        changed_distances=nothing,
+        changed_own=nothing[:, 0],
+    )
+
+
+def test_sets_are_calibrated_on_fillings_and_instruments_as_the_set_tells_them(data_dir: Path, tmp_path: Path) -> None:
+    job = Job(recipe=load_recipe("powders12"), data=data_dir, work=tmp_path, seed=0, quick=False)
+    spectra = job.spectra()
+    spectra = replace(spectra, instruments=tuple("ab"[scan % 2] for scan in spectra.scan))
+    rows = job.split(spectra).development
+    held = held_out(spectra=len(rows), classes=12, copies=2)
+
+    scored = scored_of(job, spectra, held, rows, temperature=0.7)
+
+    truth = spectra.targets[rows]
+    assert scored.measured == pytest.approx(1 - softmax(held.logits / 0.7, axis=1)[np.arange(960), truth], abs=1e-6)
+    last = softmax(held.harder_logits[-1] / 0.7)[truth[-1]]
+    assert scored.changed[-1] == pytest.approx(1 - last, abs=1e-6)
+    assert scored.count == 96
+    assert np.bincount(scored.instruments).tolist() == [480, 480]
+    assert (scored.instruments == spectra.scan[rows] % 2).all()
+
+
+def test_answers_that_an_older_version_left_are_told_from_those_that_are_needed(tmp_path: Path) -> None:
+    job = Job(recipe=load_recipe("powders12"), data=tmp_path, work=tmp_path, seed=0, quick=False)
+    np.savez(tmp_path / "heldout.npz", logits=np.zeros((4, 12)))
+
+    with pytest.raises(StageMissing, match=r"no changed_distances, .*harder_logits"):
+        load_held_out(job)

@@ -56,7 +56,7 @@ def test_all_mistakes_are_reported_at_once_with_their_keys() -> None:
         ("patch = 28 ", "patch = 27 ", "224 points are no whole number of patches of 27"),
         ('default_preset = "balanced"', 'default_preset = "sharp"', "default_preset: 'sharp'"),
         ("slack = { screen = 1.5, ", "slack = { ", "must name the same presets"),
-        ("coverage = 0.98", "coverage = 98", "98"),
+        ("coverage = 0.95", "coverage = 95", "95"),
         ("order = 2", "order = 0", "at least the derivative"),
         ("start = 904.0", "start = 1704.0", "must be under axis.stop"),
         ('kind = "snv"\n', 'kind = "crop"\nstart = 904.0\nstop = 910.0\n', "steps.1.crop: 904 to 910 holds 2 points"),

@@ -26,6 +26,7 @@ from export.recipe import load_recipe
 ROOT = Path(__file__).resolve().parents[2]
 SHIPPED = sorted((ROOT / "edged" / "bundle" / "default").glob("*.edgebundle"))
 NAMES = ("api20", "isoniazid-dose", "powders12")
+OF_COMPONENTS = ("powders-components", "solvents13")  # `tests/export/components` asks them
 SAME_OUTCOME, ACCURACY_POINTS, SIZE = 0.995, 0.005, 0.3  # int8 against float
 
 
@@ -62,8 +63,8 @@ def verdicts(bundle: Bundle, rows: NDArray[np.float32], graph: bytes | None = No
     return [judge.answer(question, logits[n], features[n], amounts=amounts[n]) for n in range(len(rows))]
 
 
-def test_three_bundles_ship() -> None:
-    assert [read_bundle(path).manifest.name for path in SHIPPED] == list(NAMES)
+def test_five_bundles_ship() -> None:
+    assert sorted(read_bundle(path).manifest.name for path in SHIPPED) == sorted((*NAMES, *OF_COMPONENTS))
 
 
 @pytest.mark.parametrize("name", NAMES)

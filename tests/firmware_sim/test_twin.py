@@ -99,6 +99,21 @@ def test_a_product_of_a_dose_twin_is_named_by_its_amount() -> None:
     assert Twin.named("isoniazid-dose").labels == ("100mg", "200mg", "300mg", "500mg")
 
 
+def test_products_of_a_model_of_components_are_named_by_what_they_hold(data_dir: Path, tmp_path: Path) -> None:
+    """9010ACLA is 90 % acetaminophen and 10 % lactose, as the source's table of samples says."""
+    words = ["powders12", str(tmp_path / "again.npz"), "--data", str(data_dir), "--by-contents"]
+
+    result = CliRunner().invoke(export_twin, words)
+
+    assert result.exit_code == 0, result.output
+    plain, named = Twin.named("powders12"), Twin.named("powders-components")
+    assert Twin.load(tmp_path / "again.npz").labels == named.labels
+    pairs = dict(zip(plain.labels, named.labels, strict=True))
+    assert pairs["9010ACLA"] == "acetaminophen 90 lactose 10"
+    assert pairs["100AA"] == "ascorbic acid"
+    np.testing.assert_array_equal(named.means, plain.means)
+
+
 @pytest.mark.parametrize("name", ["api20", "isoniazid"])
 def test_the_other_twins_are_what_the_command_makes_of_the_real_spectra(
     name: str, data_dir: Path, tmp_path: Path

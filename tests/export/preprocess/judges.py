@@ -25,10 +25,12 @@ from export.preprocess.words import (
     CropStep,
     DetrendStep,
     EmscStep,
+    KubelkaMunkStep,
     LevelAndShapeStep,
     LogStep,
     MinMaxStep,
     MscStep,
+    ReflectanceStep,
     SavgolStep,
     SmoothStep,
     SnvStep,
@@ -83,6 +85,10 @@ def judge(words: StepWords, fitted_on: Array, axis: Array) -> Judge:
             return Judge(name=_by("pybaselines", "pspline_arpls"), way=_baseline(words, len(axis)))
         case LogStep():
             return Judge(name=_by("numpy", "log10"), way=lambda x: -np.log10(np.maximum(x, words.floor)))
+        case ReflectanceStep():
+            return Judge(name=_by("numpy", "power"), way=lambda x: np.power(10.0, -np.clip(x, -2.0, 12.0)))
+        case KubelkaMunkStep():
+            return Judge(name=_by("numpy", "power"), way=_kubelka_munk)
         case CropStep():
             inside = (axis >= words.start) & (axis <= words.stop)
             return Judge(name=_by("numpy"), way=lambda x: x[:, inside])
@@ -94,6 +100,11 @@ def judge(words: StepWords, fitted_on: Array, axis: Array) -> Judge:
         case WaveletStep():
             way = _wavelet(words.wavelet, words.levels, words.rule, len(axis))
             return Judge(name=_by("pywt", "wavedec, waverec"), way=way)
+
+
+def _kubelka_munk(absorbance: Array) -> Array:
+    reflectance = np.power(10.0, -np.clip(absorbance, -2.0, 12.0))
+    return (1.0 - reflectance) ** 2 / (2.0 * reflectance)
 
 
 def judge_of_all(steps: Sequence[StepWords], fitted_on: Array, axis: Array) -> Judge:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from export.errors import RecipeError
 from export.preprocess.named import NAMED, UNIT
-from export.preprocess.pipeline import axis_after, build
+from export.preprocess.pipeline import axis_after, build, steps_in_two
 from export.preprocess.words import CropStep, SavgolStep, SnvStep, StandardiseStep, StepWords
 
 AXIS = np.linspace(900.0, 1700.0, 81)  # every 10 nm
@@ -30,6 +30,24 @@ def test_steps_are_fitted_on_what_the_steps_before_them_give() -> None:
 
     assert np.abs(out.mean(axis=0)).max() < 1e-5
     assert np.abs(out.std(axis=0) - 1).max() < 1e-4
+
+
+def test_a_row_that_is_cut_in_two_loses_no_digits_at_the_cut() -> None:
+    steps = (
+        SavgolStep(kind="savgol", window=11, order=2, derivative=1),
+        SnvStep(kind="snv"),
+        StandardiseStep(kind="standardise"),
+    )
+    x = spectra(30)
+    whole, (common, own) = build(steps, AXIS), steps_in_two(steps, AXIS)
+    whole.fit(x)
+    own.fit(common(x))
+
+    prepared = common(x)
+
+    assert prepared.dtype == torch.float64
+    assert own(prepared).dtype == torch.float32
+    assert torch.equal(own(prepared), whole(x))
 
 
 @pytest.mark.parametrize("name", NAMED)

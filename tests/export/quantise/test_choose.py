@@ -175,7 +175,7 @@ def test_outcomes_are_the_daemon_s_own() -> None:
     judge = Judge(manifest())
     question = judge.question()
 
-    found = outcomes(manifest(), Outputs(logits=logits, features=nothing, amounts=nothing))
+    found = outcomes(manifest(), Outputs(logits=logits, features=nothing, amounts=nothing, prepared=nothing))
 
     expected = [judge.answer(question, line, nothing[0]) for line in logits]
     assert found == [(verdict.outcome, verdict.label) for verdict in expected]

@@ -1,0 +1,305 @@
+"""The stages of a build between its spectra and its trial: train, calibrate, convert, quantise, verify.
+
+Each reads what the one before has left in the work folder and leaves its own; a stage that is run again gives the same.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from edged.bundle.archive import pack_golden
+from edged.bundle.components import Components, Compound, OperatingPoint
+from edged.bundle.members import pack_arrays
+from edged.infer.engine import Outputs
+from edged.infer.verdict import Preset
+from export.compare import run_all, session
+from export.components.evidence import Mixture, Said, joined, rates, recall_by_share
+from export.components.fractions import Stated, teach
+from export.components.gate import MIXTURES, MixtureGate
+from export.components.graph import OUTPUTS, ComponentsGraph
+from export.components.job import ComponentsJob
+from export.components.learn import Detector, Lesson, learn
+from export.components.operate import Bench, Fold, confirmation_of, open_point
+from export.components.unmix import Unmixer
+from export.data.augment import resample
+from export.data.mixtures.library import Library
+from export.data.mixtures.synthesise import Mixtures, synthesise
+from export.errors import StageMissing, VerificationFailed
+from export.kept import kept, made_or_kept
+from export.progress import Report
+from export.quantise.candidates import quantised
+from export.to_onnx import module_graph
+
+FLOAT_TOLERANCE = 1e-3  # of a logit, and of the rest as a share of its largest value, between torch and the float graph
+COMPARED = 256  # mixtures on which graphs are compared, beside the scans of the library
+Half = Literal["choosing", "trying"]
+HALVES: tuple[Half, ...] = get_args(Half)
+SINGLE = 1  # thread: what a build leaves is the same to the bit on one machine
+
+
+def train(job: ComponentsJob, progress: Report) -> dict[str, Any]:
+    """Stage: leave model.pt and history.json; say how members do on mixtures of scans that they have not seen."""
+    recipe = job.recipe
+    lessons = [
+        Lesson(
+            library=part.learnt,
+            outsiders=None,
+            synthesis=recipe.synthesis,
+            grid=job.grid,
+            steps=recipe.steps,
+            network=recipe.network,
+            schooling=recipe.schooling,
+            seed=(job.seed, number),
+        )
+        for number, part in enumerate(job.parts)
+    ]
+    detectors: list[Detector] = made_or_kept(
+        lessons, learn, folder=job.path("members"), workers=job.workers, progress=progress, what="members"
+    )
+    torch.save(detectors, job.path("model.pt"))
+    job.write_json("history.json", {"losses": [detector.losses for detector in detectors]})
+    lots = [held_out(job, number, "trying", detector) for number, detector in enumerate(detectors)]
+    tried = joined(lots)
+    return {"members": len(detectors), "held_out_f1_at_one_half": rates(tried.logits > 0.0, tried.present)["f1"]}
+
+
+def calibrate(job: ComponentsJob) -> dict[str, Any]:
+    """Stage: leave components.json, the manifest's table; library.npz; and in calibration.json what speaks for it."""
+    bench = bench_of(job)
+    presets: dict[Preset, OperatingPoint] = {}
+    evidence: dict[str, Any] = {}
+    for preset, words in job.recipe.presets.items():
+        if words.confirm:
+            point = bench.confirming(
+                words.false_names,
+                thresholds=_thresholds(job, bench, preset),
+                wrongly_unknown=job.recipe.wrongly_unknown,
+            )
+        else:
+            point = bench.screening(words.false_names)
+        bench.require(point)
+        presets[preset], evidence[preset] = point, _evidence(bench, bench.said(point), point)
+    table = _table(job, presets)
+    if job.recipe.fractions is not None and table.confirmation is not None:
+        found = teach(job.recipe.fractions, table, job.unmixer.arrays(), stated_of(job, load_detectors(job)))
+        confirmation = table.confirmation.model_copy(update={"fractions": found.fractions})
+        table = table.model_copy(update={"confirmation": confirmation})
+        evidence["fractions"] = found.evidence
+    evidence["gate"] = _gate_evidence(job)
+    job.path("components.json").write_text(table.model_dump_json(indent=1) + "\n")
+    job.path("library.npz").write_bytes(pack_arrays(job.unmixer.arrays()))
+    job.write_json("calibration.json", evidence)
+    chosen = evidence[job.recipe.default_preset]
+    return {name: chosen[name] for name in ("recall", "false_names", "wrongly_unknown")}
+
+
+def convert(job: ComponentsJob) -> dict[str, Any]:
+    """Stage: leave float.onnx."""
+    module = graph_of(job, load_detectors(job))
+    model = module_graph(module, job.recipe.axis.points, outputs=OUTPUTS)
+    job.path("float.onnx").write_bytes(model.SerializeToString(deterministic=True))
+    return {"nodes": len(model.graph.node), "size_bytes": model.ByteSize()}
+
+
+def quantise(job: ComponentsJob) -> dict[str, Any]:
+    """Stage: leave model.onnx, whose networks keep int8 weights where the recipe says so; all else stays float."""
+    model = onnx.load_from_string(job.need("float.onnx").read_bytes())
+    final = quantised(model, job.recipe.quantisation.scheme)
+    job.path("model.onnx").write_bytes(final.SerializeToString(deterministic=True))
+    sizes = {"float_bytes": model.ByteSize(), "size_bytes": final.ByteSize()}
+    found = {"scheme": job.recipe.quantisation.scheme, **sizes, "ratio": final.ByteSize() / model.ByteSize()}
+    job.write_json("quantise.json", found)
+    return found
+
+
+def verify(job: ComponentsJob) -> dict[str, Any]:
+    """Stage: compare torch, float and final graph; leave golden.npz and verify.json. Raises VerificationFailed."""
+    rows = np.concatenate([golden_spectra(job), _pure(job)])
+    module = graph_of(job, load_detectors(job))
+    by_torch = torch_outputs(module, rows)
+    by_float = run_all(session(job.need("float.onnx").read_bytes()), rows)
+    final = run_all(session(job.need("model.onnx").read_bytes()), rows)
+    found: dict[str, Any] = {"spectra": len(rows)}
+    for name, outputs in (("float", by_float), ("final", final)):
+        for output in OUTPUTS:
+            found[f"{name}_{output}_difference"] = _largest(outputs, by_torch, output)
+    found["final_same_sign"] = float(((final.logits > 0) == (by_torch.logits > 0)).mean())
+    checked = [f"float_{output}_difference" for output in OUTPUTS] + ["final_prepared_difference"]
+    for name in checked:
+        if found[name] > FLOAT_TOLERANCE:
+            raise VerificationFailed(
+                f"{name.replace('_', ' ')} is {found[name]:.2g}, allowed is {FLOAT_TOLERANCE:g}",
+                hint="report the versions of torch, onnx and onnxruntime",
+            )
+    n = job.recipe.quantisation.golden_vectors
+    job.path("golden.npz").write_bytes(
+        pack_golden(rows[:n], final.logits[:n], final.features[:n], prepared=final.prepared[:n])
+    )
+    job.write_json("verify.json", found)
+    return found
+
+
+def load_detectors(job: ComponentsJob) -> list[Detector]:
+    """Return the members of the work folder, ready to run. Raises StageMissing."""
+    torch.set_num_threads(SINGLE)
+    detectors: list[Detector] = kept(job.need("model.pt"))
+    return detectors
+
+
+def load_table(job: ComponentsJob) -> Components:
+    """Return the manifest's table of components. Raises StageMissing."""
+    return Components.model_validate_json(job.need("components.json").read_text())
+
+
+def graph_of(job: ComponentsJob, detectors: list[Detector]) -> ComponentsGraph:
+    """Return the whole graph in torch, ready to run."""
+    height = float(np.linalg.norm(job.unmixer.references, axis=1).mean())
+    gate = gate_of(job, job.library, 0)
+    return ComponentsGraph(detectors, job.recipe.steps, job.unmixer.steps, gate, height=height).eval()
+
+
+def bench_of(job: ComponentsJob) -> Bench:
+    """Return held-out mixtures with a table that promises nothing yet. Raises StageMissing."""
+    detectors, names = load_detectors(job), job.library.names
+    if len(detectors) != len(job.parts):
+        raise StageMissing(
+            f"{job.work}: trained with {len(detectors)} folds, the recipe wants {len(job.parts)}",
+            hint=f"run: edged-export train {job.recipe.name}",
+        )
+    thresholds = (None,) * len(names)
+    table = _table(job, {preset: open_point(len(names), thresholds=thresholds) for preset in job.recipe.presets})
+    return Bench(
+        table,
+        [
+            Fold(
+                library=Unmixer(part.learnt, job.recipe.unmixing, job.grid).arrays(),
+                chosen_on=held_out(job, number, "choosing", detector),
+                tried_on=held_out(job, number, "trying", detector),
+            )
+            for number, (part, detector) in enumerate(zip(job.parts, detectors, strict=True))
+        ],
+    )
+
+
+def held_out(job: ComponentsJob, number: int, half: Half, detector: Detector) -> Mixture:
+    """Return mixtures of the scans that a member has not seen, and what it says of them."""
+    made = _held_out(job, number, half)
+    whole = made.effective.sum(axis=1, keepdims=True)
+    return Mixture(
+        logits=detector.say(made.values),
+        prepared=job.unmixer.prepare(made.values).astype(np.float32),
+        present=made.present,
+        shares=np.divide(made.effective, whole, out=np.zeros_like(made.effective), where=whole > 0).astype(np.float64),
+        strange=made.outsider.astype(np.float64),
+    )
+
+
+def _held_out(job: ComponentsJob, number: int, half: Half) -> Mixtures:
+    """The same whenever they are made."""
+    count = -(-int(getattr(job.recipe.held_out, half)) // len(job.parts))
+    rng = job.rng(20 + HALVES.index(half), number)
+    return synthesise(job.parts[number].held, job.recipe.synthesis, count, rng, grid=job.grid)
+
+
+def gate_of(job: ComponentsJob, library: Library, *purpose: int) -> MixtureGate:
+    """Return the gate that mixtures of a library make."""
+    made = synthesise(library, job.recipe.synthesis, MIXTURES, job.rng(50, *purpose), grid=job.grid)
+    return MixtureGate(job.recipe.gate, job.grid, made.values)
+
+
+def _gate_evidence(job: ComponentsJob) -> dict[str, Any]:
+    """The limit of the gate, from mixtures of scans that neither it has seen; and how many others it refuses."""
+    chosen, tried = [], []
+    for number, part in enumerate(job.parts):
+        gate = gate_of(job, part.learnt, number + 1)
+        chosen.append(gate.distances(_held_out(job, number, "choosing").values))
+        tried.append(gate.distances(_held_out(job, number, "trying").values))
+    limit = float(np.quantile(np.concatenate(chosen), 1.0 - job.recipe.gate.wrongly_refused, method="higher"))
+    return {
+        "limit": limit,
+        "wrongly_refused": float((np.concatenate(tried) > limit).mean()),
+        "dimensions": gate_of(job, job.library, 0).dimensions,
+    }
+
+
+def golden_spectra(job: ComponentsJob) -> NDArray[np.float32]:
+    """Made mixtures of what may be learnt from: the golden vectors are the first, the others compare graphs."""
+    count = max(COMPARED, job.recipe.quantisation.golden_vectors)
+    return synthesise(job.library, job.recipe.synthesis, count, job.rng(30), grid=job.grid).values
+
+
+def _pure(job: ComponentsJob) -> NDArray[np.float32]:
+    return resample(job.library.values, job.library.axis, job.grid).astype(np.float32)
+
+
+def _table(job: ComponentsJob, presets: dict[Preset, OperatingPoint]) -> Components:
+    confirms = any(point.confirm for point in presets.values())
+    tolerance = job.recipe.quantisation.prepared_tolerance
+    return Components(
+        compounds=tuple(Compound(label=name, title=name[:1].upper() + name[1:]) for name in job.unmixer.names),
+        presets=presets,
+        confirmation=confirmation_of(job.unmixer, tolerance=tolerance) if confirms else None,
+    )
+
+
+def _thresholds(job: ComponentsJob, bench: Bench, preset: Preset) -> tuple[float | None, ...]:
+    """The logits that let a compound through to the fit: chosen such that few that are there are lost."""
+    mixtures, n = bench.chosen_on, len(job.library.names)
+    if job.recipe.puts_all_to_the_fit(preset, n):
+        return (None,) * n
+    lost = 1.0 - job.recipe.presets[preset].passing
+    logits = [mixtures.logits[mixtures.present[:, c], c] for c in range(n)]
+    return tuple(float(np.quantile(of, lost, method="lower")) for of in logits)
+
+
+def _evidence(bench: Bench, said: Said, point: OperatingPoint) -> dict[str, Any]:
+    """What a preset says of the mixtures that it was tried on, whatever their rest; and whose rest is too large."""
+    mixtures, limits = bench.tried_on, bench.with_detection_limits(point, said, None)
+    return rates(said.found, mixtures.present) | {
+        "mixtures": len(mixtures),
+        "wrongly_unknown": 0.0 if point.max_rest is None else float((said.rest > point.max_rest).mean()),
+        "recall_by_share": recall_by_share(mixtures, said.found),
+        "detection_limits": {"general": limits.detection_limits, "beside": limits.detection_limits_in},
+    }
+
+
+def stated_of(job: ComponentsJob, detectors: list[Detector]) -> Stated:
+    """Real mixtures that may teach fractions, as the graph sees them; what is held out of the set stays out."""
+    assert job.recipe.fractions is not None
+    lots, fractions, labels = [], [], []
+    for trial in job.trials():
+        if trial.name in job.recipe.fractions.taught_by:
+            stated = np.isfinite(trial.fractions).all(axis=1) & ~job.held_out(trial)
+            rows = resample(trial.values[stated], trial.spectra.axis, job.grid).astype(np.float32)
+            out = torch_outputs(graph_of(job, detectors), rows)
+            lots.append(
+                Mixture(
+                    logits=out.logits,
+                    prepared=out.prepared,
+                    present=trial.present[stated],
+                    shares=trial.fractions[stated],
+                    strange=np.zeros(len(rows)),
+                )
+            )
+            fractions.append(trial.fractions[stated])
+            labels.append(trial.labels[stated])
+    return Stated(mixtures=joined(lots), fractions=np.concatenate(fractions), labels=np.concatenate(labels))
+
+
+@torch.no_grad()
+def torch_outputs(module: ComponentsGraph, rows: NDArray[np.float32]) -> Outputs:
+    """Return what the graph says in torch."""
+    logits, features, prepared = (part.numpy() for part in module(torch.from_numpy(rows)))
+    return Outputs(logits=logits, features=features, amounts=np.empty((len(rows), 0), np.float32), prepared=prepared)
+
+
+def _largest(one: Outputs, other: Outputs, name: str) -> float:
+    """The largest difference: of logits as they are, of the rest as a share of the largest value."""
+    first, second = getattr(one, name).astype(np.float64), getattr(other, name).astype(np.float64)
+    unit = 1.0 if name == "logits" else float(np.abs(second).max())
+    return float(np.abs(first - second).max() / unit)

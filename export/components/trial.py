@@ -1,0 +1,234 @@
+"""Measure what will be shipped: the bundle itself, run and judged by the daemon's own code, on what nothing has learnt
+from: real mixtures, pure scans that were held out, mixtures made of those, and spectra of other things."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edged.bundle.archive import Bundle
+from edged.infer.engine import Engine, Outputs
+from edged.infer.verdict import Preset
+from export.compare import run_all, session
+from export.components.answers import Told, summary, told
+from export.components.evidence import rates
+from export.components.job import ComponentsJob
+from export.components.pack import draft
+from export.components.trials import Trial
+from export.data.mixtures.library import library_of
+from export.data.mixtures.synthesise import synthesise
+from export.errors import VerificationFailed
+from export.progress import Report
+from export.sessions import rows_of
+
+SAME_SETS = 0.995  # of int8 and float, as every bundle promises
+Rows = NDArray[np.float32]
+
+
+def trial(job: ComponentsJob, progress: Report) -> dict[str, Any]:
+    """Stage: leave trial.json (every number of the report) and trial.npz (what its plots are drawn from).
+
+    Raises VerificationFailed where int8 and float name other compounds too often.
+    """
+    bundle = draft(job)
+    presets = bundle.manifest.presets
+    trials, outsiders = job.trials(), job.outsiders()
+    lots = {one.name: rows_of(one.spectra, bundle.manifest)[one.rows] for one in (*trials, *outsiders)}
+    made = _made(job)
+    if made is not None:
+        lots["made"] = made[0]
+    engine, in_float = Engine.load(bundle), session(job.need("float.onnx").read_bytes())
+    said: dict[str, dict[Preset, Told]] = {}
+    same: list[NDArray[np.bool_]] = []
+    off = 0.0
+    for done, (name, rows) in enumerate(lots.items()):
+        progress("judging", done, len(lots))
+        out, reference = engine.run(rows), run_all(in_float, rows)
+        said[name] = {preset: told(bundle, out, preset) for preset in presets}
+        default = bundle.manifest.default_preset
+        same.append(said[name][default].same_as(told(bundle, reference, default)))
+        off = max(off, _apart(out, reference))
+    progress("judging", len(lots), len(lots))
+    agreement = float(np.concatenate(same).mean())
+    result: dict[str, Any] = {
+        "quick": job.quick,
+        "sets": {one.name: _set(job, bundle, one, said[one.name]) for one in trials},
+        "outsiders": {one.name: _outsiders(said[one.name]) for one in outsiders},
+        "agreement": {
+            "spectra": sum(len(part) for part in same),
+            "same_sets": agreement,
+            "largest_logit_difference": off,
+        },
+        "made": None if made is None else {p: _of_made(of, made[1]) for p, of in said["made"].items()},
+        "fractions": _fractions(job, trials, said) if job.recipe.fractions is not None else {},
+    }
+    result["summary"] = _headline(job, trials, said, result)
+    job.write_json("trial.json", result)
+    np.savez(job.path("trial.npz"), **_arrays(job, trials, said))  # type: ignore[arg-type]  # numpy types no keywords
+    if agreement < SAME_SETS and not job.quick:
+        raise VerificationFailed(
+            f"int8 and float say the same of {100 * agreement:.2f} % of {result['agreement']['spectra']} spectra",
+            hint=f"at least {100 * SAME_SETS:g} %: scheme float, or a longer schooling",
+        )
+    return dict(result["summary"])
+
+
+def _made(job: ComponentsJob) -> tuple[Rows, NDArray[np.bool_]] | None:
+    """Mixtures of pure scans that were held out of everything, and what they hold; None where none were."""
+    if not job.tested.any():
+        return None
+    library = library_of(job.spectra, np.flatnonzero(job.tested)).of(job.library.names)
+    made = synthesise(library, job.recipe.synthesis, job.recipe.held_out.trying, job.rng(40), grid=job.grid)
+    return made.values, made.present
+
+
+def _of_made(said: Told, present: NDArray[np.bool_]) -> dict[str, Any]:
+    return summary(said, present, np.arange(len(present)))
+
+
+def _set(job: ComponentsJob, bundle: Bundle, one: Trial, said: Mapping[Preset, Told]) -> dict[str, Any]:
+    """Figures of one set: of pure scans, of mixtures, label by label; and of those of which nobody tells what they
+    hold."""
+    groups = one.spectra.groups[one.rows]
+    kinds = {
+        "pure": one.told & (one.present.sum(axis=1) == 1),
+        "mixtures": one.told & (one.present.sum(axis=1) > 1),
+    }
+    found: dict[str, Any] = {}
+    for kind, rows in kinds.items():
+        if rows.any():
+            found[kind] = {p: summary(_of(of, rows), one.present[rows], groups[rows]) for p, of in said.items()}
+    default = said[bundle.manifest.default_preset]
+    labels = one.labels
+    told_of = list(dict.fromkeys(labels[one.told].tolist()))
+    found["labels"] = {label: _label(job, one, default, labels == label) for label in told_of}
+    if (untold := ~one.told).any():
+        found["untold"] = {p: _counts(_of(of, untold)) for p, of in said.items()}
+    return found
+
+
+def _label(job: ComponentsJob, one: Trial, said: Told, rows: NDArray[np.bool_]) -> dict[str, Any]:
+    """How often each compound is told in the spectra of one label, and its median share."""
+    names, present = job.library.names, one.present[rows][0]
+    shares = said.shares[rows]
+    medians = [float(np.nanmedian(column)) if np.isfinite(column).any() else None for column in shares.T]
+    return {
+        "spectra": int(rows.sum()),
+        "holds": [name for name, there in zip(names, present, strict=True) if there],
+        "exact": float((said.found[rows] == present).all(axis=1).mean()),
+        "told": dict(zip(names, said.found[rows].mean(axis=0).tolist(), strict=True)),
+        "share": dict(zip(names, medians, strict=True)),
+        "unknown": float(said.unknown[rows].mean()),
+    }
+
+
+def _counts(said: Told) -> dict[str, Any]:
+    """Of spectra of which nobody tells what they hold: how many compounds are told, how large the rests are."""
+    numbers = np.bincount(said.found.sum(axis=1)).tolist()
+    fitted = said.rest[np.isfinite(said.rest)]
+    return {
+        "spectra": len(said.outcome),
+        "compounds_told": {str(count): number for count, number in enumerate(numbers)},
+        "resolved": float((said.outcome == "resolved").mean()),
+        "unknown": float(said.unknown.mean()),
+        "rest_quartiles": np.quantile(fitted, [0.25, 0.5, 0.75]).tolist() if len(fitted) else [],
+    }
+
+
+def _outsiders(said: Mapping[Preset, Told]) -> dict[str, Any]:
+    return {
+        preset: {
+            "spectra": len(of.outcome),
+            "refused": float((of.outcome != "resolved").mean()),
+            "unknown": float(of.unknown.mean()),
+        }
+        for preset, of in said.items()
+    }
+
+
+def _fractions(
+    job: ComponentsJob, trials: tuple[Trial, ...], said: Mapping[str, Mapping[Preset, Told]]
+) -> dict[str, Any]:
+    """Errors of told fractions of mixtures that taught none, and how many intervals hold the true one."""
+    assert job.recipe.fractions is not None
+    found: dict[str, Any] = {}
+    for one in trials:
+        taught = one.name in job.recipe.fractions.taught_by
+        rows = np.isfinite(one.fractions).all(axis=1) & (one.present.sum(axis=1) > 1)
+        rows &= job.held_out(one) if taught else np.ones(len(one), dtype=np.bool_)
+        if rows.any():
+            found[one.name] = {
+                p: _errors(_of(said[one.name][p], rows), one.fractions[rows], job.library.names)
+                for p in job.recipe.fractions.coverage
+            }
+    return found
+
+
+def _errors(said: Told, truth: NDArray[np.float64], names: tuple[str, ...]) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    for column, name in enumerate(names):
+        told_of = said.found[:, column] & (truth[:, column] > 0.0)
+        if told_of.any():
+            off = said.shares[told_of, column] - truth[told_of, column]
+            inside = (said.low[told_of, column] <= truth[told_of, column]) & (
+                truth[told_of, column] <= said.high[told_of, column]
+            )
+            rows[name] = {
+                "told": int(told_of.sum()),
+                "rmse": float(np.sqrt(np.mean(off**2))),
+                "bias": float(off.mean()),
+                "covered": float(inside.mean()),
+            }
+    return rows
+
+
+def _headline(
+    job: ComponentsJob, trials: tuple[Trial, ...], said: Mapping[str, Mapping[Preset, Told]], result: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The numbers that the manifest carries, at the default preset."""
+    preset = job.recipe.default_preset
+    mixed = [(one, one.told & (one.present.sum(axis=1) > 1)) for one in trials]
+    found: dict[str, Any] = {"int8_and_float_same_sets": result["agreement"]["same_sets"]}
+    if any(rows.any() for _, rows in mixed):
+        present = np.concatenate([one.present[rows] for one, rows in mixed])
+        names = np.concatenate([said[one.name][preset].found[rows] for one, rows in mixed])
+        shares = rates(names, present)
+        found |= {f"real_mixtures_{key}": shares[key] for key in ("exact", "precision", "recall", "f1", "false_names")}
+    if result["made"] is not None:
+        made = result["made"][preset]
+        found |= {f"made_mixtures_{key}": made[key] for key in ("exact", "recall", "false_names")}
+    if result["outsiders"]:
+        lots = [of[preset] for of in result["outsiders"].values()]
+        found["others_refused"] = sum(lot["refused"] * lot["spectra"] for lot in lots) / sum(
+            lot["spectra"] for lot in lots
+        )
+    return {key: round(float(value), 6) for key, value in found.items()}
+
+
+def _arrays(
+    job: ComponentsJob, trials: tuple[Trial, ...], said: Mapping[str, Mapping[Preset, Told]]
+) -> dict[str, NDArray[Any]]:
+    """Fractions told and true of mixtures that taught none, for a plot; rests of all sets."""
+    preset = job.recipe.default_preset
+    arrays: dict[str, NDArray[Any]] = {f"rest {name}": of[preset].rest for name, of in said.items()}
+    rows = [
+        np.isfinite(one.fractions).all(axis=1) & (job.held_out(one) | (one.name != job.recipe.data.set))
+        for one in trials
+    ]
+    nothing = np.empty((0, len(job.library.names)))
+    arrays["true"] = np.concatenate([nothing, *(one.fractions[of] for one, of in zip(trials, rows, strict=True))])
+    arrays["told"] = np.concatenate(
+        [nothing, *(said[one.name][preset].shares[of] for one, of in zip(trials, rows, strict=True))]
+    )
+    return arrays
+
+
+def _of(said: Told, rows: NDArray[np.bool_]) -> Told:
+    return Told(**{name: getattr(said, name)[rows] for name in Told.__dataclass_fields__})
+
+
+def _apart(one: Outputs, other: Outputs) -> float:
+    return float(np.abs(one.logits.astype(np.float64) - other.logits).max())

@@ -1,0 +1,113 @@
+"""What a detector learns from made mixtures of a small library whose bands are apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from export.components.learn import Lesson, RealMixtures, _clip, learn
+from export.components.words import Schooling
+from export.data.augment import Augmentation
+from export.data.mixtures.library import Library
+from export.data.mixtures.synthesise import synthesise
+from export.data.mixtures.words import Composition, Domains, Nir, Synthesis
+from export.models.catalogue import FIXED
+from export.models.network import NetworkKind
+from export.models.resnet1d import ResNet1dWords
+from export.models.resuca import ResucaWords
+from export.preprocess.words import SnvStep
+
+GRID = np.linspace(1000.0, 1500.0, 64)
+NAMES = ("one", "two", "three")
+STILL = dict.fromkeys(Augmentation.model_fields, 0.0)
+SYNTHESIS = Synthesis(
+    composition=Composition(components=(1, 2), fractions="dirichlet", least=0.1),
+    nir=Nir(domains=Domains(absorbance=1.0), optics=Augmentation(**{**STILL, "noise_au": 1e-3})),
+)
+SMALL = ResNet1dWords(stem=8, widths=(8, 16), strides=(1, 2), dropout=0.0)
+
+
+def library() -> Library:
+    rows = [np.exp(-(((GRID - centre) / 25.0) ** 2)) for centre in (1100.0, 1250.0, 1400.0)]
+    return Library(
+        axis=GRID.copy(),
+        axis_unit="nm",
+        quantity="absorbance",
+        values=np.array(rows),
+        compound=np.arange(3),
+        groups=np.arange(3),
+        names=NAMES,
+        holds=frozenset(NAMES),
+    )
+
+
+def lesson(network: NetworkKind = SMALL, *, balanced: bool = False, real: RealMixtures | None = None) -> Lesson:
+    return Lesson(
+        library=library(),
+        outsiders=None,
+        synthesis=SYNTHESIS,
+        grid=GRID,
+        steps=(SnvStep(kind="snv"),),
+        network=network,
+        schooling=Schooling(epochs=4, mixtures=512, batch=32, ema=0.9, balanced=balanced),
+        seed=(1, 2),
+        real=real,
+    )
+
+
+@pytest.mark.parametrize(
+    ("network", "balanced"),
+    [
+        (SMALL, False),
+        (ResucaWords(stem=4, widths=(4, 8), strides=(1, 2), dropout=0.0), True),
+        pytest.param(FIXED["pair"], False, marks=pytest.mark.deep),
+    ],
+    ids=["trunk", "bank", "pair"],
+)
+def test_a_detector_names_what_it_was_taught(network: NetworkKind, balanced: bool) -> None:
+    detector = learn(lesson(network, balanced=balanced))
+
+    made = synthesise(library(), SYNTHESIS, 400, np.random.default_rng(8), grid=GRID)
+    right = (detector.say(made.values) > 0.0) == made.present
+    assert right.mean() > 0.9
+
+
+def test_one_seed_gives_one_detector() -> None:
+    rows = np.random.default_rng(0).random((5, 64))
+
+    np.testing.assert_array_equal(learn(lesson()).say(rows), learn(lesson()).say(rows))
+
+
+def test_real_mixtures_teach_too() -> None:
+    """What the made ones call `one` is told to be `three` by so many real ones that they prevail."""
+    made = library().values[[0] * 2000]
+    real = RealMixtures(axis=GRID, values=made, present=np.tile([False, False, True], (2000, 1)))
+
+    said = learn(lesson(real=real)).say(library().values[:1])
+    assert said[0, 2] > said[0, 0]
+
+
+def test_each_member_of_a_bank_has_its_gradient_clipped_by_itself() -> None:
+    weights = nn.Parameter(torch.zeros(6, 4))
+    weights.grad = torch.ones(6, 4)
+    weights.grad[:2] = 100.0
+    holder = nn.Module()
+    holder.register_parameter("weights", weights)
+
+    _clip(holder, members=3)
+
+    norms = weights.grad.reshape(3, -1).norm(dim=1)
+    torch.testing.assert_close(norms, torch.tensor([1.0, 1.0, 1.0]), rtol=1e-4, atol=0.0)
+
+
+def test_a_small_gradient_is_left_alone() -> None:
+    weights = nn.Parameter(torch.zeros(4))
+    weights.grad = torch.full((4,), 0.1)
+    holder = nn.Module()
+    holder.register_parameter("weights", weights)
+
+    _clip(holder, members=2)
+
+    torch.testing.assert_close(weights.grad, torch.full((4,), 0.1))

@@ -1,0 +1,123 @@
+"""Operating points, on evidence whose truth is known by construction; binomial and Poisson limits by scipy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+from scipy.stats import chi2, norm
+
+from edged.bundle.components import Components, Compound, Confirmation, OperatingPoint
+from edged.bundle.vocabulary import Axis
+from export.components.evidence import Mixture, rates
+from export.components.operate import PRESET, Bench, Fold, detection_limit, open_point, screening_point
+from export.errors import VerificationFailed
+
+POINTS, NAMES = 40, ("a", "b", "c")
+RNG = np.random.default_rng(3)
+REFERENCES = np.abs(RNG.normal(size=(3, POINTS)))
+NOISE = 0.05
+
+
+def mixtures(n: int, seed: int) -> Mixture:
+    """Each compound is in half of them, at 0.02 to 1; logits are normal around -2 and 2; points have white noise."""
+    rng = np.random.default_rng(seed)
+    present = rng.random((n, 3)) < 0.5
+    shares = np.where(present, np.exp(rng.uniform(np.log(0.02), 0.0, size=(n, 3))), 0.0)
+    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-9)
+    prepared = shares @ REFERENCES + NOISE * rng.normal(size=(n, POINTS))
+    logits = np.where(present, 2.0, -2.0) + rng.normal(size=(n, 3))
+    return Mixture(
+        logits=logits.astype(np.float32),
+        prepared=prepared.astype(np.float32),
+        present=present,
+        shares=shares,
+        strange=np.zeros(n),
+    )
+
+
+def bench(n: int = 2000, *, confirms: bool = True) -> Bench:
+    point = open_point(3, thresholds=(None,) * 3)
+    confirmation = Confirmation(
+        axis=Axis(unit="nm", start=0.0, stop=POINTS - 1.0, points=POINTS),
+        references=(0, 1, 2),
+        rest="noise",
+        tolerance=1e-3,
+    )
+    table = Components(
+        compounds=tuple(Compound(label=name, title=name) for name in NAMES),
+        presets={PRESET: point if confirms else screening_point(point)},
+        confirmation=confirmation if confirms else None,
+    )
+    library = {"references": REFERENCES.astype(np.float32), "whitener": np.full((1, POINTS), 1 / NOISE, np.float32)}
+    return Bench(table, [Fold(library=library, chosen_on=mixtures(n, 1), tried_on=mixtures(n, 2))])
+
+
+def upper(named: int, negatives: int) -> float:
+    """The upper 95 % limit of a Poisson mean, by its chi-squared form."""
+    return float(chi2.ppf(0.95, 2 * (named + 1)) / 2.0 / negatives)
+
+
+def test_screening_promises_what_the_other_half_bears() -> None:
+    found = bench(4000, confirms=False).screening(0.3)
+
+    truth = mixtures(200_000, 9)
+    named = truth.logits >= np.array(found.thresholds)
+    for column in range(3):
+        absent = ~truth.present[:, column]
+        assert named[absent, column].mean() < 0.1
+        assert named[absent, column].mean() == pytest.approx(norm.sf(found.thresholds[column], loc=-2.0), rel=0.1)
+        assert upper(found.named[column], found.negatives[column]) < 0.1 * 1.02
+    assert named[truth.present].mean() > 0.98
+
+
+def test_too_few_negatives_bear_no_promise() -> None:
+    with pytest.raises(VerificationFailed, match=r"negatives cannot bear a rate of 0\.00333"):
+        bench(300, confirms=False).screening(0.01)
+
+
+@pytest.fixture(scope="module")
+def confirming() -> tuple[Bench, OperatingPoint]:
+    asked = bench(1200)
+    return asked, asked.confirming(0.09, thresholds=(None,) * 3, wrongly_unknown=0.01)
+
+
+def test_confirming_finds_what_least_squares_sees_and_keeps_false_names_under_their_target(
+    confirming: tuple[Bench, OperatingPoint],
+) -> None:
+    asked, found = confirming
+
+    asked.require(found)
+    said = asked.said(found)
+    shown = rates(said.found, asked.tried_on.present)
+    assert shown["false_names"] <= 0.09
+    seen = np.array([nnls(REFERENCES.T, row.astype(np.float64))[0] for row in asked.tried_on.prepared])
+    errors = np.sqrt(np.diagonal(np.linalg.inv(REFERENCES @ REFERENCES.T))) * NOISE
+    plain = seen > 5.0 * errors
+    assert (said.found[plain & asked.tried_on.present]).mean() > 0.995
+    assert found.max_rest is not None
+    assert 0.9 < found.max_rest < 1.6  # root mean square in units of the noise
+
+
+def test_a_promise_that_the_other_half_does_not_bear_is_refused(confirming: tuple[Bench, OperatingPoint]) -> None:
+    asked, found = confirming
+
+    with pytest.raises(VerificationFailed, match=r"a: 999 of .* held-out mixtures without it are said to hold it"):
+        asked.require(found.model_copy(update={"named": (999, 0, 0)}))
+
+
+def steps(limit: float, n: int = 4000) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+    shares = np.random.default_rng(5).random(n)
+    return shares, shares > limit, np.ones(n, dtype=bool)
+
+
+@pytest.mark.parametrize("limit", [0.1, 0.37])
+def test_a_detection_limit_is_where_finding_begins(limit: float) -> None:
+    assert detection_limit(*steps(limit)) == pytest.approx(limit, abs=0.012)  # forty mixtures are 0.01 wide
+
+
+def test_what_is_missed_when_there_is_much_of_it_has_no_detection_limit() -> None:
+    shares, _, holds = steps(0.1)
+
+    assert detection_limit(shares, shares < 0.9, holds) is None
