@@ -21,7 +21,10 @@ from export.errors import RecipeError
 from export.gates.words import Claims, Gate
 from export.learning import Learning, Positive
 from export.models.any import ModelWords
+from export.models.deepcid import DeepCidWords
 from export.models.network import NetworkKind
+from export.models.pair import PairWords
+from export.models.resuca import ResucaWords
 from export.preprocess.pipeline import StepWords, axis_after, build
 from export.quantise.schemes import Wanted
 from export.reading import RECIPES as RECIPES
@@ -161,6 +164,8 @@ class Recipe(Words):
     def _consistent(self) -> Recipe:
         if (self.amount is not None) != ("quantify" in self.procedures) or (self.amount and len(self.procedures) > 1):
             raise ValueError("amount: a model that quantifies, and does nothing else, says which amount it tells")
+        if isinstance(self.network, ResucaWords | DeepCidWords | PairWords):
+            raise ValueError(f"network.kind: {self.network.kind} says which compounds a mixture holds: components")
         if self.amount is None and isinstance(self.network, PlsDoseWords | SvrDoseWords):
             raise ValueError(f"network.kind: {self.network.kind} tells amounts; name one of them in amount")
         if self.amount is not None and not isinstance(self.network, NetworkKind | PlsDoseWords | SvrDoseWords):

@@ -49,6 +49,9 @@ def test_all_mistakes_are_reported_at_once_with_their_keys() -> None:
     assert caught.value.message.startswith("broken.toml: 5 problems")
 
 
+NETWORK = TEXT[TEXT.index("[network]") : TEXT.index("[training]")]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -66,6 +69,7 @@ def test_all_mistakes_are_reported_at_once_with_their_keys() -> None:
             "210 points are no whole number of patches",
         ),
         ('procedures = ["identify", "verify"]', 'procedures = ["verify"]', "names classes offers identify"),
+        (NETWORK, '[network]\nkind = "resuca"\n', "resuca says which compounds a mixture holds"),
         ('name = "first-derivative"', 'name = "second-derivative"', "spaces: two bear one name"),
         ('{ kind = "snv" }, { kind = "savgol"', '{ kind = "msc" }, { kind = "savgol"', "msc takes constants"),
     ],
