@@ -136,6 +136,9 @@ def parts(outcomes: Sequence[Outcome], data: Path) -> Sequence[Part]:
     for name in SETS:
         of_set = [outcome for outcome in outcomes if outcome.cell.set == name]
         shown.append(Heading(name))
+        if not of_set:
+            shown.append(Text("Not measured yet."))
+            continue
         for title, stress in (("held-out block", False), ("stress", True)):
             shown += [Text(f"**{name}, {title}**: accuracy, percent"), _by_preparation(of_set, stress=stress)]
         best = [o for o in of_set if o.chosen in (*DERIVATIVES, "z-score")]
