@@ -16,6 +16,7 @@ from edged.acquire.reading import Moment
 from edged.acquire.references import Reference, dark_counts, settings_text
 from edged.spectra.correct import counts_to_absorbance
 from firmware_sim.devices.ooi import OoiSpectrometer
+from firmware_sim.drift import Drift
 from firmware_sim.sample import View, flat
 from firmware_sim.scene import Lamp
 from tests.contract.usb_wire import UsbWire
@@ -30,6 +31,7 @@ class Slides:
 
     def __init__(self) -> None:
         self.now = flat("white", 0.0)
+        self.drift = Drift()
 
     def view(self) -> View:
         return self.now

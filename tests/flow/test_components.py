@@ -103,9 +103,10 @@ def test_a_mixture_and_one_with_an_unknown_component_go_to_journal_and_broker(tm
     assert (verdict["outcome"], verdict["components"]) == ("inconclusive", [])
     assert [reason["code"] for reason in verdict["reasons"]] == ["unknown_component"]
     assert "unknown component" in second.output
-    kept = np.load(rest)
+    with np.load(rest) as kept:
+        left = kept["values"]
     assert set(unknown["attachments"]) == {"scan", "spectrum.npz", "residual.npz"}
-    assert np.corrcoef(kept["values"], np.diff(spectrum(stranger=0.8), 2))[0, 1] > 0.8
+    assert np.corrcoef(left, np.diff(spectrum(stranger=0.8), 2))[0, 1] > 0.8
     assert "intact" in verified.output
     for record in results(heard):
         assert Record.model_validate(record).verdict is not None
