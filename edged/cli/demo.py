@@ -42,7 +42,7 @@ VERDICT_WITHIN_S = 30.0
 OFFLINE_WITHIN_S = 3.0
 ROW = "{:>4}  {:8} {:{}} {:{}} {:>6} {:>6}"
 NARROWEST = 12  # column of products
-WIDTHS = {"identify": 16, "components": 40, "quantify": 22}  # of the verdict's column
+WIDTHS = {"identify": 16, "components": 58, "quantify": 22}  # of the verdict's column
 RIGHTLY = {
     "identify": "named rightly",
     "components": "with every compound and no other",
