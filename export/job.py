@@ -23,6 +23,16 @@ from export.errors import DataUnusable
 from export.recipe import Recipe
 from export.workplace import Workplace
 
+STAGES = {
+    "train": "export.train",
+    "calibrate": "export.calibrate",
+    "convert": "export.to_onnx",
+    "quantise": "export.quantise.stage",
+    "verify": "export.verify",
+    "trial": "export.trial",
+    "report": "export.report",
+    "pack": "export.pack",
+}
 STAGE_OF = {  # file in the work folder -> the stage that writes it
     "model.pt": "train",
     "history.json": "train",
@@ -47,6 +57,7 @@ class Job(Workplace):
     train at the same time; the result does not depend on it.
     """
 
+    stages: ClassVar = STAGES
     stage_of: ClassVar = STAGE_OF
     recipe: Recipe
     data: Path

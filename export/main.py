@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -194,47 +195,15 @@ def _job(recipe: str, *, data: Path, work: Path | None, seed: int, quick: bool) 
 
 def _perform(stage: str, job: Job | ComponentsJob, out: Path, report: Report) -> dict[str, Any]:
     """Run one stage. Each is imported when it is reached: torch alone takes seconds."""
-    from export.components.job import ComponentsJob
+    from threadpoolctl import threadpool_limits
 
-    if isinstance(job, ComponentsJob):
-        from export.components.build import perform
-
-        return perform(stage, job, out, report)
-    match stage:
-        case "train":
-            from export.train import train
-
-            return train(job, report)
-        case "calibrate":
-            from export.calibrate import calibrate
-
-            return calibrate(job)
-        case "convert":
-            from export.to_onnx import convert
-
-            return convert(job)
-        case "quantise":
-            from export.quantise.stage import quantise
-
-            return quantise(job)
-        case "verify":
-            from export.verify import verify
-
-            return verify(job)
-        case "trial":
-            from export.trial import trial
-
-            return trial(job, report)
-        case "report":
-            from export.report import report as write_report
-
-            return write_report(job)
-        case "pack":
-            from export.pack import pack
-
-            bundle = pack(job, out)
+    run = getattr(import_module(job.stages[stage]), stage)
+    with threadpool_limits(job.threads):
+        if stage == "pack":
+            bundle = run(job, out)
             return {"bundle": str(bundle.path), "digest": bundle.digest, "size_bytes": bundle.size_bytes}
-    raise AssertionError(stage)
+        told: dict[str, Any] = run(job, report) if stage in ("train", "trial") else run(job)
+        return told
 
 
 def _short(value: Any) -> str:

@@ -110,17 +110,7 @@ def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
         "quick": job.quick,
         "seed": job.seed,
         "recipe_sha256": recipe.digest(),
-        "sources": [
-            {
-                "name": job.source.folder,
-                "from": job.source.origin,
-                "paper": job.source.paper,
-                "licence": job.source.licence,
-                "copyright": job.source.copyright,
-                "files_sha256": spectra.digests,
-                "spectra": len(spectra.labels),
-            }
-        ],
+        "sources": [whence(job.source, spectra) | {"spectra": len(spectra.labels)}],
         "instruments": list(job.source.instruments),
         "conditions": job.source.conditions,
         "split": {
@@ -152,6 +142,18 @@ def _sets(job: Job, spectra: Spectra, split: Split) -> dict[str, Any] | None:
         "calibrated_on": "held-out spectra and changed copies of them, every preparation with the same weight",
         "preparations": units,
         "largest_coverage_promised": round(supported(units), 4),
+    }
+
+
+def whence(source: DataSet, spectra: Spectra) -> dict[str, Any]:
+    """Return what a data sheet says of the origin of spectra."""
+    return {
+        "name": source.folder,
+        "from": source.origin,
+        "paper": source.paper,
+        "licence": source.licence,
+        "copyright": source.copyright,
+        "files_sha256": dict(spectra.digests),
     }
 
 

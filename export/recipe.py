@@ -5,7 +5,6 @@ All mistakes are reported at once, each with its key, what was found and what is
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Literal
 
 import numpy as np
@@ -215,10 +214,6 @@ class Recipe(Words):
                 "evaluation": self.evaluation.model_copy(update=evaluation),
             }
         )
-
-    def digest(self) -> str:
-        """Return the SHA-256 of what the recipe says, in hex: equal for equal meaning."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 def load_recipe(name: str) -> Recipe:

@@ -19,8 +19,11 @@ class Named(Protocol):
 
 
 class Workplace:
-    """Base of jobs. stage_of: file in the work folder -> the stage that writes it."""
+    """Base of jobs. stages: each stage and the module with a function of its name. stage_of: file in the work folder ->
+    the stage that writes it. threads: of every numerical library while a stage runs; None leaves it to them."""
 
+    threads: ClassVar[int | None] = None
+    stages: ClassVar[Mapping[str, str]]
     stage_of: ClassVar[Mapping[str, str]]
     recipe: Named
     work: Path

@@ -60,7 +60,7 @@ def unpack_curves(data: bytes) -> Curves:
         with np.load(io.BytesIO(data), allow_pickle=False) as file:
             unit, axis = str(file["unit"]), file["axis"].astype(np.float64)
             found: dict[str, Any] = {name: file[name].astype(np.float32) for name in _ARRAYS[2:]}
-    except Exception as error:
+    except Exception as error:  # what numpy and zipfile raise on damaged bytes is not listed anywhere
         raise ValueError("the stored explanation cannot be read") from error
     targets = len(found["relevance"])
     fits = (

@@ -24,6 +24,9 @@ from export.errors import DataUnusable
 from export.workplace import Workplace
 
 Rows = NDArray[np.int64]
+STAGES = dict.fromkeys(("train", "calibrate", "convert", "quantise", "verify"), "export.components.stages") | {
+    stage: f"export.components.{stage}" for stage in ("trial", "report", "pack")
+}
 STAGE_OF = {  # file in the work folder -> the stage that writes it
     "model.pt": "train",
     "history.json": "train",
@@ -56,6 +59,8 @@ class ComponentsJob(Workplace):
     workers: processes that train at the same time; the result does not depend on it.
     """
 
+    threads: ClassVar = 1  # small systems of equations are slower on many threads, and the builder's sums differ
+    stages: ClassVar[Mapping[str, str]] = STAGES
     stage_of: ClassVar[Mapping[str, str]] = STAGE_OF
     recipe: ComponentsRecipe
     data: Path

@@ -18,7 +18,7 @@ from export.components.job import ComponentsJob
 from export.components.stages import load_table
 from export.data.catalogue import known_set
 from export.data.split import values_digest
-from export.pack import TOOLS, licence_text
+from export.pack import TOOLS, licence_text, whence
 
 NEVER_SEEN = "mixtures made of scans that neither the member nor the library has seen"
 SAME_SCANS = "mixtures made of the very scans that were learnt from: real samples differ more, and limits flatter"
@@ -77,16 +77,7 @@ def data_sheet(job: ComponentsJob) -> dict[str, Any]:
         "quick": job.quick,
         "seed": job.seed,
         "recipe_sha256": recipe.digest(),
-        "sources": [
-            {
-                "name": job.source.folder,
-                "from": job.source.origin,
-                "paper": job.source.paper,
-                "licence": job.source.licence,
-                "copyright": job.source.copyright,
-                "files_sha256": dict(spectra.digests),
-            }
-        ],
+        "sources": [whence(job.source, spectra)],
         "instruments": list(job.source.instruments),
         "conditions": job.source.conditions,
         "library": {

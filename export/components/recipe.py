@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Literal
 
 import numpy as np
@@ -192,10 +191,6 @@ class ComponentsRecipe(Words):
         few = HeldOutWords(choosing=self.quick.held_out, trying=self.quick.held_out)
         schooling = {"epochs": self.quick.epochs, "mixtures": self.quick.mixtures}
         return self.model_copy(update={"schooling": self.schooling.model_copy(update=schooling), "held_out": few})
-
-    def digest(self) -> str:
-        """Return the SHA-256 of what the recipe says, in hex: equal for equal meaning."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 def load_components_recipe(name: str) -> ComponentsRecipe:

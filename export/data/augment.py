@@ -54,6 +54,37 @@ class Augmentation(Words):
     refill: Sigma
 
 
+STILL = Augmentation(
+    shift=0.0,
+    stretch=0.0,
+    gain_au=0.0,
+    offset_au=0.0,
+    slope_au=0.0,
+    path=0.0,
+    water_au=0.0,
+    noise_au=0.0,
+    noise_ends=0.0,
+    blend=0.0,
+    refill=0.0,
+)
+"""Nothing changes: what a few changes are added to."""
+
+HANDHELD_NIR = Augmentation(
+    shift=1.8,
+    stretch=1.0,
+    gain_au=0.006,
+    offset_au=0.05,
+    slope_au=0.03,
+    path=0.06,
+    water_au=0.012,
+    noise_au=8e-4,
+    noise_ends=2.0,
+    blend=0.5,
+    refill=0.5,
+)
+"""Another unit, day or filling of a handheld NIR, in nm: the spreads with which powders12 is trained."""
+
+
 class Session(Words):
     """A simulated change of session: the axis moves by `shift`, the gain waves by `gain` (relative), and so on."""
 

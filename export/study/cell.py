@@ -6,7 +6,6 @@ goes on where it was.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -75,10 +74,6 @@ class Cell(Words):
     members: Annotated[int, Field(ge=1, le=20)] = 1
     stress: Stress | None = None
     seed: Annotated[int, Field(ge=0)] = 0
-
-    def digest(self) -> str:
-        """Return the SHA-256 of what the cell says, in hex."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 class Score(Words):

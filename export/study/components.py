@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edged.bundle.vocabulary import Axis
 from export.components.evidence import rates
 from export.components.words import Schooling, Unmixing
-from export.data.augment import Augmentation
+from export.data.augment import STILL
 from export.data.mixtures.recipes import A0, A1
 from export.data.mixtures.words import Composition, Domains
 from export.models.catalogue import NetworkWords, named
@@ -38,18 +38,16 @@ ONE = A1.model_copy(
                 "shift": 0.0,
                 "stretch": 0.0,
                 "grinding": 0.0,
-                "optics": Augmentation(
-                    shift=0.0,
-                    stretch=0.0,
-                    gain_au=0.002,
-                    offset_au=0.05,
-                    slope_au=0.03,
-                    path=0.06,
-                    water_au=0.0,
-                    noise_au=4e-4,
-                    noise_ends=1.0,
-                    blend=0.5,
-                    refill=0.0,
+                "optics": STILL.model_copy(
+                    update={
+                        "gain_au": 0.002,
+                        "offset_au": 0.05,
+                        "slope_au": 0.03,
+                        "path": 0.06,
+                        "noise_au": 4e-4,
+                        "noise_ends": 1.0,
+                        "blend": 0.5,
+                    }
                 ),
             }
         ),

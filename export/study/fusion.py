@@ -7,7 +7,6 @@ its spectrum is none that the model knows: the validity bit. Sums of independent
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,10 +63,6 @@ class FusionCell(Words):
     name: Way
     spoilt: Spoilt
     deal: Annotated[int, Field(ge=0)]
-
-    def digest(self) -> str:
-        """Return the SHA-256 of what the cell says, in hex."""
-        return hashlib.sha256(f"fusion/1 {self.model_dump_json()}".encode()).hexdigest()
 
 
 class FusionOutcome(Words):

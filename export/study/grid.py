@@ -10,7 +10,7 @@ from export.baselines.lda import LdaWords
 from export.baselines.logistic import LogisticWords
 from export.baselines.plsda import PlsDaWords
 from export.baselines.svm import SvmWords
-from export.data.augment import Augmentation, Session
+from export.data.augment import HANDHELD_NIR, Session
 from export.learning import Learning
 from export.models.any import ModelWords
 from export.models.catalogue import named
@@ -25,19 +25,6 @@ AXIS = Axis(unit="nm", start=904.0, stop=1698.0, points=224)
 CELLS, LAYERS = ("lstm", "bilstm", "gru"), (1, 2, 3)
 HALF_A_POINT = Session(shift=1.75, gain=0.015, offset_au=0.06, slope_au=0.06, noise_au=3e-4)
 STRESS = Stress(session=HALF_A_POINT, sessions=4)
-CHANGES = Augmentation(
-    shift=1.8,
-    stretch=1.0,
-    gain_au=0.006,
-    offset_au=0.05,
-    slope_au=0.03,
-    path=0.06,
-    water_au=0.012,
-    noise_au=8e-4,
-    noise_ends=2.0,
-    blend=0.5,
-    refill=0.5,
-)
 LEARNING = Learning(
     epochs=40,
     batch=64,
@@ -47,7 +34,7 @@ LEARNING = Learning(
     ema=0.98,
     strength=0.6,
     copies=3,
-    augmentation=CHANGES,
+    augmentation=HANDHELD_NIR,
 )
 LEARNINGS = {  # some 600 steps of descent on either set, which differ twelvefold in size
     "powders12": LEARNING,

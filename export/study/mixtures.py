@@ -6,7 +6,6 @@ halves by filling: what learns from one half finds its limits on mixtures made o
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,10 +68,6 @@ class ComponentsCell(Words):
         if self.taught is None and self.unmixing is None:
             raise ValueError("taught or unmixing: at least one of them")
         return self
-
-    def digest(self) -> str:
-        """Return the SHA-256 of what the cell says, in hex."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
 
 class ComponentsOutcome(Words):

@@ -18,7 +18,7 @@ from export.baselines.neighbours import NeighboursWords
 from export.baselines.plsda import PlsDaWords
 from export.baselines.plslda import PlsLdaWords
 from export.baselines.svm import SvmWords
-from export.data.augment import Augmentation
+from export.data.augment import STILL, Augmentation
 from export.data.catalogue import load_set
 from export.learning import Learning
 from export.models.any import ModelWords
@@ -81,19 +81,7 @@ CLASSICAL: Mapping[str, ModelWords] = {
 STRIP = Axis(unit="cm-1", start=7398.337, stop=10476.477, points=400)
 """The first 400 of the 404 points, which patches of 25 divide."""
 
-REFILLED = CHANGES.model_copy(
-    update={
-        "shift": 0.0,
-        "stretch": 0.0,
-        "gain_au": 0.0,
-        "offset_au": 0.02,
-        "slope_au": 0.0,
-        "noise_au": 2e-3,
-        "noise_ends": 0.0,
-        "blend": 0.0,
-        "refill": 0.8,
-    }
-)
+REFILLED = STILL.model_copy(update={"offset_au": 0.02, "noise_au": 2e-3, "refill": 0.8})
 LEVEL_AND_SHAPE: tuple[StepWords, ...] = (LevelAndShapeStep(kind="level-and-shape"),)
 CHOSEN_GRU, PAIR = "gru, level and shape", "two of them in one graph"
 CLOSEST = (CHOSEN_GRU, "PCA-LDA", "PLS-LDA", "SVM")

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from export.data.augment import augment, resample, session
+from export.data.augment import HANDHELD_NIR, augment, resample, session
 from export.data.catalogue import load_set
 from export.data.spectra import Spectra
 from export.gates.discriminant import Discriminant
@@ -28,7 +28,7 @@ from export.page import Code, Heading, Page, Part, Picture, Table, Text
 from export.plots import distances as picture_of
 from export.preprocess.pipeline import build
 from export.preprocess.words import SavgolStep, SnvStep, StepWords
-from export.study.grid import CHANGES, HALF_A_POINT
+from export.study.grid import HALF_A_POINT
 from export.study.seen import margins
 
 Rows = NDArray[np.float64]
@@ -215,7 +215,7 @@ def _sessions(known: Known) -> dict[str, Rows]:
 
 def _copies(values: Rows, axis: Rows, strength: float) -> Rows:
     rng = np.random.default_rng(6)
-    return np.stack([augment(values, axis, GRID, CHANGES, rng, strength=strength) for _ in range(COPIES)])
+    return np.stack([augment(values, axis, GRID, HANDHELD_NIR, rng, strength=strength) for _ in range(COPIES)])
 
 
 def _gate(

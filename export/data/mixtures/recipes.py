@@ -7,38 +7,11 @@ they tell neither ratio law nor number of components nor noise. A1: traces, look
 
 from __future__ import annotations
 
-from export.data.augment import Augmentation
+from export.data.augment import HANDHELD_NIR, STILL
 from export.data.mixtures.words import Composition, Domains, Nir, Raman, Synthesis
 
-_WHITE_NOISE = Augmentation(
-    shift=0,
-    stretch=0,
-    gain_au=0,
-    offset_au=0,
-    slope_au=0,
-    path=0,
-    water_au=0,
-    noise_au=8e-4,
-    noise_ends=0,
-    blend=0,
-    refill=0,
-)
-_HANDHELD_NIR = Augmentation(
-    shift=1.8,
-    stretch=1.0,
-    resolution=4.0,
-    gain_au=0.006,
-    lamp_au=0.01,
-    stray=0.002,
-    offset_au=0.05,
-    slope_au=0.03,
-    path=0.06,
-    water_au=0.012,
-    noise_au=8e-4,
-    noise_ends=2.0,
-    blend=0.5,
-    refill=0.5,
-)
+_WHITE_NOISE = STILL.model_copy(update={"noise_au": 8e-4})
+_HANDHELD_NIR = HANDHELD_NIR.model_copy(update={"resolution": 4.0, "lamp_au": 0.01, "stray": 0.002})
 
 A0 = Synthesis(
     composition=Composition(components=(1, 4), fractions="dirichlet"),

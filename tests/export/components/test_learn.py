@@ -9,7 +9,7 @@ from torch import nn
 
 from export.components.learn import Lesson, RealMixtures, _clip, learn
 from export.components.words import Schooling
-from export.data.augment import Augmentation
+from export.data.augment import STILL
 from export.data.mixtures.library import Library
 from export.data.mixtures.synthesise import synthesise
 from export.data.mixtures.words import Composition, Domains, Nir, Synthesis
@@ -21,10 +21,9 @@ from export.preprocess.words import SnvStep
 
 GRID = np.linspace(1000.0, 1500.0, 64)
 NAMES = ("one", "two", "three")
-STILL = dict.fromkeys(Augmentation.model_fields, 0.0)
 SYNTHESIS = Synthesis(
     composition=Composition(components=(1, 2), fractions="dirichlet", least=0.1),
-    nir=Nir(domains=Domains(absorbance=1.0), optics=Augmentation(**{**STILL, "noise_au": 1e-3})),
+    nir=Nir(domains=Domains(absorbance=1.0), optics=STILL.model_copy(update={"noise_au": 1e-3})),
 )
 SMALL = ResNet1dWords(stem=8, widths=(8, 16), strides=(1, 2), dropout=0.0)
 

@@ -7,6 +7,7 @@ import pytest
 import scipy.ndimage
 
 from export.data.augment import (
+    STILL,
     Augmentation,
     Session,
     augment,
@@ -19,19 +20,6 @@ from export.data.augment import (
 )
 from tests.export.data.made import AXIS, made_up
 
-STILL = Augmentation(
-    shift=0,
-    stretch=0,
-    gain_au=0,
-    offset_au=0,
-    slope_au=0,
-    path=0,
-    water_au=0,
-    noise_au=0,
-    noise_ends=0,
-    blend=0,
-    refill=0,
-)
 GRID = np.linspace(910.0, 1690.0, 120)
 
 

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from export.baselines.library import LibraryWords
-from export.data.augment import Session
+from export.data.augment import HANDHELD_NIR, Session
 from export.errors import DataUnusable, ExportError
 from export.learning import Learning
 from export.page import Heading, Page, Table, Text
@@ -27,7 +27,6 @@ from export.processes import collect
 from export.study.archive import read_outcomes, write_outcomes
 from export.study.cell import BlockPart, Candidate, Cell, GroupPart, Outcome, RandomShare, Stress
 from export.study.command import evaluate
-from export.study.grid import CHANGES
 from export.study.measure import measure, rows_of, score
 from export.study.run import run
 from export.study.study import accuracy, table
@@ -43,7 +42,7 @@ LEARNING = Learning(
     label_smoothing=0.0,
     ema=0.9,
     strength=1.0,
-    augmentation=CHANGES,
+    augmentation=HANDHELD_NIR,
 )
 STRESS = Stress(session=Session(shift=1.0, gain=0.01, offset_au=0.0, slope_au=0.0, noise_au=1e-4), sessions=2)
 

@@ -6,26 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from export.data.augment import Augmentation
+from export.data.augment import STILL, Augmentation
 from export.data.mixtures.library import Library
 from export.data.mixtures.words import Composition, Domains, Nir, Raman, Synthesis
 from export.data.spectra import AxisUnit, Quantity
 
 AXIS = np.linspace(900.0, 1700.0, 161)
 SHIFTS = np.linspace(200.0, 2000.0, 451)
-STILL = Augmentation(
-    shift=0,
-    stretch=0,
-    gain_au=0,
-    offset_au=0,
-    slope_au=0,
-    path=0,
-    water_au=0,
-    noise_au=0,
-    noise_ends=0,
-    blend=0,
-    refill=0,
-)
 ABSORBANCE = Domains(absorbance=1.0)
 KUBELKA_MUNK = Domains(kubelka_munk=1.0)
 
