@@ -1,7 +1,7 @@
 """Two techniques on the same tablets: each alone, their spectra in one row (early), and their log-odds added (late).
 
-Late fusion adds what each source's own model says, log p(class) calibrated by temperature, and leaves a source out when
-its spectrum is none that the model knows: the validity bit. Sums of independent log-odds: Hinton, Neural Comput. 14,
+Late fusion adds what each source's own model says, log p(class) over a temperature, and leaves a source out when its
+spectrum is none that the model knows: the validity bit. Sums of independent log-odds: Hinton, Neural Comput. 14,
 1771 (2002), products of experts.
 """
 
@@ -37,6 +37,8 @@ Rows = NDArray[np.int64]
 NAME = "fusion"
 DEALS, PARTS = 10, 3
 COMPONENTS = (4, 6, 8, 10, 12, 16, 20)
+HEATS = (0.0, 8.0)  # logarithms of the temperatures that are tried: a source that says nothing wants the hottest
+UNNAMED = -1
 KNOWN = 0.99  # of held-out training spectra are nearer to their model than its limit
 Way = Literal["NIR", "Raman", "early", "late", "late with validity"]
 Spoilt = Literal["nothing", "Raman", "NIR"]
@@ -47,14 +49,17 @@ The 120 pilot-scale tablets that both techniques have seen (`tablets`, `tablets-
 three batches of ten each. One batch of each type is left out, {DEALS} deals of {PARTS} parts. Every model is a linear
 discriminant on principal components, their number chosen inside the training batches: absorbance as it is for NIR,
 first derivative and SNV for Raman. *Early*: both spectra side by side, each scaled to one mean variance. *Late*:
-log-odds of the two added, each calibrated by a temperature on batches left out inside. *With validity*: a source counts
+log-odds of log-odds of the two added, each divided by a temperature from batches left out inside, at least 1. *With validity*: a source counts
 only where its spectrum is near the model's components. *Spoilt*: at the test one source is replaced by what it says of
-nothing: Raman by fluorescence and shot noise, NIR by an empty holder with its noise. Mean ± standard deviation over the
+nothing: Raman by fluorescence and shot noise, NIR by an empty holder with its noise; a tablet of which no source
+counts is not named, which is wrong. Mean ± standard deviation over the
 deals."""
 AFTERWORD = """
 B, C and D hold the same 8 % of the drug and differ in size, which NIR transmission sees and Raman does not: Raman tells
-A from the rest. The literature's order (Raman before both, both before NIR) is that of its own samples, ground powders
-of many compounds, and cannot be tested here."""
+A from the rest. Late fusion is as good as NIR alone because its temperature all but silences Raman, and early fusion is
+worse because nothing does: that is what fusion must be able to do, and no evidence that two techniques are better than
+one. The literature's order (Raman before both, both before NIR) is that of its own samples, ground powders of many
+compounds, and cannot be tested here."""
 
 
 class FusionCell(Words):
@@ -66,13 +71,14 @@ class FusionCell(Words):
 
 
 class FusionOutcome(Words):
-    """The share of tablets named rightly, each tested once; of A against the rest; and how often a source was left
-    out."""
+    """The share of tablets named rightly, each tested once; of A against the rest; how often a source was left out; and
+    the mean temperature of each source that was asked by itself."""
 
     cell: FusionCell
     accuracy: float
     active: float
     left_out: float
+    temperatures: dict[str, float]
     seconds: float
 
 
@@ -123,17 +129,20 @@ def measure(cell: FusionCell, data: Path) -> FusionOutcome:
         shown = seen | ({cell.spoilt: nothing(cell.spoilt, seen, raman.axis)} if cell.spoilt != "nothing" else {})
         part = grouped_parts(raman.targets, raman.groups, parts=PARTS, seed=cell.deal)
         named = np.empty(len(part), dtype=np.int64)
-        out = 0
+        out, heats = 0, []
         for test in range(PARTS):
             train, held = np.flatnonzero(part != test), np.flatnonzero(part == test)
-            named[held], left = _named(cell.name, seen, shown, train, held, raman.targets, raman.groups)
+            named[held], left, heat = _named(cell.name, seen, shown, train, held, raman.targets, raman.groups)
             out += left
+            heats.append(heat)
     right, first = named == raman.targets, raman.classes.index("A")
+    as_active = ((named == first) == (raman.targets == first)) & (named != UNNAMED)
     return FusionOutcome(
         cell=cell,
         accuracy=float(right.mean()),
-        active=float(((named == first) == (raman.targets == first)).mean()),
+        active=float(as_active.mean()),
         left_out=out / len(part),
+        temperatures={name: round(float(np.mean([heat[name] for heat in heats])), 3) for name in heats[0]},
         seconds=round(time.process_time() - started, 2),
     )
 
@@ -162,24 +171,26 @@ def _named(
     held: Rows,
     targets: Rows,
     groups: Rows,
-) -> tuple[Rows, int]:
-    """Return the class of each held-out tablet, and how many sources were left out."""
-    if way in seen:
-        return fitted(seen[way][train], targets[train], groups[train]).says(shown[way][held]).argmax(axis=1), 0
+) -> tuple[Rows, int, dict[str, float]]:
+    """Return the class of each held-out tablet, how many sources were left out, and the temperature of each."""
     if way == "early":
-        scales = [np.sqrt(rows[train].var(axis=0).mean()) for rows in seen.values()]
-        learnt = np.concatenate(
-            [rows[train] / scale for rows, scale in zip(seen.values(), scales, strict=True)], axis=1
-        )
-        asked = np.concatenate([shown[name][held] / scale for name, scale in zip(seen, scales, strict=True)], axis=1)
-        return fitted(learnt, targets[train], groups[train]).says(asked).argmax(axis=1), 0
-    said, left = np.zeros((len(held), int(targets.max()) + 1)), 0
-    for name, rows in seen.items():
-        source = fitted(rows[train], targets[train], groups[train])
-        valid = np.ones(len(held), dtype=bool) if way == "late" else source.knows(shown[name][held])
-        left += int((~valid).sum())
+        scales = {name: np.sqrt(rows[train].var(axis=0).mean()) for name, rows in seen.items()}
+        learnt = np.concatenate([rows[train] / scales[name] for name, rows in seen.items()], axis=1)
+        asked = np.concatenate([shown[name][held] / scales[name] for name in seen], axis=1)
+        return fitted(learnt, targets[train], groups[train]).says(asked).argmax(axis=1), 0, {}
+    sources = {
+        name: fitted(rows[train], targets[train], groups[train])
+        for name, rows in seen.items()
+        if way in (name, "late", "late with validity")
+    }
+    heats = {name: source.temperature for name, source in sources.items()}
+    said, counts = np.zeros((len(held), int(targets.max()) + 1)), np.zeros(len(held), dtype=np.int64)
+    for name, source in sources.items():
+        valid = source.knows(shown[name][held]) if way == "late with validity" else np.ones(len(held), dtype=bool)
+        counts += valid
         said += np.where(valid[:, None], source.says(shown[name][held]), 0.0)
-    return said.argmax(axis=1), left
+    left = int((len(sources) - counts).sum())
+    return np.where(counts > 0, said.argmax(axis=1), UNNAMED), left, heats
 
 
 def fitted(values: Values, targets: Rows, groups: Rows) -> Source:
@@ -204,7 +215,7 @@ def fitted(values: Values, targets: Rows, groups: Rows) -> Source:
         mean=mean,
         loadings=loadings,
         model=model,
-        temperature=float(np.exp(minimize_scalar(loss, bounds=(-3.0, 6.0), method="bounded").x)),
+        temperature=float(np.exp(minimize_scalar(loss, bounds=HEATS, method="bounded").x)),
         limit=float(np.quantile(far, KNOWN, method="higher")),
     )
 
@@ -245,7 +256,16 @@ def parts(outcomes: Sequence[FusionOutcome], data: Path) -> Sequence[Part]:
             scale, digits = (1.0, 2) if read == "left_out" else (100.0, 1)
             rows.append([way, *(_shown(values, scale, digits) for values in cells)])
         shown += [Heading(title), Table(["", *(f"spoilt: {spoilt}" for spoilt in SPOILT)], rows)]
-    return [*shown, Text(" ".join(AFTERWORD.split()))]
+    return [*shown, *_temperatures(outcomes), Text(" ".join(AFTERWORD.split()))]
+
+
+def _temperatures(outcomes: Sequence[FusionOutcome]) -> Sequence[Part]:
+    """How loud each source may be: mean over the parts, of each deal."""
+    deals = sorted(
+        (o for o in outcomes if o.cell.name == "late" and o.cell.spoilt == "nothing"), key=lambda o: o.cell.deal
+    )
+    rows = [[name, *(f"{o.temperatures[name]:.3g}" for o in deals)] for name in ("NIR", "Raman")]
+    return [Heading("Temperatures"), Table(["", *(f"deal {o.cell.deal}" for o in deals)], rows)] if deals else []
 
 
 def _shown(values: Sequence[float], scale: float, digits: int) -> str:
