@@ -24,15 +24,16 @@ demo:
 
 test:
 	.ci/set-up test
-	started=$$SECONDS failed=0
+	started=$$SECONDS failed=
 	rm -rf build/tests
-	.venv/bin/ruff check || failed=1
-	.venv/bin/ruff format --check || failed=1
-	.venv/bin/mypy || failed=1
-	$(PYTEST) -n 2 -m "not deep" --junitxml=build/tests/fast.xml || failed=1
-	$(PYTEST) -m deep --junitxml=build/tests/deep.xml || failed=1
+	try() { "$${@:2}" || failed+=", $$1"; }
+	try "ruff check" .venv/bin/ruff check
+	try "ruff format" .venv/bin/ruff format --check
+	try mypy .venv/bin/mypy
+	try "fast tests" $(PYTEST) -n 2 -m "not deep" --junitxml=build/tests/fast.xml
+	try "deep tests" $(PYTEST) -m deep --junitxml=build/tests/deep.xml
 	.venv/bin/python tests/tally.py $$((SECONDS - started)) build/tests/fast.xml build/tests/deep.xml
-	exit $$failed
+	if [ -n "$$failed" ]; then echo "failed: $${failed#, }" >&2; exit 1; fi
 
 bench:
 	.ci/set-up test

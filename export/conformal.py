@@ -86,8 +86,9 @@ def conformal_quantile(scores: Scores, coverage: float, *, units: Numbers | None
     """Return the score that a spectrum of a new unit stays under with the asked coverage.
 
     units: [n]; None takes each score for a unit, which gives the ceil((n + 1) coverage)-th smallest. copies: how many
-    scores of each spectrum there are, copy after copy. Where units are too few for the coverage, the spectra are
-    counted instead, and nothing is promised; where these are too few, the set must hold every class: 1.
+    scores of each spectrum there are, copy after copy. Where units are too few for the coverage, the one that is
+    unseen counts as a spectrum does, and nothing is promised; where spectra are too few too, the set
+    must hold every class: 1.
 
     Given with six decimals, rounded up: rounding down would leave that very score outside. At least 1 / (n + 1): n
     spectra say nothing of what is rarer, and without a floor a model that is sure of all it was calibrated on would

@@ -1,9 +1,15 @@
-"""Members that learn at the same time, each kept as soon as it is there: a stop loses none, and a later run goes on."""
+"""Members that learn at the same time, each kept as soon as it is there: a stop loses none, and a later run goes on.
+
+What is kept is named by what it was made from: the task, every line of this package, and the version of torch. Other
+code makes another member, and never passes for the one that it would make.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -38,7 +44,7 @@ def made_or_kept(
     Each is made in a process of its own. Raises StageMissing where what lies there no longer fits the code.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{task.digest()}.pt" for task in tasks]
+    paths = [folder / f"{hashlib.sha256(f'{task.digest()} {_maker()}'.encode()).hexdigest()}.pt" for task in tasks]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
     there = len(tasks) - len(missing)
     progress(what, there, len(tasks))
@@ -72,6 +78,16 @@ def kept(path: Path) -> Any:
             f"{path}: made by another version: {(str(error).splitlines() or [type(error).__name__])[0]}",
             hint=f"delete {path.parent} and train again",
         ) from error
+
+
+@cache
+def _maker() -> str:
+    """The SHA-256 of what makes members: this package's sources, and torch's version."""
+    package = Path(__file__).parent
+    found = hashlib.sha256(torch.__version__.encode())
+    for path in sorted(package.rglob("*.py")):
+        found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()
 
 
 def _keep(member: Any, path: Path) -> None:

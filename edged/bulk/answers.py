@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from edged.bulk.cells import harmless
 from edged.bulk.sources import Read
 from edged.infer.analyze import Analysis, Analyzer
 from edged.infer.batches import SIZES
@@ -40,7 +41,7 @@ COLUMNS = (
     "reasons",
     "error",
 )
-_FORMULA = "=+-@\t\r"  # how a cell begins that a spreadsheet would run
+MOST_WAITING = 4 * max(SIZES)  # rows read ahead: where most are broken, they are told all the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +63,13 @@ class Answer:
 
 
 def answers(rows: Iterable[Read], analyzer: Analyzer, asked: Question) -> Iterator[Answer]:
-    """Yield one answer a row, in order. What follows is read some tens of spectra ahead, and judged together."""
+    """Yield one answer a row, in order. At most MOST_WAITING rows are read ahead, and their spectra judged together."""
     waiting: list[Answer] = []
     spectra = 0
     for file, row, measurement in rows:
         waiting.append(_unanswered(file, row, measurement))
         spectra += waiting[-1].spectrum is not None
-        if spectra == max(SIZES):
+        if spectra == max(SIZES) or len(waiting) == MOST_WAITING:
             yield from _answered(waiting, analyzer, asked)
             waiting, spectra = [], 0
     yield from _answered(waiting, analyzer, asked)
@@ -137,9 +138,9 @@ def _answered(waiting: list[Answer], analyzer: Analyzer, asked: Question) -> Ite
 
 
 def _cells(answer: Answer) -> list[object]:
-    place = [_harmless(answer.file), answer.row, _harmless(answer.title)]
+    place = [answer.file, answer.row, answer.title]
     if answer.error is not None:
-        return [*place, *[None] * (len(COLUMNS) - len(place) - 1), _harmless(answer.error.message)]
+        return [*place, *[None] * (len(COLUMNS) - len(place) - 1), answer.error.message]
     assert answer.analysis is not None
     assert answer.spectrum is not None
     return [*place, digest_of(answer.spectrum), *_of_verdict(answer.analysis.verdict), None]
@@ -161,10 +162,5 @@ def _of_verdict(verdict: Verdict) -> list[object]:
 
 def _csv_line(cells: Iterable[object]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerow(cells)
-    return out.getvalue()
-
-
-def _harmless(text: str) -> str:
-    """Defuse what a spreadsheet would run as a formula."""
-    return f"'{text}" if text and text[0] in _FORMULA else text
+    csv.writer(out, lineterminator="\r\n").writerow([harmless(cell) for cell in cells])  # so that both are quoted
+    return out.getvalue().removesuffix("\r\n") + "\n"

@@ -11,7 +11,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -29,18 +29,23 @@ class Crew:
     size: Callable[[], int]
 
 
+class _Processes(ProcessPoolExecutor):
+    """A process is started when there is work for it. It inherits that SIGINT is blocked, and so cannot be interrupted
+    before its initializer has said that it ignores it.
+    """
+
+    def submit(self, *args: Any, **words: Any) -> Future[Any]:
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            return super().submit(*args, **words)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 @contextmanager
 def processes(workers: int) -> Iterator[Crew]:
     """Give so many processes of this machine. They end with this one, however it ends."""
-    pool = ProcessPoolExecutor(
-        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_the_parent
-    )
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited by the processes, one of which each task starts
-    try:
-        for _ in range(workers):
-            pool.submit(int)
-    finally:
-        signal.signal(signal.SIGINT, before)
+    pool = _Processes(workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_the_parent)
     try:
         yield Crew(executor=pool, size=lambda: workers)
     finally:
@@ -86,7 +91,10 @@ def cores() -> int:
 
 
 def _end_with_the_parent() -> None:
-    """Watch for the end of the parent: killed outright, it closes no queue, and its workers would wait for ever."""
+    """Leave Ctrl-C to the parent, and watch for its end: killed outright, it closes no queue, and its workers would
+    wait for ever.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_leave_after, args=(parent,), name="parent watch", daemon=True).start()

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from edged.bulk.errors import BulkError, NotThisRun
+from edged.bulk.errors import NotThisRun, RunBroken
 from edged.bulk.sources import is_journal
 from edged.bulk.work import Stamp, stamp_of
 
@@ -54,7 +54,11 @@ class Listing:
 
 
 def listings(names: Sequence[str], match: str | None) -> list[Listing]:
-    """Look at all inputs once. Raises BulkError for a pipe, which cannot be read twice."""
+    """Look at all inputs once.
+
+    Raises NotThisRun for what no run can read: an empty folder, one too deep, a pipe; RunBroken for a folder that is
+    not readable now.
+    """
     found = []
     for name in names:
         listing = Listing(name=name)
@@ -85,7 +89,7 @@ def _walk(folder: str, depth: int) -> Iterator[str]:
         with os.scandir(folder) as found:
             entries = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in found)
     except OSError as error:
-        raise BulkError(
+        raise RunBroken(
             f"{folder}: {os.strerror(error.errno or 0).lower()}", hint="make it readable for this user"
         ) from error
     for name, is_folder in entries:
@@ -95,7 +99,7 @@ def _walk(folder: str, depth: int) -> Iterator[str]:
         if not is_folder:
             yield path
         elif depth == 0:
-            raise BulkError(f"{path}: lies more than {MAX_DEPTH} folders deep", hint="name a folder farther down")
+            raise NotThisRun(f"{path}: lies more than {MAX_DEPTH} folders deep", hint="name a folder farther down")
         else:
             yield from _walk(path, depth - 1)
 
@@ -103,5 +107,5 @@ def _walk(folder: str, depth: int) -> Iterator[str]:
 def _stamp(file: str) -> Stamp | None:
     stamp = stamp_of(file)
     if stamp is not None and stat.S_ISFIFO(stamp.mode):
-        raise BulkError(f"{file}: is a pipe, which cannot be read twice", hint="save the spectra to a file first")
+        raise NotThisRun(f"{file}: is a pipe, which cannot be read twice", hint="save the spectra to a file first")
     return stamp

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from edged.bulk.errors import RunBroken
@@ -24,8 +25,34 @@ TOGETHER_BYTES, TOGETHER = 256 << 10, 200  # of small files in one job: some 25 
 _BLOCK = 1 << 20
 
 
-def jobs(order: Order, listed: Sequence[Listing], match: str | None) -> Iterator[Job]:
-    """Yield the jobs of a run. Raises NotThisRun when a folder does not hold what was listed, RunBroken by the disk."""
+@dataclass(slots=True, kw_only=True)
+class Past:
+    """What a run has done before it goes on: so many jobs, and up to which records it read a journal, by its number.
+
+    given: how many jobs have been found again.
+    """
+
+    jobs: int = 0
+    journal_ends: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    given: int = 0
+
+    def is_ahead(self) -> bool:
+        """Whether the run has done more than what has been found again."""
+        return self.given < self.jobs
+
+
+def jobs(order: Order, listed: Sequence[Listing], match: str | None, past: Past | None = None) -> Iterator[Job]:
+    """Yield the jobs of a run, those that are done among them, cut as they were.
+
+    Raises NotThisRun when a folder does not hold what was listed, RunBroken by the disk.
+    """
+    past = past or Past()
+    for job in _in_order(order, listed, match, past):
+        past.given += 1
+        yield job
+
+
+def _in_order(order: Order, listed: Sequence[Listing], match: str | None, past: Past) -> Iterator[Job]:
     number = 0
     for listing in listed:
         seen, small = Listing(name=listing.name), list[Unit]()
@@ -42,7 +69,7 @@ def jobs(order: Order, listed: Sequence[Listing], match: str | None) -> Iterator
             if small:
                 yield _together(small)
                 small = []
-            yield from _of_journal(file, stamp, number) if kept else _of_large(order, file, stamp, number)
+            yield from _of_journal(file, stamp, number, past) if kept else _of_large(order, file, stamp, number)
         if small:
             yield _together(small)
         if seen.document() != listing.document():
@@ -80,19 +107,21 @@ def _of_large(order: Order, file: str, stamp: Stamp | None, number: int) -> Iter
         yield _together([Unit(file=file, stamp=stamp)])
 
 
-def _of_journal(file: str, stamp: Stamp | None, number: int) -> Iterator[Job]:
+def _of_journal(file: str, stamp: Stamp | None, number: int, past: Past) -> Iterator[Job]:
     from edged.bulk.journals import ranges  # loads the store, which few need
 
-    whole_bytes, found = stamp.size_bytes if stamp else 0, False
+    whole_bytes, ends = stamp.size_bytes if stamp else 0, past.journal_ends.get(number, ())
+    found = bool(ends)
     try:
-        for part, share, digest in ranges(file):
+        for part in ranges(file, ends, is_passed=past.is_ahead):
             found = True
-            named = hashlib.sha256(os.fsencode(file) + b"\0" + digest)
+            named = hashlib.sha256(os.fsencode(file) + b"\0" + part.digest)
             yield Job(
-                units=(Unit(file=file, stamp=None, part=part),),
+                units=(Unit(file=file, stamp=None, part=part.records),),
                 digest=named.digest(),
-                size_bytes=int(share * whole_bytes),
+                size_bytes=int(part.share * whole_bytes),
                 of_file=number,
+                journal_end=part.end,
             )
     except FileError as error:
         if found:

@@ -1,14 +1,15 @@
 """The spectra that a daemon has kept: the results of a journal, each with what was found of its measurement.
 
 A journal may grow while it is read, and be in use: what it holds never changes, and each record's hash stands for it.
+How far a run reads it is fixed when the run comes to it, so that the same ranges are found again however it has grown.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edged.acquire.references import unpack_spectrum
@@ -17,32 +18,57 @@ from edged.spectra.rows import FileError, Found, Lost, Row
 from edged.spectra.spectrum import SpectrumError
 from edged.store.errors import StoreDamaged, StoreError
 from edged.store.journal import Journal, record_from
-from edged.store.record import Record
+from edged.store.record import SPECTRUM, Record
 
 KIND = "result"
-SPECTRUM = "spectrum.npz"  # the attachment that holds what was judged
 RECORDS = 500  # in one job: some tenths of a second's work
-_COUNT = "SELECT count(*) FROM records WHERE kind = ?"
-_NEXT = "SELECT seq, hash FROM records WHERE kind = ? AND seq > ? ORDER BY seq LIMIT ?"
+_COUNT = "SELECT count(*), coalesce(max(seq), 0) FROM records WHERE kind = ?"
+_NEXT = "SELECT seq, hash FROM records WHERE kind = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 
 
-def ranges(file: str) -> Iterator[tuple[Records, float, bytes]]:
-    """Yield the results of a journal by RECORDS at a time, what share of all they are, and a digest over their hashes.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Range:
+    """RECORDS results of a journal, or as many as there are up to `end`, the last `seq` that was there when it was cut.
 
-    Raises FileError.
+    share: of all results of the journal. digest: over their hashes.
     """
-    after = 0
+
+    records: Records
+    end: int
+    share: float
+    digest: bytes
+
+
+def ranges(file: str, ends: Sequence[int] = (), *, is_passed: Callable[[], bool] = lambda: False) -> Iterator[Range]:
+    """Yield the results of a journal as they were cut before, up to each of `ends`, and then those that came since.
+
+    is_passed: asked after those of `ends`; true where the run has left this journal, and what came since is not its
+    own. Raises FileError.
+    """
     with _opened(file) as journal:
         with journal.database.errors("read"):
-            (count,) = journal.database.execute(_COUNT, (KIND,)).fetchone()
-        while True:
-            with journal.database.errors("read"):
-                rows = journal.database.execute(_NEXT, (KIND, after, RECORDS)).fetchall()
-            if not rows:
-                return
-            digest = hashlib.sha256("".join(f"{seq} {hash_}\n" for seq, hash_ in rows).encode())
-            after = rows[-1][0]
-            yield Records(first_seq=rows[0][0], last_seq=after), len(rows) / max(count, len(rows)), digest.digest()
+            count, newest = journal.database.execute(_COUNT, (KIND,)).fetchone()
+        after = 0
+        for end in ends:
+            yield from _up_to(journal, after, end, count)
+            after = end
+        if not is_passed():
+            yield from _up_to(journal, after, newest, count)
+
+
+def _up_to(journal: Journal, after: int, end: int, count: int) -> Iterator[Range]:
+    while after < end:
+        with journal.database.errors("read"):
+            rows = journal.database.execute(_NEXT, (KIND, after, end, RECORDS)).fetchall()
+        if not rows:
+            return
+        first, after = rows[0][0], rows[-1][0]
+        yield Range(
+            records=Records(first_seq=first, last_seq=after),
+            end=end,
+            share=len(rows) / max(count, len(rows)),
+            digest=hashlib.sha256("".join(f"{seq} {hash_}\n" for seq, hash_ in rows).encode()).digest(),
+        )
 
 
 def read_results(file: str, records: Records | None = None) -> Iterator[tuple[Row, Record]]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import suppress
@@ -27,7 +27,7 @@ from edged.bulk.answers import head
 from edged.bulk.crew import Crew
 from edged.bulk.errors import BulkError, NotThisRun, RunBroken
 from edged.bulk.inputs import Listing
-from edged.bulk.jobs import jobs
+from edged.bulk.jobs import Past, jobs
 from edged.bulk.state import NEW_RUN, SCHEMA, Mark, State, failed
 from edged.bulk.work import Job, Order, Result, work
 from edged.infer.runtime import load_onnxruntime
@@ -95,10 +95,10 @@ def run(wanted: Run, crew: Crew, *, report: Report, stopping: Callable[[], bool]
                 with suppress(OSError):
                     wanted.state.unlink()
             raise NotThisRun(f"{wanted.out}: exists already", hint="give another --out, or remove it")
-        todo = _left(jobs(wanted.order, wanted.listed, wanted.match), marks)
+        todo = _left(jobs(wanted.order, wanted.listed, wanted.match, _past(marks)), marks)
         try:
             with _opened(wanted, marks) as out:
-                writer = _Writer(out, state, marks[-1] if marks else Mark(out_bytes=out.tell()))
+                writer = _Writer(out, state, marks or [Mark(out_bytes=out.tell())])
                 report(writer.mark)
                 _work_through(wanted.order, todo, crew, writer, report=report, stopping=stopping)
                 writer.keep(complete=not stopping())
@@ -164,9 +164,9 @@ def _take(waiting: deque[tuple[Job, Future[Result]]], writer: _Writer, report: R
 class _Writer:
     """The results, in order, and how far they are."""
 
-    def __init__(self, out: BinaryIO, state: State, mark: Mark) -> None:
-        self.mark = mark
-        self._kept = mark
+    def __init__(self, out: BinaryIO, state: State, marks: Sequence[Mark]) -> None:
+        self.mark = self._kept = replace(marks[-1], journal_ends=())
+        self._journal_end = next((mark.journal_ends[-1] for mark in reversed(marks) if mark.journal_ends), None)
         self._out = out
         self._state = state
         self._kept_at = time.monotonic()
@@ -177,6 +177,11 @@ class _Writer:
         dropped = job.of_file is not None and job.of_file == mark.file_ended
         body, tally = (b"", mark.tally) if dropped else (result.body, mark.tally + result.tally)
         self._out.write(body)
+        ends = mark.journal_ends
+        if job.of_file is not None and job.journal_end is not None:
+            end = job.of_file, job.journal_end
+            if end != self._journal_end:
+                ends, self._journal_end = (*ends, end), end
         self.mark = replace(
             mark,
             jobs=mark.jobs + 1,
@@ -184,6 +189,7 @@ class _Writer:
             read_bytes=mark.read_bytes + job.size_bytes,
             out_bytes=mark.out_bytes + len(body),
             tally=tally,
+            journal_ends=ends,
             file_ended=job.of_file if result.file_ended and job.of_file is not None else mark.file_ended,
         )
         if time.monotonic() - self._kept_at > MARK_EVERY_S:
@@ -197,7 +203,16 @@ class _Writer:
         self._out.flush()
         os.fsync(self._out.fileno())
         self._state.keep(self.mark)
-        self._kept, self._kept_at = self.mark, time.monotonic()
+        self.mark = self._kept = replace(self.mark, journal_ends=())
+        self._kept_at = time.monotonic()
+
+
+def _past(marks: Sequence[Mark]) -> Past:
+    ends = defaultdict[int, list[int]](list)
+    for mark in marks:
+        for number, seq in mark.journal_ends:
+            ends[number].append(seq)
+    return Past(jobs=marks[-1].jobs if marks else 0, journal_ends=ends)
 
 
 def _left(all_jobs: Iterator[Job], marks: Sequence[Mark]) -> Iterator[Job]:

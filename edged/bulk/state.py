@@ -27,7 +27,8 @@ NEW_RUN = "begin a new run, with another --out, or remove what it left"
 class Mark:
     """How far a run is. jobs: done in order; chain: the digest over theirs; out_bytes: of the results, on disk.
 
-    file_ended: the number of a file whose further stretches give nothing.
+    file_ended: the number of a file whose further stretches give nothing. journal_ends: since the mark before, by the
+    number of a journal up to which record it is read.
     """
 
     jobs: int = 0
@@ -36,6 +37,7 @@ class Mark:
     out_bytes: int = 0
     tally: Tally = field(default_factory=Tally)
     file_ended: int | None = None
+    journal_ends: tuple[tuple[int, int], ...] = ()
     complete: bool = False
 
     def document(self) -> dict[str, Any]:
@@ -49,6 +51,7 @@ class Mark:
             "errors": self.tally.errors,
             "outcomes": dict(sorted(self.tally.outcomes.items())),
             "file_ended": self.file_ended,
+            "journal_ends": self.journal_ends,
             "complete": self.complete,
         }
 
@@ -166,10 +169,18 @@ def _mark(told: dict[str, Any], path: Path) -> Mark:
             out_bytes=int(told["out_bytes"]),
             tally=tally,
             file_ended=None if told["file_ended"] is None else int(told["file_ended"]),
+            journal_ends=tuple(_pair(one) for one in told["journal_ends"]),
             complete=bool(told["complete"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise NotThisRun(f"{path}: is no state of a run: {error!r}", hint=NEW_RUN) from error
+
+
+def _pair(told: object) -> tuple[int, int]:
+    match told:
+        case [int(number), int(seq)] if bool not in (type(number), type(seq)):
+            return number, seq
+    raise ValueError(f"{told!r} is no number of a journal and record of it")
 
 
 def _name(told: object) -> object:

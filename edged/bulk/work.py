@@ -58,13 +58,15 @@ class Unit:
 class Job:
     """Some units, in order. digest: SHA-256 over what they are called and hold; size_bytes: how much that is.
 
-    of_file: the number of the one file that this is a part of; None for whole files.
+    of_file: the number of the one file that this is a part of; None for whole files. journal_end: up to which record
+    its journal is read; None for what is no part of one.
     """
 
     units: tuple[Unit, ...]
     digest: bytes
     size_bytes: int
     of_file: int | None = None
+    journal_end: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,9 @@ MAX_PREPARED_POINTS: Final = 4096  # the largest array of any supported instrume
 MAX_REFERENCES_EACH: Final = 8  # of one compound: fillings, grain sizes, polymorphs; bounds what is fitted at once
 MAX_SCATTER_EACH: Final = 32  # of one compound; its scans tell no more
 MAX_BASELINE_TERMS: Final = 16  # a polynomial and a few shapes; more would explain compounds away
-MAX_CLAIMED: Final = 32  # compounds that one sample is said to hold: bounds a fit, and no real sample comes near
+MAX_CLAIMED: Final = 32
+"""Compounds that the logits of one sample claim, and those that a preset puts to every fit: a fit has twice as many at
+most, and no real sample comes near."""
 MIN_FREE: Final = 8  # whitened values beyond the baseline terms: with fewer nothing is left to judge a fit by
 _Z95: Final = 1.6448536  # one-sided 95 % of a normal distribution
 

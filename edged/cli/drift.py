@@ -113,8 +113,8 @@ def _replayed(configuration: Any, path: Path | None) -> Iterator[dict[str, Any]]
     from edged.bundle.slots import Slots
     from edged.monitor.monitor import Monitor
     from edged.monitor.product import Alarm, Learned
-    from edged.monitor.tell import alarm_text
-    from edged.service.drifting import grid_of, items, take
+    from edged.monitor.tell import alarm_text, ended_text
+    from edged.service.drifting import grid_of, items, record_at, take
     from edged.service.settings import drift_rules
     from edged.service.threads import BUNDLES_FOLDER
     from edged.store.journal import JOURNAL_FILE, Journal
@@ -125,19 +125,17 @@ def _replayed(configuration: Any, path: Path | None) -> Iterator[dict[str, Any]]
     monitor, seq, unit = Monitor(drift_rules(configuration.drift)), 0, grid_of(bundle.manifest).unit
     with Journal.open(storage / JOURNAL_FILE, read_only=True) as journal:
         while found := items(journal, after_seq=seq, limit=SLICE):
-            seq = found[-1].record.seq
-            for item in found:
-                told = take(monitor, item, bundle)
-                if told is None or not told.is_news:
-                    continue
+            seq = found[-1].seq
+            for told in (one for item in found for one in take(monitor, item, bundle) if one.is_news):
                 finding, product = told.finding, told.key.product
                 if isinstance(finding, Learned):
                     message = f"{product} is known from {finding.baseline.readings} readings"
                     yield {"seq": finding.at, "station": told.key.station, "event": "baseline", "message": message}
                     continue
                 alarm = finding if isinstance(finding, Alarm) else finding.alarm
-                (first,) = journal.records(after_seq=alarm.since - 1, limit=1)
-                text = alarm_text(alarm, product=product, since=first.taken_at.wall, axis_unit=unit)
+                first = record_at(journal, alarm.since)
+                since = first.taken_at.wall if first is not None else f"record {alarm.since}"
+                text = alarm_text(alarm, product=product, since=since, axis_unit=unit)
                 yield {
                     "seq": finding.at,
                     "station": told.key.station,
@@ -146,7 +144,7 @@ def _replayed(configuration: Any, path: Path | None) -> Iterator[dict[str, Any]]
                     "cause": alarm.cause,
                     "since_seq": alarm.since,
                     "changes": dict(alarm.changes),
-                    "message": text if isinstance(finding, Alarm) else f"over: {text}",
+                    "message": text if isinstance(finding, Alarm) else ended_text(finding, text),
                 }
 
 

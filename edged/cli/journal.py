@@ -12,6 +12,7 @@ from typing import IO, TypeVar
 
 import click
 
+from edged.bulk.cells import harmless
 from edged.cli.configuration import load_or_exit
 from edged.config.load import DEFAULT_PATH
 from edged.config.vocabulary import Storage
@@ -48,9 +49,9 @@ COLUMNS: dict[str, Callable[[Record], object]] = {  # of a CSV export
         if r.verdict
         else None
     ),
-    "components": lambda r: _plain("; ".join(map(_component, r.verdict.components))) if r.verdict else None,
+    "components": lambda r: "; ".join(map(_component, r.verdict.components)) if r.verdict else None,
     "unexplained": lambda r: r.verdict and r.verdict.unexplained and r.verdict.unexplained.value,
-    "drift": lambda r: _plain(r.drift.message) if r.drift else None,
+    "drift": lambda r: r.drift.message if r.drift else None,
     "reasons": lambda r: " ".join(reason.code for reason in r.verdict.reasons) if r.verdict else None,
     "why": lambda r: "; ".join(f"{one.label}: {one.in_words()}" for one in r.why),
     "fit": lambda r: r.quality and r.quality.fit,
@@ -58,10 +59,10 @@ COLUMNS: dict[str, Callable[[Record], object]] = {  # of a CSV export
     "reference_id": lambda r: r.reference and r.reference.id,
     "reference_state": lambda r: r.reference and r.reference.state,
     "bundle": lambda r: r.bundle and f"{r.bundle.name} {r.bundle.version}",
-    "operator": lambda r: _plain(r.operator),
-    "lot": lambda r: _plain(r.lot),
-    "barcode": lambda r: _plain(r.barcode),
-    "note": lambda r: _plain(r.note),
+    "operator": lambda r: r.operator,
+    "lot": lambda r: r.lot,
+    "barcode": lambda r: r.barcode,
+    "note": lambda r: r.note,
     "prev_hash": lambda r: r.prev_hash,
     "hash": lambda r: r.hash,
 }
@@ -378,7 +379,7 @@ def _write_csv(bodies: Iterator[bytes], out: IO[str]) -> int:
     count = 0
     for count, body in enumerate(bodies, start=1):  # noqa: B007
         record = record_from(body)
-        writer.writerow([column(record) for column in COLUMNS.values()])
+        writer.writerow([harmless(column(record)) for column in COLUMNS.values()])
     return count
 
 
@@ -389,8 +390,3 @@ def _component(component: Component) -> str:
     kind = "" if component.fraction is not None else " visible"
     interval = f" ({component.low:g} to {component.high:g})" if component.low is not None else ""
     return f"{component.label} {component.share:.4g}{kind}{interval}"
-
-
-def _plain(text: str | None) -> str | None:
-    """Defuse what a spreadsheet would run as a formula."""
-    return f"'{text}" if text and text[0] in "=+-@\t\r" else text

@@ -82,7 +82,7 @@ class Drift(Section):
     """Monitoring of instruments and products by control charts."""
 
     enabled: bool = True
-    readings: Annotated[int, Field(ge=40, le=2_000)] = Field(
+    readings: Annotated[int, Field(ge=40, le=500)] = Field(
         default=200, description="accepted readings of a product from which its usual variation is learned"
     )
     false_alarm_every: Annotated[float, Field(ge=1_000, le=1_000_000)] = Field(

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from edged.bundle.components import MAX_CLAIMED, Components
 from edged.infer.confirm import Confirmed, Confirmer, Kept
+from edged.infer.resample import positions
 from edged.infer.verdict import Candidate, Component, Outcome, Preset, Reason, Unexplained
 
 Row = NDArray[np.floating]
@@ -72,13 +73,13 @@ class Resolver:
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits.astype(np.float64), -FARTHEST, FARTHEST)))
         thresholds = self._thresholds[preset]
         claimed = [int(column) for column in np.flatnonzero(logits >= thresholds)]
-        if len(claimed) > MAX_CLAIMED:
-            return Resolved(outcome="inconclusive", reasons=(_too_many(len(claimed), preset),))
+        screened = [column for column in claimed if math.isfinite(thresholds[column])]
+        if len(screened) > MAX_CLAIMED:
+            return Resolved(outcome="inconclusive", reasons=(_too_many(len(screened), preset),))
         if not self._table.presets[preset].confirm:
             return self._by_score(claimed, scores, preset)
         assert self._confirmer is not None
         confirmed = self._confirmer.confirm(prepared, claimed, preset)
-        screened = [column for column in claimed if math.isfinite(thresholds[column])]
         return self._by_fit(confirmed, screened, scores, preset)
 
     def _by_score(self, claimed: list[int], scores: Row, preset: Preset) -> Resolved:
@@ -153,8 +154,7 @@ class Resolver:
     def _residual(self, values: NDArray[np.float32]) -> Residual:
         assert self._table.confirmation is not None
         axis = self._table.confirmation.axis
-        positions = np.linspace(axis.start, axis.stop, axis.points, dtype=np.float64)
-        return Residual(axis=positions, unit=axis.unit, values=values)
+        return Residual(axis=positions(axis), unit=axis.unit, values=values)
 
     def _candidates(self, columns: Sequence[int], scores: Row) -> tuple[Candidate, ...]:
         ordered = sorted(columns, key=lambda column: (-scores[column], column))

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.bundle.vocabulary import Axis
+from edged.infer.resample import positions as positions
 from edged.infer.verdict import MAX_BANDS, Band
 
 Reals = NDArray[np.float64]
@@ -127,11 +128,6 @@ def structure(curve: Reals, axis: Axis) -> NDArray[np.bool_]:
         total += changed / _cover(places, axis.points)
     highest = float(total.max())
     return np.asarray(total > STRUCTURE[axis.unit] * highest) if highest > 0.0 else np.zeros(axis.points, dtype=bool)
-
-
-def positions(axis: Axis) -> Reals:
-    """Return where the points of an axis lie, [points]."""
-    return np.linspace(axis.start, axis.stop, axis.points, dtype=np.float64)
 
 
 def _of_width(points: float, on_axis: int) -> NDArray[np.intp]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.bundle.manifest import Manifest
+from edged.bundle.vocabulary import Axis
 from edged.infer.errors import AxisNotCovered, WrongKind
 from edged.spectra.spectrum import Spectrum
 
@@ -39,12 +40,12 @@ def resample(spectrum: Spectrum, manifest: Manifest) -> NDArray[np.float32]:
             hint="measure over a wider range, or use a bundle made for this instrument",
             missing=missing,
         )
-    target = _positions(axis.start, axis.stop, axis.points)
-    return np.interp(target, spectrum.axis, spectrum.values.astype(np.float64)).astype(np.float32)
+    return np.interp(positions(axis), spectrum.axis, spectrum.values.astype(np.float64)).astype(np.float32)
 
 
-@lru_cache(maxsize=4)  # as many bundles as anyone keeps loaded
-def _positions(start: float, stop: float, points: int) -> NDArray[np.float64]:
-    positions = np.linspace(start, stop, points, dtype=np.float64)
-    positions.flags.writeable = False
-    return positions
+@lru_cache(maxsize=8)  # two axes a bundle, of as many bundles as anyone keeps loaded
+def positions(axis: Axis) -> NDArray[np.float64]:
+    """Return where the points of a model's axis lie: read-only, float64 [points]."""
+    found = np.linspace(axis.start, axis.stop, axis.points, dtype=np.float64)
+    found.flags.writeable = False
+    return found

@@ -16,10 +16,13 @@ from numpy.typing import NDArray
 
 from edged.bundle.archive import Bundle
 from edged.infer.errors import NotOffered
-from edged.infer.explain import Reals, Rows, bands, bridge_bands, positions, relevance, structure
+from edged.infer.explain import Reals, Rows, bands, bridge_bands, relevance, structure
+from edged.infer.resample import positions
 from edged.infer.verdict import MAX_TARGETS, Band, Procedure, Verdict, Why
 
-MAX_PACKED_BYTES: Final = 1 << 20  # eight targets of 4,096 points, two curves each, are 0.5 MB
+MAX_PACKED_BYTES: Final = 1 << 20  # eight targets of 4,096 points, two curves each, are 0.3 MB
+_FRAME_BYTES: Final = 4096  # of a .npz beside its numbers: names, headers, room to spare
+_LARGEST: Final = float(np.finfo(np.float32).max)
 _ARRAYS = ("axis", "unit", "values", "relevance", "references")
 
 
@@ -50,6 +53,12 @@ class Explanation:
 
     why: tuple[Why, ...]
     curves: Curves
+
+
+def most_targets(points: int) -> int:
+    """Return of how many targets the curves on so many points fit into MAX_PACKED_BYTES; none on the longest axes."""
+    room = MAX_PACKED_BYTES - _FRAME_BYTES - points * (8 + 4)  # axis and values
+    return min(max(room // (points * (4 + 4)), 0), MAX_TARGETS)  # relevance and reference
 
 
 def unpack_curves(data: bytes) -> Curves:
@@ -103,13 +112,19 @@ class Explainer:
     def explain(self, row: Rows, verdict: Verdict) -> Explanation | None:
         """Explain the verdict on a row [points] of the manifest's axis; None where it names no class and no compound.
 
-        Raises NotOffered for amounts, and what `run` raises.
+        Raises NotOffered for amounts and for an axis that is too long, and what `run` raises.
         """
         require_explained(verdict.procedure)
-        columns = [self._columns[label] for label in _labels(verdict)][:MAX_TARGETS]
+        axis = self._manifest.axis
+        columns = [self._columns[label] for label in _labels(verdict)]
         if not columns:
             return None
-        axis = self._manifest.axis
+        columns = columns[: most_targets(axis.points)]
+        if not columns:
+            raise NotOffered(
+                f"an answer on an axis of {axis.points} points is not explained: its curves would be too large to keep",
+                hint="use a bundle with fewer points, or leave the explanation out",
+            )
         ask = self._evidence(columns)
         curves = relevance(row, axis, ask)
         told = [bands(curve, axis) for curve in curves]
@@ -142,7 +157,7 @@ class Explainer:
                 axis=positions(axis),
                 unit=axis.unit,
                 values=row,
-                relevance=curves.astype(np.float32),
+                relevance=np.clip(curves, -_LARGEST, _LARGEST).astype(np.float32),
                 references=references.astype(np.float32),
             ),
         )
@@ -206,4 +221,4 @@ def _off_band(curve: Reals, known: NDArray[np.bool_], told: tuple[Band, ...], at
         return None
     inside = np.any([(at >= band.low) & (at <= band.high) for band in told], axis=0)
     weights = np.where(inside, np.maximum(curve, 0.0), 0.0)
-    return float(weights[~known].sum() / weights.sum())
+    return min(float(weights[~known].sum() / weights.sum()), 1.0)  # the two sums are not rounded alike

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edged.monitor.product import Alarm, Ended, Finding, Learned, Learning, Seen, Watching
 from edged.monitor.template import Grid
-from edged.monitor.white import WhiteWatch
+from edged.monitor.white import Optics, WhiteWatch
 from edged.monitor.words import Cause
 
 Array = NDArray[np.float64]
@@ -39,10 +39,14 @@ class Key:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """A finding, and of what. is_news: no other product of that instrument shows the same alarm (any more)."""
+    """A finding, and of what. is_news: no other product of that instrument shows the same alarm (any more).
+
+    axis_unit: of the product's axis; empty for a white reference.
+    """
 
     key: Key
     finding: Finding
+    axis_unit: str
     is_news: bool = True
 
 
@@ -59,7 +63,11 @@ class Rules:
 
 
 class Monitor:
-    """Holds `products` and `whites`, the latest used last. `touched`: those that changed since they were last kept."""
+    """Holds `products` and `whites`, the latest used last. `touched`: those that changed since they were last kept.
+
+    bundle: digest of the one in use, None when nobody knows. What was learned of another one waits for it, unseen,
+    until it is the one unseen longest. evicted: how many had to go.
+    """
 
     def __init__(self, rules: Rules) -> None:
         self.rules = rules
@@ -67,31 +75,35 @@ class Monitor:
         self.whites: dict[Key, WhiteWatch] = {}
         self.touched: set[Key] = set()
         self.present: dict[str, str] = {}  # station -> serial number of the instrument that measured there last
+        self.bundle: str | None = None
+        self.evicted = 0
 
-    def result(self, key: Key, grid: Grid, seen: Seen) -> Told | None:
-        """Take an accepted reading of a product."""
+    def result(self, key: Key, grid: Grid, seen: Seen) -> list[Told]:
+        """Take an accepted reading of a product; return what it shows, and what ends because of it."""
         self.touched.add(key)
         self.present[key.station] = key.serial_number
         watch = self.products.pop(key, None) or Learning(
             grid=grid, wanted=self.rules.readings, false_alarm_every=self.rules.false_alarm_every
         )
-        while len(self.products) >= MAX_PRODUCTS:
-            del self.products[next(iter(self.products))]
+        self.products[key] = watch
+        gone = self._made_room(self.products, MAX_PRODUCTS, at=seen.at)
         self.products[key], finding = watch.take(seen)
-        return self._told(key, finding)
+        return gone + self._told(key, finding)
 
-    def white(self, key: Key, *, at: int, axis: Array, light: Array) -> Told | None:
-        """Take a white reference of an instrument. light: counts of one unit of exposure and gain."""
+    def white(self, key: Key, *, at: int, axis: Array, light: Array, optics: Optics) -> list[Told]:
+        """Take a white reference of an instrument; return what it shows, and what ends because of it.
+
+        light: counts of one unit of exposure and gain. optics: see WhiteWatch; with others it is a first one again.
+        """
         self.touched.add(key)
         self.present[key.station] = key.serial_number
         watch = self.whites.pop(key, None)
-        if watch is None:
-            while len(self.whites) >= MAX_WHITES:
-                del self.whites[next(iter(self.whites))]
-            self.whites[key] = WhiteWatch(axis=axis, light=light, limit=self.rules.white_change)
-            return None
-        self.whites[key] = watch
-        return self._told(key, watch.take(at=at, axis=axis, light=light))
+        if watch is not None and watch.optics == optics:
+            self.whites[key] = watch
+            return self._told(key, watch.take(at=at, axis=axis, light=light))
+        gone = self._forgotten(key, watch, at=at) if watch is not None else []
+        self.whites[key] = WhiteWatch(axis=axis, light=light, optics=optics, limit=self.rules.white_change)
+        return gone + self._made_room(self.whites, MAX_WHITES, at=at)
 
     def renew(self, *, station: str, serial_number: str | None = None, product: str | None = None) -> None:
         """Forget what was learned there: of one product, else of all and of the white reference."""
@@ -100,30 +112,57 @@ class Monitor:
                 self.products.pop(key, None)
                 self.whites.pop(key, None)
 
-    def keep_only(self, bundle: str) -> None:
-        """Forget the products of every other bundle: nobody reads by it any more, and its alarms would never end."""
-        for key in [key for key in self.products if key.bundle != bundle]:
-            del self.products[key]
+    def is_in_use(self, key: Key) -> bool:
+        """Whether readings of the bundle in use can change it."""
+        return self.bundle is None or key.bundle in ("", self.bundle)
 
     def alarms(self) -> Iterator[tuple[Key, Alarm]]:
-        """Yield what stands, of the instruments that are `present`; another one may be there another day."""
+        """Yield what stands, of the bundle in use and of the instruments that are `present`.
+
+        Another one may be there another day.
+        """
+        for key, alarm in self._standing():
+            if self.is_in_use(key) and self.present.get(key.station, key.serial_number) == key.serial_number:
+                yield key, alarm
+
+    def axis_unit(self, key: Key) -> str:
+        """Return the unit of a product's axis; empty for what has none."""
+        watch = self.products.get(key)
+        return "" if watch is None else (watch.grid if isinstance(watch, Learning) else watch.template.grid).unit
+
+    def _standing(self) -> Iterator[tuple[Key, Alarm]]:
         for key, watch in (*self.products.items(), *self.whites.items()):
-            is_here = self.present.get(key.station, key.serial_number) == key.serial_number
-            if is_here and not isinstance(watch, Learning) and watch.alarm is not None:
+            if not isinstance(watch, Learning) and watch.alarm is not None:
                 yield key, watch.alarm
 
-    def _told(self, key: Key, finding: Finding | None) -> Told | None:
+    def _made_room(self, watches: dict[Key, Any], most: int, *, at: int) -> list[Told]:
+        told = []
+        while len(watches) > most:
+            oldest = next(iter(watches))
+            told += self._forgotten(oldest, watches[oldest], at=at)
+            del watches[oldest]
+            self.evicted += 1
+        return told
+
+    def _forgotten(self, key: Key, watch: Learning | Watching | WhiteWatch, *, at: int) -> list[Told]:
+        """Return the end of what stands there. A product's must still be held: its axis is looked up."""
+        alarm = None if isinstance(watch, Learning) else watch.alarm
+        return [] if alarm is None else self._told(key, Ended(at=at, alarm=alarm, forgotten=True))
+
+    def _told(self, key: Key, finding: Finding | None) -> list[Told]:
         match finding:
             case None:
-                return None
+                return []
             case Learned():
-                return Told(key=key, finding=finding)
+                return [Told(key=key, finding=finding, axis_unit=self.axis_unit(key))]
             case Alarm(cause=cause) | Ended(alarm=Alarm(cause=cause)):
-                return Told(key=key, finding=finding, is_news=not self._others_show(key, cause))
+                is_news = not self._others_show(key, cause)
+                return [Told(key=key, finding=finding, axis_unit=self.axis_unit(key), is_news=is_news)]
 
     def _others_show(self, key: Key, cause: Cause) -> bool:
         return any(
             other != key
+            and (other.bundle == key.bundle or self.is_in_use(other))
             and (other.station, other.serial_number, alarm.cause) == (key.station, key.serial_number, cause)
-            for other, alarm in self.alarms()
+            for other, alarm in self._standing()
         )

@@ -68,10 +68,11 @@ class Learned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """The alarm is over since reading `at`."""
+    """The alarm is over since reading `at`. forgotten: nobody saw it end, but what was learned had to go then."""
 
     at: int
     alarm: Alarm
+    forgotten: bool = False
 
 
 Finding = Learned | Alarm | Ended

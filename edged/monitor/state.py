@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -16,12 +18,12 @@ from edged.monitor.monitor import Key, Monitor
 from edged.monitor.product import HISTORY, ROWS, Alarm, Learning, Watching
 from edged.monitor.template import COMPONENTS, MAX_POINTS, Grid, Learnt, Template
 from edged.monitor.white import WhiteWatch
-from edged.monitor.words import CAUSES, SIGNALS
+from edged.monitor.words import CAUSES, SIGNALS, WHITE_SIGNALS, Signal
 
 Array = NDArray[Any]
 
-EDITION: Final = 1  # of what is written here; another one is learned anew from the journal
-MAX_READINGS: Final = 2_000
+EDITION: Final = 2  # of what is written here; another one is learned anew from the journal
+MAX_READINGS: Final = 500  # learning takes their square or more of time, on the thread that judges
 _K: Final = len(SIGNALS)
 _CHARTS: Final = ("ewma", "cusum", "since", "recent")
 _WATCHED: Final = ("pending", "pending_row", "rows", "history", "history_from")
@@ -57,7 +59,7 @@ def pack(watch: Learning | Watching | WhiteWatch) -> bytes:
             arrays |= {name: getattr(watch.charts, name) for name in _CHARTS}
             arrays |= {name: getattr(watch, name) for name in _WATCHED}
         case WhiteWatch():
-            plain = {"is": "white", "alarm": _alarm_plain(watch.alarm)}
+            plain = {"is": "white", "alarm": _alarm_plain(watch.alarm), "optics": watch.optics}
             arrays = {"axis": watch.axis, "light": watch.light}
     plain["edition"] = EDITION
     file = io.BytesIO()
@@ -70,6 +72,7 @@ def unpack_into(monitor: Monitor, text: str, body: bytes) -> None:
     """Put one watch back. Raises StateDamaged."""
     try:
         station, serial_number, bundle, product = json.loads(text)
+        f"{station}{serial_number}{bundle}{product}".encode()  # half of a surrogate pair: no record could name it
         key = Key(station=str(station), serial_number=str(serial_number), bundle=str(bundle), product=product)
         with np.load(io.BytesIO(body), allow_pickle=False) as file:
             plain: dict[str, Any] = json.loads(bytes(file["plain"]))
@@ -112,13 +115,15 @@ def _watching(monitor: Monitor, file: Any, plain: dict[str, Any]) -> Watching:
         spread=_array(file, "spread", (len(components),)),
         left=float(plain["left"]),
     )
+    by_chance = float(plain["by_chance"])
     _require(bool((learnt.scale > 0).all()) and learnt.left > 0, "scale")
+    _require(math.isfinite(learnt.left) and math.isfinite(by_chance), "by_chance or left")
     centre, spreads = _array(file, "centre", (_K,)), _array(file, "spreads", (_K,), finite=False)
     _require(bool((spreads > 0).all()) and plain["batch"] in BATCHES and int(plain["learned_from"]) > 0, "baseline")
     watch = Watching(
         template=Template(learnt, grid),
         baseline=Baseline(batch=plain["batch"], centre=centre, spread=spreads, readings=int(plain["learned_from"])),
-        by_chance=float(plain["by_chance"]),
+        by_chance=by_chance,
         false_alarm_every=monitor.rules.false_alarm_every,
     )
     shapes: dict[str, tuple[int | None, ...]] = {
@@ -142,15 +147,17 @@ def _watching(monitor: Monitor, file: Any, plain: dict[str, Any]) -> Watching:
     _require(all(size <= most for size, most in (*sizes, (len(watch.history), HISTORY))), "lengths")
     _require(len(watch.history) == len(watch.history_from), "history")
     watch.pending_from, watch.calm, watch.readings = (int(plain[n]) for n in ("pending_from", "calm", "readings"))
-    watch.alarm = _alarm(plain["alarm"])
+    watch.alarm = _alarm(plain["alarm"], SIGNALS, ("ewma", "cusum", "zones"))
     return watch
 
 
 def _white(monitor: Monitor, file: Any, plain: dict[str, Any]) -> WhiteWatch:
     axis = _array(file, "axis", (None,))
     _require(2 <= len(axis) <= MAX_POINTS and bool((np.diff(axis) > 0).all()), "axis")
-    watch = WhiteWatch(axis=axis, light=_array(file, "light", (len(axis),)), limit=monitor.rules.white_change)
-    watch.alarm = _alarm(plain["alarm"])
+    light, optics = _array(file, "light", (len(axis),)), plain["optics"]
+    _require(isinstance(optics, dict), "optics")
+    watch = WhiteWatch(axis=axis, light=light, optics=optics, limit=monitor.rules.white_change)
+    watch.alarm = _alarm(plain["alarm"], WHITE_SIGNALS, ("white",))
     return watch
 
 
@@ -178,11 +185,19 @@ def _alarm_plain(alarm: Alarm | None) -> dict[str, Any] | None:
     return None if alarm is None else dataclasses.asdict(alarm)
 
 
-def _alarm(plain: dict[str, Any] | None) -> Alarm | None:
+def _alarm(plain: dict[str, Any] | None, signals: Collection[Signal], charts: Collection[str]) -> Alarm | None:
+    """Read an alarm that charts of these signals can give: what is told of it later must not fail."""
     if plain is None:
         return None
-    _require(plain["cause"] in CAUSES, "alarm")
-    return Alarm(**plain)
+    alarm = Alarm(**plain)
+    names = {signal.name for signal in signals}
+    _require(alarm.cause in CAUSES and alarm.chart in charts and set(alarm.changes) <= names, "words of an alarm")
+    _require(alarm.signal in alarm.changes, "signal of an alarm")
+    numbers = (alarm.value, alarm.limit, *alarm.changes.values())
+    _require(all(type(number) in (int, float) and math.isfinite(number) for number in numbers), "numbers of an alarm")
+    counts = (alarm.since, alarm.at, alarm.readings)
+    _require(all(type(count) is int and 0 <= count < 2**62 for count in counts), "counts of an alarm")
+    return alarm
 
 
 def _require(holds: bool, what: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edged.monitor.product import Alarm
+from edged.monitor.product import Alarm, Ended
 from edged.monitor.words import HINTS, SIGNALS, WHITE_SIGNALS, Signal, SignalName
 
 CHARTS = {
@@ -27,6 +27,11 @@ def alarm_text(alarm: Alarm, *, product: str | None, since: str, axis_unit: str)
         return f"{what} since {since}, {alarm.limit:.3g} % is allowed"
     readings = f"{alarm.readings} readings of {product}"
     return f"{what} since {since} ({readings}; {CHARTS[alarm.chart]} {alarm.value:.3g}, limit {alarm.limit:.3g})"
+
+
+def ended_text(ended: Ended, text: str) -> str:
+    """Return the same sentence, of an alarm that stands no more."""
+    return f"{'not watched any more' if ended.forgotten else 'over'}: {text}"
 
 
 def hint_for(alarm: Alarm, station: str) -> str:

@@ -140,14 +140,16 @@ def learn_by_folds(rows: Array, grid: Grid) -> tuple[Template, Array, float]:
 def _principal(off: Array, kept: int) -> tuple[Array, Array]:
     """Return variances [kept], the largest first, and orthonormal rows [kept, m], from n centred readings.
 
-    By the n x n products: several times as fast as the decomposition of n x m. Rows without variance are 0.
+    By the products n x n or m x m, whichever are fewer: several times as fast as the decomposition of n x m. Rows
+    without variance are 0.
     """
-    power, along = np.linalg.eigh(off @ off.T)
+    n, m = off.shape
+    power, along = np.linalg.eigh(off.T @ off if m < n else off @ off.T)
     power, along = np.maximum(power[::-1][:kept], 0.0), along[:, ::-1][:, :kept]
     norm = np.sqrt(power)
     real = norm > 1e-9 * max(float(norm.max(initial=0.0)), 1e-300)
-    rows = np.where(real[:, None], along.T @ off / np.where(real, norm, 1.0)[:, None], 0.0)
-    return power / (len(off) - 1), rows
+    rows = along.T if m < n else along.T @ off / np.where(real, norm, 1.0)[:, None]
+    return power / (n - 1), np.where(real[:, None], rows, 0.0)
 
 
 def _patterns(mean: Array, grid: Grid) -> Array:

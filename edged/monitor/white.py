@@ -6,22 +6,29 @@ that the configuration states.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
 from edged.monitor.product import Alarm, Ended
 
 Array = NDArray[np.float64]
+Optics = Mapping[str, bool | float | int | str | None]
 
 CALM_SHARE = 0.5  # of the limit: a later white reference within it ends the alarm
 
 
 class WhiteWatch:
-    """Holds the first white reference. light [m]: counts of one unit of exposure and gain, at `axis` [m]."""
+    """Holds the first white reference. light [m]: counts of one unit of exposure and gain, at `axis` [m].
 
-    def __init__(self, *, axis: Array, light: Array, limit: float) -> None:
+    optics: the settings that decide how much light falls on a point. With others there is nothing to compare.
+    """
+
+    def __init__(self, *, axis: Array, light: Array, optics: Optics, limit: float) -> None:
         self.axis = axis
         self.light = light
+        self.optics = dict(optics)
         self.limit = limit
         self.alarm: Alarm | None = None
 

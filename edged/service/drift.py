@@ -15,25 +15,25 @@ from drivers.contract import Identity
 from edged.acquire.reading import Moment
 from edged.acquire.worker import WorkerFull, WorkerStopped
 from edged.bundle.archive import Bundle
-from edged.monitor.monitor import Key, Monitor, Rules, Told
-from edged.monitor.product import Alarm, Learned, Learning
+from edged.monitor.monitor import MAX_PRODUCTS, Key, Monitor, Rules, Told
+from edged.monitor.product import Alarm, Ended, Learned, Learning
 from edged.monitor.state import StateDamaged, key_text, pack, unpack_into
-from edged.monitor.tell import alarm_text, hint_for, unit_of
+from edged.monitor.tell import alarm_text, ended_text, hint_for, unit_of
 from edged.monitor.words import CAUSES, DriftEvent
 from edged.service.clock import taken_at
 from edged.service.control import Refusal
-from edged.service.drifting import Item, items, take
+from edged.service.drifting import Item, items, readable, record_at, take
 from edged.service.health import Health
 from edged.service.pipeline import Asked
 from edged.service.threads import ModelThread, StoreThread
 from edged.store.charts import Kept, load_charts, save_charts
-from edged.store.errors import StoreError
+from edged.store.errors import StoreDamaged, StoreError, StoreRejected
 from edged.store.journal import Journal
 from edged.store.record import Draft, DriftInfo, InstrumentInfo, Record
 
 log = logging.getLogger(__name__)
 
-SLICE = 20  # records taken at once: a measurement that wants the thread waits 20 ms at most
+SLICE = 20  # records taken at once: a measurement that wants the thread waits 20 ms at most, or until one has learned
 SAVE_EVERY = 25  # records after which the state is kept; so many are read again after a power cut
 MAX_CATCH_UP = 20_000  # records read when nothing was kept: as many as two years of a busy instrument
 LOOKED_BACK = 500  # records, for the instrument that was at a station last
@@ -69,8 +69,7 @@ class DriftWatch:
         self._monitor = Monitor(rules)
         self._seq = 0  # of the last record taken
         self._kept_seq = 0
-        self._kept_keys: set[str] = set()
-        self._to_store: list[tuple[Told, Item]] = []
+        self._to_store: list[tuple[Told, Record]] = []
         self._told_before: set[tuple[object, ...]] = set()  # before a power cut took the state
         self._words: dict[Key, str] = {}  # of the alarms that stand
         self.documents: Mapping[str, list[dict[str, Any]]] = {}
@@ -80,7 +79,10 @@ class DriftWatch:
         self._fresh.set()
 
     async def run(self) -> NoReturn:
-        """Follow the journal. A store or a thread that fails is asked again later."""
+        """Follow the journal. A store or a thread that fails is asked again later.
+
+        Raises StoreDamaged where a page of the file is broken, and StoreRejected: neither passes by waiting.
+        """
         await self._patiently(self._begin)
         while True:
             self._fresh.clear()
@@ -112,6 +114,8 @@ class DriftWatch:
         while True:
             try:
                 return await work()
+            except (StoreDamaged, StoreRejected):
+                raise
             except (StoreError, WorkerFull) as error:
                 log.debug("drift waits: %s", error)
                 await asyncio.sleep(RETRY_S)
@@ -126,26 +130,30 @@ class DriftWatch:
         self._monitor = monitor or Monitor(self._rules)
         reachable = max((head.seq if head else 0) - MAX_CATCH_UP, 0)
         self._seq = self._kept_seq = reachable if fresh or kept.seq is None else max(kept.seq, reachable)
-        self._kept_keys = set() if fresh else set(kept.bodies)
         self._to_store, self._words = [], {}
         self._told_before = await self._store(lambda journal: _told_after(journal, self._seq))
         self._monitor.present = await self._store(_present)
         if self._model.analyzer is not None:
-            self._monitor.keep_only(self._model.analyzer.bundle.digest)
+            self._monitor.bundle = self._model.analyzer.bundle.digest
         await self._show()
 
     async def _advance(self) -> bool:
-        """Take the next records; false when there is none. What could not be stored last time comes first."""
+        """Take the next records; false when there is none. What could not be stored last time comes first.
+
+        Without a model nobody can tell which results count: they wait in the journal until there is one.
+        """
         await self._store_findings()
+        analyzer = self._model.analyzer
+        if analyzer is None:
+            return False
         found = await self._store(lambda journal: items(journal, after_seq=self._seq, limit=SLICE))
         if not found:
             return False
-        analyzer = self._model.analyzer
-        if analyzer is not None:
-            bundle = analyzer.bundle
-            self._to_store += await self._model(lambda: self._taken(found, bundle))
-        self._seq = found[-1].record.seq
-        is_news = bool(self._to_store) or any(item.record.kind == "drift" for item in found)
+        bundle = analyzer.bundle
+        taken, self._to_store = await self._model(lambda: self._taken(found, bundle))
+        self._seq = taken[-1].seq
+        is_order = any(item.record is not None and item.record.kind == "drift" for item in taken)
+        is_news = is_order or bool(self._to_store)
         await self._store_findings()
         if is_news or self._seq - self._kept_seq >= SAVE_EVERY:
             await self._save()
@@ -157,17 +165,28 @@ class DriftWatch:
             await self._keep(*self._to_store[0])
             del self._to_store[0]
 
-    def _taken(self, found: Sequence[Item], bundle: Bundle) -> list[tuple[Told, Item]]:
-        """On the inference thread."""
-        self._monitor.keep_only(bundle.digest)
-        told = []
-        for item in found:
-            finding = take(self._monitor, item, bundle)
-            if finding is not None:
-                told.append((finding, item))
-        return told
+    def _taken(self, found: Sequence[Item], bundle: Bundle) -> tuple[Sequence[Item], list[tuple[Told, Record]]]:
+        """On the inference thread. Return what was taken and what it showed.
 
-    async def _keep(self, told: Told, item: Item) -> None:
+        After a product was learned the rest is left for later: that takes longer than all the others together.
+        """
+        monitor, told = self._monitor, []
+        all_fit = monitor.evicted == 0
+        monitor.bundle = bundle.digest
+        for count, item in enumerate(found, start=1):
+            for finding in take(monitor, item, bundle):
+                assert item.record is not None
+                told.append((finding, item.record))
+            if told and isinstance(told[-1][0].finding, Learned):
+                found = found[:count]
+                break
+        if all_fit and monitor.evicted:
+            log.warning(
+                "drift watches %d products at most; the one unseen longest is given up, and learned anew", MAX_PRODUCTS
+            )
+        return found, told
+
+    async def _keep(self, told: Told, shown_by: Record) -> None:
         """Store one finding that is news, as a record that is sent like every other."""
         finding, key = told.finding, told.key
         event: DriftEvent = "baseline" if isinstance(finding, Learned) else "began"
@@ -176,8 +195,11 @@ class DriftWatch:
         if not told.is_news or known in self._told_before:
             return
         info = await self._info(event, told)
-        draft = self._draft(info, station=key.station, instrument=item.record.instrument)
-        draft = draft.model_copy(update={"bundle": item.record.bundle})
+        whose: Record | None = shown_by
+        if isinstance(finding, Ended) and finding.forgotten:  # the record that showed it may be of another instrument
+            whose = await self._record_at(finding.alarm.since)
+        draft = self._draft(info, station=key.station, instrument=whose.instrument if whose else None)
+        draft = draft.model_copy(update={"bundle": whose.bundle if whose else None})
         record = await self._store(lambda journal: journal.append(draft))
         log.log(logging.WARNING if event == "began" else logging.INFO, "station=%s %s", key.station, info.message)
         self._on_record(record)
@@ -195,8 +217,7 @@ class DriftWatch:
                 message=f"{key.product} is known from {learned.readings} readings and watched from now on",
             )
         alarm = finding if isinstance(finding, Alarm) else finding.alarm
-        text = await self._alarm_text(key, alarm)
-        unit = self._axis_unit(key)
+        text = await self._alarm_text(key, alarm, told.axis_unit)
         return DriftInfo(
             event=event,
             product=key.product,
@@ -210,26 +231,21 @@ class DriftWatch:
             at_seq=finding.at,
             readings=alarm.readings,
             changes=dict(alarm.changes),
-            units={name: unit_of(name, unit) for name in alarm.changes},
-            message=text if event == "began" else f"over: {text}",
+            units={name: unit_of(name, told.axis_unit) for name in alarm.changes},
+            message=ended_text(finding, text) if isinstance(finding, Ended) else text,
             hint=hint_for(alarm, key.station) if event == "began" else "",
         )
 
-    async def _alarm_text(self, key: Key, alarm: Alarm) -> str:
+    async def _alarm_text(self, key: Key, alarm: Alarm, axis_unit: str) -> str:
         since = await self._when(alarm.since)
-        return alarm_text(
-            alarm, product=key.product, since=since or f"record {alarm.since}", axis_unit=self._axis_unit(key)
-        )
+        return alarm_text(alarm, product=key.product, since=since or f"record {alarm.since}", axis_unit=axis_unit)
 
     async def _when(self, seq: int) -> str | None:
-        found = await self._store(lambda journal: list(journal.records(after_seq=seq - 1, limit=1)))
-        return found[0].taken_at.wall if found else None
+        found = await self._record_at(seq)
+        return found.taken_at.wall if found else None
 
-    def _axis_unit(self, key: Key) -> str:
-        watch = self._monitor.products.get(key)
-        if watch is None:
-            return ""
-        return (watch.grid if isinstance(watch, Learning) else watch.template.grid).unit
+    async def _record_at(self, seq: int) -> Record | None:
+        return await self._store(lambda journal: record_at(journal, seq))
 
     def _draft(self, info: DriftInfo, *, station: str, instrument: InstrumentInfo | None) -> Draft:
         return Draft(
@@ -243,19 +259,20 @@ class DriftWatch:
         )
 
     async def _save(self) -> None:
-        """Keep what changed since the last time."""
+        """Keep what changed since the last time, and nothing that is no longer there."""
         monitor, seq = self._monitor, self._seq
         bodies = await self._model(lambda: _packed(monitor))
-        keys = {key_text(key) for key in (*monitor.products, *monitor.whites)}
-        gone = self._kept_keys - keys
-        await self._store(lambda journal: save_charts(journal, seq=seq, bodies=bodies, gone=gone))
-        self._kept_seq, self._kept_keys = seq, keys
+        stay = [key_text(key) for key in (*monitor.products, *monitor.whites)]
+        await self._store(lambda journal: save_charts(journal, seq=seq, bodies=bodies, stay=stay))
+        self._kept_seq = seq
         monitor.touched.clear()
 
     async def _show(self) -> None:
         """Renew what health and status say."""
-        alarms = dict(self._monitor.alarms())
-        self._words = {key: self._words.get(key) or await self._alarm_text(key, alarm) for key, alarm in alarms.items()}
+        alarms, units = dict(self._monitor.alarms()), self._monitor.axis_unit
+        self._words = {
+            key: self._words.get(key) or await self._alarm_text(key, alarm, units(key)) for key, alarm in alarms.items()
+        }
         for station in self._stations:
             for cause in CAUSES:
                 said = [self._words[k] for k, alarm in alarms.items() if (k.station, alarm.cause) == (station, cause)]
@@ -265,7 +282,7 @@ class DriftWatch:
             station: [
                 _document(key, watch, self._words.get(key))
                 for key, watch in self._monitor.products.items()
-                if key.station == station
+                if key.station == station and self._monitor.is_in_use(key)
             ]
             for station in self._stations
         }
@@ -307,7 +324,7 @@ def _restored(kept: Kept, rules: Rules) -> Monitor | None:
 def _present(journal: Journal) -> dict[str, str]:
     """On the store's thread: the instrument that measured last at each station, as far back as one looks for it."""
     found: dict[str, str] = {}
-    for record in journal.records(newest_first=True, limit=LOOKED_BACK):
+    for record in readable(journal, newest_first=True, limit=LOOKED_BACK):
         if record.kind in ("result", "reference") and record.station is not None and record.instrument is not None:
             found.setdefault(record.station, record.instrument.serial_number)
     return found
@@ -316,7 +333,7 @@ def _present(journal: Journal) -> dict[str, str]:
 def _told_after(journal: Journal, seq: int) -> set[tuple[object, ...]]:
     """On the store's thread: the findings that were stored, but whose state was not."""
     found: set[tuple[object, ...]] = set()
-    for record in journal.records(after_seq=seq, kind="drift"):
+    for record in readable(journal, after_seq=seq, kind="drift"):
         info, serial = record.drift, record.instrument.serial_number if record.instrument else ""
         if info is not None:
             found.add((info.event, record.station, serial, info.product, info.at_seq))

@@ -6,13 +6,14 @@ Plain functions, any thread.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.acquire.references import unpack_spectrum
+from edged.acquire.references import OPTICAL, unpack_spectrum
 from edged.bundle.archive import Bundle
 from edged.bundle.manifest import Manifest
 from edged.infer.verdict import Verdict
@@ -21,7 +22,8 @@ from edged.monitor.product import Seen
 from edged.monitor.template import MAX_POINTS, Grid
 from edged.service.pipeline import SPECTRUM
 from edged.spectra.spectrum import Spectrum, SpectrumError
-from edged.store.journal import Journal
+from edged.store.errors import StoreDamaged
+from edged.store.journal import Journal, record_from
 from edged.store.record import Record
 
 Array = NDArray[np.float64]
@@ -32,39 +34,63 @@ _LEAST_LIGHT: Final = 1e-6  # of the brightest: keeps a logarithm finite where a
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A record of the journal, with its spectrum as stored where the monitor wants it and it is still there."""
+    """A record of the journal, with its spectrum as stored where the monitor wants it and it is still there.
 
-    record: Record
-    spectrum: bytes | None
+    record None: it cannot be read, nor can what lies beside it. `edged journal verify` tells of it.
+    """
+
+    seq: int
+    record: Record | None = None
+    spectrum: bytes | None = None
 
 
 def items(journal: Journal, *, after_seq: int, limit: int) -> list[Item]:
-    """Return the next records. Raises StoreError."""
-    return [
-        Item(record=record, spectrum=journal.attachment(record.id, SPECTRUM) if _is_wanted(record) else None)
-        for record in journal.records(after_seq=after_seq, limit=limit)
-    ]
+    """Return the next records. One that was spoilt hides none behind it. Raises StoreError."""
+    return [_item(journal, seq, body) for seq, body in journal.numbered(after_seq=after_seq, limit=limit)]
 
 
-def take(monitor: Monitor, item: Item, bundle: Bundle) -> Told | None:
+def readable(
+    journal: Journal,
+    *,
+    after_seq: int = 0,
+    limit: int | None = None,
+    newest_first: bool = False,
+    kind: str | None = None,
+) -> Iterator[Record]:
+    """Yield records as `Journal.records` does, but for those that were spoilt. Raises StoreError."""
+    for _, body in journal.numbered(after_seq=after_seq, limit=limit, newest_first=newest_first, kind=kind):
+        try:
+            yield record_from(body)
+        except StoreDamaged:
+            continue
+
+
+def record_at(journal: Journal, seq: int) -> Record | None:
+    """Return the record of that number, None when it cannot be read. Raises StoreError."""
+    return next(readable(journal, after_seq=seq - 1, limit=1), None)
+
+
+def take(monitor: Monitor, item: Item, bundle: Bundle) -> list[Told]:
     """Show one record to the monitor. One that another bundle judged, or that lost its spectrum, does not count."""
     record = item.record
+    if record is None:
+        return []
     if record.kind == "drift":
         _renew(monitor, record)
-        return None
+        return []
     if item.spectrum is None or record.station is None or record.instrument is None:
-        return None
+        return []
     try:
         spectrum = unpack_spectrum(item.spectrum)
     except SpectrumError:
-        return None  # `edged journal verify` tells of it
+        return []  # `edged journal verify` tells of it
     if record.kind == "reference":
-        return _white(monitor, record, spectrum)
+        return _white(monitor, item.seq, record, spectrum)
     if record.bundle is None or record.bundle.digest != bundle.digest or record.verdict is None:
-        return None
+        return []
     grid = grid_of(bundle.manifest)
     if spectrum.axis_unit != grid.unit:
-        return None
+        return []
     key = Key(
         station=record.station,
         serial_number=record.instrument.serial_number,
@@ -72,7 +98,7 @@ def take(monitor: Monitor, item: Item, bundle: Bundle) -> Told | None:
         product=product_of(record.verdict),
     )
     row = as_absorbance(np.interp(grid.axis, spectrum.axis, spectrum.values.astype(np.float64)), bundle.manifest)
-    return monitor.result(key, grid, Seen(at=record.seq, row=row, sensor=_sensor(record), score=score(record.verdict)))
+    return monitor.result(key, grid, Seen(at=item.seq, row=row, sensor=_sensor(record), score=score(record.verdict)))
 
 
 def grid_of(manifest: Manifest) -> Grid:
@@ -103,6 +129,15 @@ def score(verdict: Verdict) -> float | None:
     return math.log10(max(shares)) if shares else None
 
 
+def _item(journal: Journal, seq: int, body: bytes) -> Item:
+    try:
+        record = record_from(body)
+        spectrum = journal.attachment(record.id, SPECTRUM) if _is_wanted(record) else None
+    except StoreDamaged:
+        return Item(seq=seq)
+    return Item(seq=seq, record=record, spectrum=spectrum)
+
+
 def _is_wanted(record: Record) -> bool:
     if record.kind == "reference":
         return True
@@ -115,15 +150,20 @@ def _sensor(record: Record) -> float | None:
     return 100.0 * math.log(counts) if counts is not None and counts > 0 else None
 
 
-def _white(monitor: Monitor, record: Record, counts: Spectrum) -> Told | None:
+def _white(monitor: Monitor, seq: int, record: Record, counts: Spectrum) -> list[Told]:
     assert record.station is not None
     assert record.instrument is not None
     settings = record.reading.settings if record.reading is not None else {}
-    exposure = float(settings.get("gain") or 1) * float(settings.get("integration_ms") or 1)
+    exposure = _factor(settings.get("gain")) * _factor(settings.get("integration_ms"))
     axis = np.linspace(counts.axis[0], counts.axis[-1], min(len(counts.axis), MAX_POINTS), dtype=np.float64)
     light = np.interp(axis, counts.axis, counts.values.astype(np.float64)) / exposure
     key = Key(station=record.station, serial_number=record.instrument.serial_number)
-    return monitor.white(key, at=record.seq, axis=axis, light=light)
+    optics = {name: settings.get(name) for name in OPTICAL}
+    return monitor.white(key, at=seq, axis=axis, light=light, optics=optics)
+
+
+def _factor(setting: bool | float | int | str | None) -> float:
+    return float(setting) if isinstance(setting, int | float) and setting > 0 else 1.0
 
 
 def _renew(monitor: Monitor, record: Record) -> None:

@@ -37,8 +37,7 @@ from edged.acquire.references import (
 from edged.infer.analyze import Analyzer
 from edged.infer.errors import InferError
 from edged.infer.judge import Question
-from edged.infer.verdict import Preset, Procedure, Reason, Verdict
-from edged.infer.why import Explanation
+from edged.infer.verdict import Preset, Procedure, Reason, Verdict, Why
 from edged.service.clock import moment_of, taken_at
 from edged.spectra.correct import counts_to_absorbance, counts_to_reflectance
 from edged.spectra.corrections.chain import Applied
@@ -47,6 +46,7 @@ from edged.spectra.spectrum import Spectrum, SpectrumError
 from edged.spectra.standards.known import Standard, standards
 from edged.spectra.transfer import Transfer, apply_transfer
 from edged.store.journal import Journal
+from edged.store.record import SPECTRUM as SPECTRUM
 from edged.store.record import (
     BundleInfo,
     Draft,
@@ -61,7 +61,6 @@ log = logging.getLogger(__name__)
 
 SCAN = "scan"  # attachment: the device's own transfer, byte for byte
 KIND_OF: Mapping[Role, Literal["reference", "dark"]] = {"white": "reference", "dark": "dark"}
-SPECTRUM = "spectrum.npz"  # attachment: what was judged, or a white reference's counts
 CURVES = "why.npz"  # attachment: what an explanation is drawn from
 RESIDUAL = "residual.npz"  # attachment: what the components that fit leave, where that is too much
 
@@ -109,6 +108,17 @@ class Finished:
     attachments: Mapping[str, bytes] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """What a verdict rests on, and the curves behind it as they are kept; empty and None where it is not explained."""
+
+    why: tuple[Why, ...] = ()
+    curves: bytes | None = None
+
+
+_UNEXPLAINED = Explained()
+
+
 def judge_reading(
     reading: Reading,
     references: References,
@@ -129,7 +139,7 @@ def judge_reading(
     max_age_s = rules.reference_max_age_s
     counts, dark_reasons = dark_corrected(reading, references.dark, max_age_s=max_age_s)
     gate = gate_reasons(rules.gate, references.selftests, reading.moment)
-    why: Explanation | None = None
+    why: Explained = _UNEXPLAINED
     wants_white = analyzer.bundle.manifest.quantity != "intensity"
     white = references.white if wants_white else None
     used = _reference_info(reading, white, counts.spectrum, max_age_s=max_age_s)
@@ -166,25 +176,28 @@ def judge_reading(
             "bundle": bundle_info(analyzer),
             "reference": used,
             "verdict": verdict,
-            "why": why.why if why is not None else (),
+            "why": why.why,
             "timing_ms": {name: round(value, 3) for name, value in timing_ms.items()},
         }
     )
     attachments = {SCAN: reading.scan.blob, SPECTRUM: packed}
     if residual is not None:
         attachments[RESIDUAL] = residual.packed()
-    if why is not None:
-        attachments[CURVES] = why.curves.packed()
+    if why.curves is not None:
+        attachments[CURVES] = why.curves
     return Finished(draft=draft, attachments=attachments)
 
 
-def _why(analyzer: Analyzer, spectrum: Spectrum, verdict: Verdict) -> Explanation | None:
+def _why(analyzer: Analyzer, spectrum: Spectrum, verdict: Verdict) -> Explained:
     """What the verdict rests on; an explanation that cannot be had must not cost the verdict."""
     try:
-        return analyzer.explain(spectrum, verdict)
+        found = analyzer.explain(spectrum, verdict)
+        return _UNEXPLAINED if found is None else Explained(why=found.why, curves=found.curves.packed())
     except InferError as error:
         log.warning("verdict not explained: %s", error)
-        return None
+    except Exception:  # the boundary to what is only told beside the verdict: its bug must not lose a measurement
+        log.exception("verdict not explained")
+    return _UNEXPLAINED
 
 
 def white_reading(

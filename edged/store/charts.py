@@ -7,14 +7,14 @@ read again; if all of it is lost, all of them are.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from edged.store.errors import StoreRejected
 from edged.store.journal import Journal
 
 MAX_KEY = 1_024  # station, serial number, digest and label, with room
-MAX_BODY_BYTES = 4 * 2**20  # 2,000 readings of 512 points while they are learned from
+MAX_BODY_BYTES = 2 * 2**20  # 500 readings of 512 points while they are learned from take one
 MAX_ROWS = 256  # bounds what a foreign hand can make us load
 _SEQ = "seq"
 _SEQ_FORMAT = struct.Struct("<Q")
@@ -44,12 +44,16 @@ def load_charts(journal: Journal) -> Kept:
     return Kept(seq=number, bodies=bodies) if head is not None and number <= head.seq else Kept()
 
 
-def save_charts(journal: Journal, *, seq: int, bodies: Mapping[str, bytes], gone: Iterable[str] = ()) -> None:
-    """Replace these bodies, drop those gone, note how far the journal was read: all or nothing. Raises StoreError."""
+def save_charts(journal: Journal, *, seq: int, bodies: Mapping[str, bytes], stay: Collection[str] = ()) -> None:
+    """Replace these bodies, note how far the journal was read, and drop all else but the keys that `stay`.
+
+    So whatever `load_charts` did not return goes, too. All or nothing. Raises StoreError.
+    """
     for key, body in bodies.items():
         if len(key) > MAX_KEY or len(body) > MAX_BODY_BYTES:
             raise StoreRejected(f"state of drift {key[:64]!r}: {len(body)} bytes; at most {MAX_BODY_BYTES}")
     rows: list[tuple[object, ...]] = [(_SEQ, _SEQ_FORMAT.pack(seq)), *bodies.items()]
     with journal.database.transaction("keep the state of drift"):
-        journal.database.execute_many("DELETE FROM drift WHERE key = ?", [(key,) for key in gone])
+        marks = ",".join("?" * len(stay))
+        journal.database.execute(f"DELETE FROM drift WHERE key NOT IN ({marks})", tuple(stay))  # noqa: S608 - marks
         journal.database.execute_many("INSERT OR REPLACE INTO drift (key, body) VALUES (?, ?)", rows)

@@ -55,13 +55,13 @@ MIGRATIONS = (  # user_version n is reached by MIGRATIONS[n - 1]; never edit one
     CREATE TRIGGER attachments_never_go BEFORE DELETE ON attachments
         BEGIN SELECT RAISE(ABORT, 'attachments are append-only'); END;
     """,
-    """
-    CREATE TABLE drift (
+)
+CACHE = """
+    CREATE TABLE IF NOT EXISTS drift (
         key  TEXT PRIMARY KEY,
         body BLOB NOT NULL
-    );
-    """,
-)
+    )
+"""  # of no edition: it can be made again from the records, and whoever only reads them does without
 
 
 class Database:
@@ -163,6 +163,7 @@ class Database:
                 if c.in_transaction:
                     c.execute("ROLLBACK")
                 raise
+        c.execute(CACHE)
 
 
 def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:

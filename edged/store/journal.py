@@ -131,13 +131,20 @@ class Journal:
         self, *, after_seq: int = 0, limit: int | None = None, newest_first: bool = False, kind: str | None = None
     ) -> Iterator[bytes]:
         """Yield the stored bytes of records, as `records` does."""
+        for _, body in self.numbered(after_seq=after_seq, limit=limit, newest_first=newest_first, kind=kind):
+            yield body
+
+    def numbered(
+        self, *, after_seq: int = 0, limit: int | None = None, newest_first: bool = False, kind: str | None = None
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield (seq, stored bytes) as `records` does: for who must go on behind a record that cannot be read."""
         low, high, left = after_seq, 2**62, limit if limit is not None else 2**62
         query = _NEWEST_FIRST if newest_first else _OLDEST_FIRST
         while left > 0:
             with self.database.errors("read"):
                 rows = self.database.execute(query, (low, high, kind, min(PAGE, left))).fetchall()
-            for _, body in rows:
-                yield bytes(body)
+            for seq, body in rows:
+                yield int(seq), bytes(body)
             if len(rows) < min(PAGE, left):
                 return
             left -= len(rows)

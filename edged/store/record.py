@@ -12,6 +12,7 @@ from edged.spectra.quality import Quality as Quality
 from edged.spectra.standards.outcome import CheckName, CheckVerdict, Subject
 
 SCHEMA = "edged.record/1"
+SPECTRUM = "spectrum.npz"  # attachment: what was judged, or a white reference's counts
 
 
 class InstrumentInfo(Model):

@@ -27,10 +27,11 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON obje
 def bank() -> None:
     """Compounds that one graph looks for: list, add, replace, drop, set thresholds.
 
-    BANK is a folder that training leaves. Each compound is kept apart; after a change the graph is made anew, and
-    what it says of the other compounds stays the same to the last bit.
+    BANK is a folder that a program made with bank_from and save_bank: docs/banks.md. No build leaves one yet, and its
+    graph is no bundle. Each compound is kept apart; after a change the graph is made anew, and what it says of the
+    other compounds stays the same to the last bit.
 
-    Example: edged-export bank list build/actives/bank
+    Example: edged-export bank list banks/actives
     """
 
 
@@ -40,7 +41,7 @@ def bank() -> None:
 def list_compounds(bank: Path, as_json: bool) -> None:
     """List the compounds of a bank, in the order of the logits, with their thresholds.
 
-    Example: edged-export bank list build/actives/bank
+    Example: edged-export bank list banks/actives
     """
     with _told():
         from export.bank.folder import load_bank, load_graph
@@ -65,7 +66,7 @@ def list_compounds(bank: Path, as_json: bool) -> None:
 def add(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool) -> None:
     """Add compounds of the bank FROM behind those of BANK; without names, all that it has.
 
-    Example: edged-export bank add build/actives/bank build/caffeine/bank caffeine
+    Example: edged-export bank add banks/actives banks/caffeine caffeine
     """
     with _told():
         found, other = _load(bank), _load(source)
@@ -81,7 +82,7 @@ def add(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool) -> 
 def replace(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool) -> None:
     """Replace compounds of BANK by those of the bank FROM; without names, all that it has.
 
-    Example: edged-export bank replace build/actives/bank build/again/bank lactose
+    Example: edged-export bank replace banks/actives banks/again lactose
     """
     with _told():
         found, other = _load(bank), _load(source)
@@ -96,7 +97,7 @@ def replace(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool)
 def drop(bank: Path, compounds: tuple[str, ...], as_json: bool) -> None:
     """Take compounds out of a bank. The last one stays.
 
-    Example: edged-export bank drop build/actives/bank caffeine
+    Example: edged-export bank drop banks/actives caffeine
     """
     with _told():
         _save(_load(bank).without(compounds), bank, as_json)
@@ -111,7 +112,7 @@ def drop(bank: Path, compounds: tuple[str, ...], as_json: bool) -> None:
 def threshold(bank: Path, compound: str, preset: Preset, logit: float, as_json: bool) -> None:
     """Set the least logit at which a preset names a compound. A negative LOGIT stands behind `--`.
 
-    Example: edged-export bank threshold build/actives/bank caffeine balanced 2.25
+    Example: edged-export bank threshold banks/actives caffeine balanced 2.25
     """
     with _told():
         _save(_load(bank).with_thresholds(compound, {preset: logit}), bank, as_json)
@@ -121,9 +122,9 @@ def threshold(bank: Path, compound: str, preset: Preset, logit: float, as_json: 
 @BANK
 @JSON
 def fuse(bank: Path, as_json: bool) -> None:
-    """Make the graph of a bank anew, from the compounds that it has.
+    """Make the graph of a bank anew, from the compounds that it has: bank.onnx in its folder, not a bundle.
 
-    Example: edged-export bank fuse build/actives/bank
+    Example: edged-export bank fuse banks/actives
     """
     with _told():
         _save(_load(bank), bank, as_json)

@@ -22,15 +22,13 @@ EVERYTHING = 1e12  # a rest under which nothing is called unknown
 class Mixture:
     """n mixtures as a graph sees them: logits [n, c], prepared [n, m]; and what is known of them.
 
-    present [n, c]: what each holds. shares [n, c]: as it shows, summing to one over what is in the library.
-    strange [n]: the share of what is not in the library.
+    present [n, c]: what each holds. shares [n, c]: as it shows, summing to one.
     """
 
     logits: NDArray[np.float32]
     prepared: NDArray[np.float32]
     present: Bools
     shares: NDArray[np.float64]
-    strange: NDArray[np.float64]
 
     def __len__(self) -> int:
         return len(self.logits)
@@ -42,7 +40,6 @@ class Mixture:
             prepared=self.prepared[rows],
             present=self.present[rows],
             shares=self.shares[rows],
-            strange=self.strange[rows],
         )
 
 

@@ -20,12 +20,13 @@ from edged.infer.verdict import Preset
 from export.components.evidence import Mixture, Said, asked
 from export.components.operate import open_point
 from export.components.recipe import FractionWords
+from export.conformal import supported
 from export.errors import DataUnusable
 
 Numbers = NDArray[np.float64]
 FEWEST_COMPOSITIONS = 3
 NARROWEST, WIDEST = 1e-3, 1.0
-FARTHEST = 12.0  # of the logarithm of a response: e^12 is 160,000
+FARTHEST = 6.9  # of the logarithm of a response: two are at most e^13.8 apart, a million, as the manifest has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +53,7 @@ def teach(words: FractionWords, table: Components, library: dict[str, NDArray[np
     kept = np.flatnonzero(holds.sum(axis=1) > 1)
     labels = stated.labels[kept]
     compositions = list(dict.fromkeys(labels.tolist()))
-    _require_connected(holds[kept], names, compositions)
+    _require_connected(holds[kept], labels, names, compositions)
     n = len(names)
     everything = Components(
         compounds=table.compounds,
@@ -78,6 +79,9 @@ def teach(words: FractionWords, table: Components, library: dict[str, NDArray[np
             "compositions": compositions,
             "responses": dict(zip(names, responses.tolist(), strict=True)),
             "rmse": float(np.sqrt(np.mean(off[holds[kept]] ** 2))),
+            "promised": {
+                name: supported(len(np.unique(labels[holds[kept][:, column]]))) for column, name in enumerate(names)
+            },
             "rmse_left_out": {
                 preset: float(np.sqrt(np.nanmean(np.where(holds[kept], of, np.nan) ** 2)))
                 for preset, of in errors.items()
@@ -119,21 +123,28 @@ def half_widths_of(errors: Numbers, coverage: float) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _require_connected(holds: NDArray[np.bool_], names: list[str], compositions: list[str]) -> None:
+def _require_connected(
+    holds: NDArray[np.bool_], labels: NDArray[np.str_], names: list[str], compositions: list[str]
+) -> None:
     """Responses are ratios: every compound must be linked to the others by mixtures, each left out in turn."""
     if len(compositions) < FEWEST_COMPOSITIONS:
         raise DataUnusable(
             f"{len(compositions)} compositions teach fractions", hint=f"at least {FEWEST_COMPOSITIONS}, or none at all"
         )
-    reached = {0}
-    pairs = np.unique(holds, axis=0)
-    for _ in names:
+    for left_out in compositions:
+        if lost := _unlinked(holds[labels != left_out]):
+            raise DataUnusable(
+                f"without {left_out} no stated mixture tells how much of {names[lost[0]]} is seen beside {names[0]}",
+                hint="leave fractions out of the recipe, or add mixtures",
+            )
+
+
+def _unlinked(holds: NDArray[np.bool_]) -> list[int]:
+    """The compounds that no chain of mixtures links to the first."""
+    reached, pairs = {0}, np.unique(holds, axis=0)
+    for _ in range(holds.shape[1]):
         for row in pairs:
             members = set(np.flatnonzero(row).tolist())
             if members & reached:
                 reached |= members
-    if lost := [name for column, name in enumerate(names) if column not in reached]:
-        raise DataUnusable(
-            f"no stated mixture tells how much of {lost[0]} is seen beside {names[0]}",
-            hint="leave fractions out of the recipe, or add mixtures",
-        )
+    return [column for column in range(holds.shape[1]) if column not in reached]

@@ -22,10 +22,12 @@ from export.data.augment import as_absorbance, augment, from_absorbance, resampl
 from export.data.mixtures.library import Library
 from export.data.mixtures.synthesise import synthesise
 from export.data.mixtures.words import Synthesis
+from export.errors import DataUnusable
 from export.fit import CLIP, FIT_COPIES, WARM_UP
-from export.models.members import MemberNetwork
+from export.models.deepcid import DeepCidWords
 from export.models.network import NetworkKind
 from export.models.pair import PairNetwork
+from export.models.resuca import ResucaWords
 from export.preprocess.pipeline import Pipeline, build
 from export.preprocess.words import StepWords
 from export.progress import Report
@@ -46,11 +48,11 @@ class RealMixtures:
 class Lesson:
     """What a detector learns from: mixtures of `library`, made as `synthesis` says, seen on `grid`.
 
-    real: are seen once an epoch, changed by the recipe's optics where it has such.
+    real: are seen once an epoch, changed by the recipe's optics where it has such. Raises DataUnusable for a balanced
+    schooling of what is no bank, and of real mixtures, which nobody can balance.
     """
 
     library: Library
-    outsiders: Library | None
     synthesis: Synthesis
     grid: NDArray[np.float64]
     steps: tuple[StepWords, ...]
@@ -59,14 +61,19 @@ class Lesson:
     seed: tuple[int, ...]
     real: RealMixtures | None = None
 
+    def __post_init__(self) -> None:
+        if not self.schooling.balanced:
+            return
+        if self.real is not None or not isinstance(self.network, ResucaWords | DeepCidWords):
+            what = "with real mixtures" if self.real is not None else f"of {self.network!r}"
+            raise DataUnusable(f"a balanced schooling {what}", hint="balanced = false, or the members of a bank alone")
+
     def digest(self) -> str:
         """Return the SHA-256 of all that the detector depends on, the code apart, in hex."""
         words = [part.model_dump_json() for part in (self.synthesis, self.network, self.schooling, *self.steps)]
-        libraries = [library for library in (self.library, self.outsiders) if library is not None]
-        found = hashlib.sha256("\n".join([*words, repr([one.names for one in libraries]), repr(self.seed)]).encode())
-        arrays: list[NDArray[Any]] = [self.grid]
-        for one in libraries:
-            arrays += [one.axis, one.values, one.compound, one.groups]
+        found = hashlib.sha256("\n".join([*words, repr([self.library.names]), repr(self.seed)]).encode())
+        one = self.library
+        arrays: list[NDArray[Any]] = [self.grid, one.axis, one.values, one.compound, one.groups]
         if self.real is not None:
             arrays += [self.real.axis, self.real.values, self.real.present]
         for array in arrays:
@@ -113,7 +120,7 @@ def _learn(lesson: Lesson, progress: Report) -> Detector:
     network = lesson.network.build(points=steps(first[:2]).shape[1], classes=compounds)
     if isinstance(network, PairNetwork):
         network = network.with_references(steps(_references(lesson)))
-    bank = school.balanced and isinstance(network, MemberNetwork)
+    bank = school.balanced
     optimiser = torch.optim.AdamW(network.parameters(), lr=school.learning_rate, weight_decay=school.weight_decay)
     rows_seen = school.mixtures + (0 if lesson.real is None else len(lesson.real.values))
     batches = -(-rows_seen // school.batch)
@@ -154,7 +161,6 @@ def _mixtures(lesson: Lesson, rng: np.random.Generator, target: str | None) -> t
         rng,
         grid=lesson.grid,
         target=target,
-        outsiders=lesson.outsiders,
     )
     return torch.from_numpy(made.values), torch.from_numpy(made.present.astype(np.float32))
 

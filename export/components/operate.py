@@ -8,31 +8,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.components import Components, Confirmation, OperatingPoint, largest_rate
+from edged.bundle.components import Components, Compound, Confirmation, OperatingPoint, largest_rate
 from edged.bundle.vocabulary import Axis
-from edged.infer.components import Resolver
 from edged.infer.verdict import Preset
-from export.components.evidence import Bools, Mixture, Said, ask, joined, rates, together
+from export.components.evidence import EVERYTHING, Bools, Mixture, Said, asked, joined, rates, together
 from export.components.unmix import Unmixer
 from export.errors import VerificationFailed
 
 Library = dict[str, NDArray[np.float32]]
-Numbers = NDArray[np.float64]
 Rate = Callable[[int, int], float]
 LUCK = 2.5  # standard deviations by which the half that tries limits may name more than the half that chose them
 RAISED = 1.1  # by how much the limit of a compound grows that is named too often
 LOWEST, HALVINGS = 0.03, 5
 """The least limit that is tried, of the support that absent compounds reach in a fit of everything; most of them go
 before a fit is judged. Five halvings of its logarithm leave 12 %."""
-EVERYTHING = 1e12
 BILLION = 1_000_000_000
 RELIABLE = 0.95  # of samples that hold a compound at its detection limit, it is found in
 FEWEST = 40  # samples that a detection limit stands on
 PRESET: Preset = "confirm"
+
+
+def compounds_of(names: Sequence[str]) -> tuple[Compound, ...]:
+    """Return the manifest's words on compounds of these names."""
+    return tuple(Compound(label=name, title=name[:1].upper() + name[1:]) for name in names)
 
 
 def open_point(compounds: int, *, thresholds: tuple[float | None, ...]) -> OperatingPoint:
@@ -79,20 +82,22 @@ class Fold:
     try them on."""
 
     library: Library
+    confirmation: Confirmation | None
     chosen_on: Mixture
     tried_on: Mixture
 
 
 class Bench:
-    """The table of a bundle, and held-out mixtures, fold by fold, on which operating points are chosen and tried.
+    """Compounds, and held-out mixtures, fold by fold, on which operating points are chosen and tried.
 
-    sure: limits are such that the promise will hold on the other half too, with confidence; else such that the rate on
-    the half that chose them just meets its target, which is how methods are compared.
+    false_names, divided by the compounds, is what each may be wrong in, of mixtures without it: so a sample, which
+    holds some of them, is promised fewer. sure: limits are such that the promise will hold on the other half too, with
+    confidence; else such that each rate on the half that chose them is just met: how methods are compared.
     """
 
-    def __init__(self, table: Components, folds: Sequence[Fold], *, sure: bool = True) -> None:
+    def __init__(self, compounds: tuple[Compound, ...], folds: Sequence[Fold], *, sure: bool = True) -> None:
         self._rate: Rate = _worst_rate if sure else _plain_rate
-        self.compounds, self.confirmation, self._folds = table.compounds, table.confirmation, tuple(folds)
+        self.compounds, self.folds = compounds, tuple(folds)
         self.chosen_on = joined([fold.chosen_on for fold in folds])
         self.tried_on = joined([fold.tried_on for fold in folds])
 
@@ -113,22 +118,19 @@ class Bench:
         wrongly_unknown: share of mixtures of the library whose rest may be called too large.
         """
         point, said = self._least_limits(thresholds, self._each(false_names))
-        known = said.rest[self.chosen_on.strange == 0.0]
-        max_rest = float(np.quantile(known, 1.0 - wrongly_unknown, method="higher"))
+        max_rest = float(np.quantile(said.rest, 1.0 - wrongly_unknown, method="higher"))
         return self._with_trial(point.model_copy(update={"false_names": false_names}), max_rest=max_rest)
 
     def said(self, point: OperatingPoint) -> Said:
         """Return what a preset says of the mixtures that it is tried on, none called unknown."""
-        return self._ask(_unlimited(point), tried=True)
+        return self._ask(point, tried=True)
 
-    def with_detection_limits(self, point: OperatingPoint, said: Said, responses: Numbers | None) -> OperatingPoint:
-        """Add the shares from which on a compound is found in 95 of 100 mixtures, of all and by matrix.
-
-        said: of this point. responses [c]: where fractions are told, the limits are for them; None: for what shows.
+    def detection_limits(self, said: Said) -> dict[str, Any]:
+        """Return the visible shares from which on a compound is found in 95 of 100 mixtures: `general`, one a compound,
+        and `beside` the compound that makes up most of the rest, by its label.
         """
         mixtures, n = self.tried_on, len(self.compounds)
-        shares = mixtures.shares if responses is None else mixtures.shares / responses
-        shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        shares = mixtures.shares / np.maximum(mixtures.shares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
         matrix = _matrix(shares)
 
         def row(among: NDArray[np.bool_]) -> tuple[float | None, ...]:
@@ -137,12 +139,11 @@ class Bench:
 
         beside = {compound.label: row(matrix == m) for m, compound in enumerate(self.compounds)}
         told = {label: limits for label, limits in beside.items() if any(limit is not None for limit in limits)}
-        general = row(np.ones_like(mixtures.present))
-        return point.model_copy(update={"detection_limits": general, "detection_limits_in": told})
+        return {"general": row(np.ones_like(mixtures.present)), "beside": told}
 
     def tried(self, point: OperatingPoint) -> dict[str, float]:
         """Return how well a preset does on the half that chose nothing, whatever the rest."""
-        return rates(self._ask(_unlimited(point), tried=True).found, self.tried_on.present)
+        return rates(self._ask(point, tried=True).found, self.tried_on.present)
 
     def _least_limits(self, thresholds: tuple[float | None, ...], rate: float) -> tuple[OperatingPoint, Said]:
         """Find the least supports under which no compound is named too often, and what is said with them.
@@ -190,12 +191,11 @@ class Bench:
                 )
 
     def _ask(self, point: OperatingPoint, *, tried: bool) -> Said:
-        confirmation = self.confirmation if point.confirm else None
-        table = Components(compounds=self.compounds, presets={PRESET: point}, confirmation=confirmation)
         said = []
-        for fold in self._folds:
-            resolver = Resolver(table, fold.library if point.confirm else {})
-            said.append(ask(resolver, table, fold.tried_on if tried else fold.chosen_on, PRESET))
+        for fold in self.folds:
+            confirmation = fold.confirmation if point.confirm else None
+            table = Components(compounds=self.compounds, presets={PRESET: point}, confirmation=confirmation)
+            said.append(asked(table, fold.library, fold.tried_on if tried else fold.chosen_on, PRESET))
         return together(said)
 
     def _each(self, false_names: float) -> float:
@@ -217,11 +217,6 @@ def _worst_rate(named: int, negatives: int) -> float:
     """The upper confidence limit of a rate as the other half may show it: two such counts differ by chance alone."""
     worst = named + int(np.ceil(LUCK * np.sqrt(2.0 * named + 1.0)))
     return largest_rate(min(worst, negatives), negatives)
-
-
-def _unlimited(point: OperatingPoint) -> OperatingPoint:
-    """A preset that calls no rest too large."""
-    return point.model_copy(update={"max_rest": EVERYTHING}) if point.confirm else point
 
 
 def _level(scores: NDArray[np.floating], rate: float, told: Rate) -> float:

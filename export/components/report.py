@@ -42,7 +42,7 @@ def report_page(job: ComponentsJob) -> str:
         Text(_purpose(job)),
         Heading("In short"),
         _headline(found["summary"], recipe.default_preset),
-        Heading("What was promised before any real mixture was looked at"),
+        Heading("What was promised on made mixtures"),
         Text(_promise(job)),
         *(_limits(preset, point, table) for preset, point in table.presets.items()),
         Text(_gate(job, evidence["gate"])),
@@ -50,6 +50,7 @@ def report_page(job: ComponentsJob) -> str:
         *_detection(evidence, table),
         Picture("recall.png", "recall by visible share", plots.recall(_recall(evidence, table))),
         Heading("Real mixtures"),
+        Text(f"In sight of whoever wrote the recipe: {recipe.data.in_sight}."),
         *_real(job, found),
     ]
     if found["made"] is not None:
@@ -271,14 +272,16 @@ def _fractions(job: ComponentsJob, found: Mapping[str, Any], evidence: Mapping[s
     ]
     with np.load(job.need("trial.npz")) as file:
         picture = plots.fractions(file["true"], file["told"], job.library.names)
+    promised = ", ".join(f"{100 * share:.0f} % of {name}" for name, share in taught["promised"].items())
     wanted = ", ".join(f"{preset} {100 * share:g} %" for preset, share in job.recipe.fractions.coverage.items())
     return [
         Text(
             f"How much more of one compound is seen than of another at equal mass was fitted on {taught['mixtures']} "
             f"scans of {len(taught['compositions'])} stated mixtures, the one place where real mixtures teach; it "
             f"moves no decision on what is there. Responses: {responses}. Half widths of the intervals, {wanted} "
-            "wanted, are quantiles of errors on compositions left out, one after the other; scans of one mixture are "
-            "alike, so that few compositions, not many scans, stand behind them. Below: mixtures that taught nothing."
+            "wanted, are quantiles of errors on compositions left out, one after the other. Scans of one mixture are "
+            f"alike, and so few compositions promise no more than {promised}; the rest is hope. Below: scans that "
+            "taught nothing, but for sets that taught of the same compositions."
         ),
         Table(["percent by mass", "told", "RMSE", "bias", "inside the interval"], rows),
         Picture("fractions.png", "told against stated fractions", picture),

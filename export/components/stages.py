@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from edged.bundle.archive import pack_golden
-from edged.bundle.components import Components, Compound, OperatingPoint
+from edged.bundle.components import Components, OperatingPoint
 from edged.bundle.members import pack_arrays
 from edged.infer.engine import Outputs
 from edged.infer.verdict import Preset
@@ -24,7 +24,7 @@ from export.components.gate import MIXTURES, MixtureGate
 from export.components.graph import OUTPUTS, ComponentsGraph
 from export.components.job import ComponentsJob
 from export.components.learn import Detector, Lesson, learn
-from export.components.operate import Bench, Fold, confirmation_of, open_point
+from export.components.operate import Bench, Fold, compounds_of, confirmation_of
 from export.components.unmix import Unmixer
 from export.data.augment import resample
 from export.data.mixtures.library import Library
@@ -48,7 +48,6 @@ def train(job: ComponentsJob, progress: Report) -> dict[str, Any]:
     lessons = [
         Lesson(
             library=part.learnt,
-            outsiders=None,
             synthesis=recipe.synthesis,
             grid=job.grid,
             steps=recipe.steps,
@@ -164,26 +163,25 @@ def graph_of(job: ComponentsJob, detectors: list[Detector]) -> ComponentsGraph:
 
 
 def bench_of(job: ComponentsJob) -> Bench:
-    """Return held-out mixtures with a table that promises nothing yet. Raises StageMissing."""
-    detectors, names = load_detectors(job), job.library.names
+    """Return each member's held-out mixtures, and a library that has not seen their scans. Raises StageMissing."""
+    detectors = load_detectors(job)
     if len(detectors) != len(job.parts):
         raise StageMissing(
             f"{job.work}: trained with {len(detectors)} folds, the recipe wants {len(job.parts)}",
             hint=f"run: edged-export train {job.recipe.name}",
         )
-    thresholds = (None,) * len(names)
-    table = _table(job, {preset: open_point(len(names), thresholds=thresholds) for preset in job.recipe.presets})
-    return Bench(
-        table,
-        [
+    folds = []
+    for number, (part, detector) in enumerate(zip(job.parts, detectors, strict=True)):
+        unmixer = Unmixer(part.learnt, job.recipe.unmixing, job.grid)
+        folds.append(
             Fold(
-                library=Unmixer(part.learnt, job.recipe.unmixing, job.grid).arrays(),
+                library=unmixer.arrays(),
+                confirmation=confirmation_of(unmixer, tolerance=job.recipe.quantisation.prepared_tolerance),
                 chosen_on=held_out(job, number, "choosing", detector),
                 tried_on=held_out(job, number, "trying", detector),
             )
-            for number, (part, detector) in enumerate(zip(job.parts, detectors, strict=True))
-        ],
-    )
+        )
+    return Bench(compounds_of(job.library.names), folds)
 
 
 def held_out(job: ComponentsJob, number: int, half: Half, detector: Detector) -> Mixture:
@@ -195,7 +193,6 @@ def held_out(job: ComponentsJob, number: int, half: Half, detector: Detector) ->
         prepared=job.unmixer.prepare(made.values).astype(np.float32),
         present=made.present,
         shares=np.divide(made.effective, whole, out=np.zeros_like(made.effective), where=whole > 0).astype(np.float64),
-        strange=made.outsider.astype(np.float64),
     )
 
 
@@ -213,7 +210,8 @@ def gate_of(job: ComponentsJob, library: Library, *purpose: int) -> MixtureGate:
 
 
 def _gate_evidence(job: ComponentsJob) -> dict[str, Any]:
-    """The limit of the gate, from mixtures of scans that neither it has seen; and how many others it refuses."""
+    """The limit of the gate, from mixtures of the scans that each part holds out (with one part, of its own); and the
+    share of further such mixtures that it refuses."""
     chosen, tried = [], []
     for number, part in enumerate(job.parts):
         gate = gate_of(job, part.learnt, number + 1)
@@ -241,7 +239,7 @@ def _table(job: ComponentsJob, presets: dict[Preset, OperatingPoint]) -> Compone
     confirms = any(point.confirm for point in presets.values())
     tolerance = job.recipe.quantisation.prepared_tolerance
     return Components(
-        compounds=tuple(Compound(label=name, title=name[:1].upper() + name[1:]) for name in job.unmixer.names),
+        compounds=compounds_of(job.unmixer.names),
         presets=presets,
         confirmation=confirmation_of(job.unmixer, tolerance=tolerance) if confirms else None,
     )
@@ -259,12 +257,12 @@ def _thresholds(job: ComponentsJob, bench: Bench, preset: Preset) -> tuple[float
 
 def _evidence(bench: Bench, said: Said, point: OperatingPoint) -> dict[str, Any]:
     """What a preset says of the mixtures that it was tried on, whatever their rest; and whose rest is too large."""
-    mixtures, limits = bench.tried_on, bench.with_detection_limits(point, said, None)
+    mixtures = bench.tried_on
     return rates(said.found, mixtures.present) | {
         "mixtures": len(mixtures),
         "wrongly_unknown": 0.0 if point.max_rest is None else float((said.rest > point.max_rest).mean()),
         "recall_by_share": recall_by_share(mixtures, said.found),
-        "detection_limits": {"general": limits.detection_limits, "beside": limits.detection_limits_in},
+        "detection_limits": bench.detection_limits(said),
     }
 
 
@@ -283,7 +281,6 @@ def stated_of(job: ComponentsJob, detectors: list[Detector]) -> Stated:
                     prepared=out.prepared,
                     present=trial.present[stated],
                     shares=trial.fractions[stated],
-                    strange=np.zeros(len(rows)),
                 )
             )
             fractions.append(trial.fractions[stated])

@@ -152,19 +152,26 @@ def _outsiders(said: Mapping[Preset, Told]) -> dict[str, Any]:
 def _fractions(
     job: ComponentsJob, trials: tuple[Trial, ...], said: Mapping[str, Mapping[Preset, Told]]
 ) -> dict[str, Any]:
-    """Errors of told fractions of mixtures that taught none, and how many intervals hold the true one."""
+    """Errors of told fractions of scans that taught none, and how many intervals hold the true one."""
     assert job.recipe.fractions is not None
     found: dict[str, Any] = {}
     for one in trials:
-        taught = one.name in job.recipe.fractions.taught_by
-        rows = np.isfinite(one.fractions).all(axis=1) & (one.present.sum(axis=1) > 1)
-        rows &= job.held_out(one) if taught else np.ones(len(one), dtype=np.bool_)
+        rows = _untaught(job, one) & (one.present.sum(axis=1) > 1)
         if rows.any():
             found[one.name] = {
                 p: _errors(_of(said[one.name][p], rows), one.fractions[rows], job.library.names)
                 for p in job.recipe.fractions.coverage
             }
     return found
+
+
+def _untaught(job: ComponentsJob, one: Trial) -> NDArray[np.bool_]:
+    """Which spectra have stated fractions and taught none of them."""
+    stated = np.isfinite(one.fractions).all(axis=1)
+    words = job.recipe.fractions
+    if words is not None and one.name in words.taught_by:
+        stated = stated & job.held_out(one)
+    return np.asarray(stated, dtype=np.bool_)
 
 
 def _errors(said: Told, truth: NDArray[np.float64], names: tuple[str, ...]) -> dict[str, Any]:
@@ -211,13 +218,10 @@ def _headline(
 def _arrays(
     job: ComponentsJob, trials: tuple[Trial, ...], said: Mapping[str, Mapping[Preset, Told]]
 ) -> dict[str, NDArray[Any]]:
-    """Fractions told and true of mixtures that taught none, for a plot; rests of all sets."""
+    """Fractions told and true of scans that taught none, for a plot; rests of all sets."""
     preset = job.recipe.default_preset
     arrays: dict[str, NDArray[Any]] = {f"rest {name}": of[preset].rest for name, of in said.items()}
-    rows = [
-        np.isfinite(one.fractions).all(axis=1) & (job.held_out(one) | (one.name != job.recipe.data.set))
-        for one in trials
-    ]
+    rows = [_untaught(job, one) for one in trials]
     nothing = np.empty((0, len(job.library.names)))
     arrays["true"] = np.concatenate([nothing, *(one.fractions[of] for one, of in zip(trials, rows, strict=True))])
     arrays["told"] = np.concatenate(

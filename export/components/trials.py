@@ -17,8 +17,7 @@ class Trial:
     """Some spectra of one set, and what they hold.
 
     values [n, points] in the model's quantity on `axis`. labels: [n]. present [n, compounds]: what of the library each
-    holds; told [n]: whether that is known. fractions [n, compounds]: by mass, nan where nobody tells. tested [n]: held
-    out from what teaches fractions too.
+    holds; told [n]: whether that is known. fractions [n, compounds]: by mass, nan where nobody tells.
     """
 
     name: str

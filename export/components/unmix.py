@@ -17,7 +17,7 @@ from export.components.words import Unmixing
 from export.data.augment import FWHM_TO_SIGMA, resample
 from export.data.mixtures.library import Library
 from export.errors import DataUnusable
-from export.preprocess.pipeline import Pipeline, axis_after, build
+from export.preprocess.pipeline import axis_after, build
 
 Rows = NDArray[np.float64]
 DRAWS = 32  # of noise on each pure spectrum, to see what becomes of it
@@ -35,7 +35,7 @@ class Unmixer:
 
     def __init__(self, library: Library, words: Unmixing, grid: NDArray[np.float64]) -> None:
         self.names, self.axis_unit = library.names, library.axis_unit
-        self.steps = _linear(words, grid)
+        self.steps = build(words.steps, grid)
         self.axis = axis_after(words.steps, grid)
         scaled = library.values
         if library.quantity == "intensity":  # counts have no unit
@@ -74,12 +74,10 @@ class Unmixer:
         return {name: rows.astype(np.float32) for name, rows in found.items() if len(rows)}
 
     def _of_the_instrument(self, spectrum: NDArray[np.float64], words: Unmixing, grid: NDArray[np.float64]) -> Rows:
-        """What another instrument or session adds: a displaced axis and another resolution, by the first and second
-        derivative; another path length, and a slope."""
+        """What another instrument adds: a displaced axis and another resolution, by the first and second derivative."""
         slope = np.gradient(spectrum, grid)
         curvature = np.gradient(slope, grid)
         changed = [words.shift * slope, 0.5 * (words.broadening * FWHM_TO_SIGMA) ** 2 * curvature]
-        changed += [words.path * spectrum, words.slope_au * np.linspace(-1.0, 1.0, len(grid))]
         shown = [row for row in changed if row.any()]
         if not shown:
             return np.empty((0, len(self.axis)))
@@ -99,12 +97,6 @@ class Unmixer:
         if not variance > 0.0:
             raise DataUnusable("the library's spectra are flat where mixtures are taken apart", hint="other steps")
         return float(np.sqrt(variance))
-
-
-def _linear(words: Unmixing, grid: NDArray[np.float64]) -> Pipeline:
-    if fitted := [step.kind for step in words.steps if step.fitted]:
-        raise DataUnusable(f"unmixing.steps: {fitted[0]} learns from spectra", hint="derivatives, crops, reflectance")
-    return build(words.steps, grid)
 
 
 def _directions(scans: Rows, reference: NDArray[np.float64], most: int) -> tuple[Rows, float]:

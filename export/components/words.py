@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from export.learning import Positive
-from export.preprocess.words import StepWords
+from export.preprocess.words import (
+    BaselineStep,
+    MinMaxStep,
+    SnvStep,
+    StandardiseStep,
+    StepWords,
+)
 from export.words import Words
 
 MOST_DIRECTIONS = 32
@@ -32,12 +38,12 @@ class Schooling(Words):
 class Unmixing(Words):
     """Where mixtures are taken apart by least squares, and what is known of how scans of one compound differ.
 
-    steps: linear in what is mixed but for a change of domain in front: reflectance, -log10 or none, then derivatives
-    and crops. directions: how many of the ways in which its own scans differ are counted as noise of each compound.
+    steps: a change of domain or none, then what leaves a sum of spectra a sum, but for one factor: derivatives, crops,
+    a common length. Steps that learn from spectra are refused, and those that treat each in its own way. directions:
+    how many of the ways in which its own scans differ are counted as noise of each compound.
     shift, broadening: what another instrument does, in units of the axis: an error of the axis, standard deviation, and
     a change of resolution, full width at half maximum. noise: standard deviation in the spectrum's own unit, at least;
-    counts are taken relative to the highest point. path, slope_au: what another filling or session does to absorbance:
-    the spread of the path length, relative, and of a slope over half of the axis.
+    counts are taken relative to the highest point.
     """
 
     steps: tuple[StepWords, ...]
@@ -45,5 +51,12 @@ class Unmixing(Words):
     shift: Annotated[float, Field(ge=0, le=100)] = 0.0
     broadening: Annotated[float, Field(ge=0, le=100)] = 0.0
     noise: Annotated[float, Field(ge=0, le=1)] = 0.0
-    path: Annotated[float, Field(ge=0, le=1)] = 0.0
-    slope_au: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _mixtures_add_up(self) -> Unmixing:
+        for step in self.steps:
+            if step.fitted:
+                raise ValueError(f"steps: {step.kind} learns from spectra: no mixture adds up behind it")
+            if isinstance(step, SnvStep | StandardiseStep | MinMaxStep | BaselineStep):
+                raise ValueError(f"steps: {step.kind} treats each spectrum in its own way: no mixture adds up")
+        return self

@@ -1,4 +1,5 @@
-"""The page docs/results/quantisation.md: shipped bundles against the float graphs that they were made from."""
+"""The page docs/results/quantisation.md: shipped bundles that name classes or tell an amount, against the float
+graphs that they were made from. What int8 costs a bundle of components is measured where it is built."""
 
 from __future__ import annotations
 
@@ -98,10 +99,13 @@ def page(found: Sequence[Compared], *, pairs: Sequence[str]) -> str:
     lines = [
         "# Quantised against float",
         "",
-        "Every bundle that ships, against the float graph that it was made from; then every candidate. Agreement and",
+        "Bundles that name classes or tell an amount, each against the float graph that it was made from; then every",
+        "candidate. Of those that name components it stands on their own pages, in [models](../models). Agreement and",
         "accuracy are those of spectra that training has not seen, and of other things, by the daemon's own judge.",
         f"Times are CPU times of one thread on {about['model']} ({', '.join(about['features'])}), in turns;",
-        "ratios hold within a table only. The whole page is one run of",
+        "ratios hold within a table only.",
+        *_unsteady(found),
+        "The whole page is one run of",
         "",
         "```sh",
         f"edged-export quantisation {joined} --out docs/results/quantisation.md",
@@ -131,6 +135,23 @@ def page(found: Sequence[Compared], *, pairs: Sequence[str]) -> str:
     for one in found:
         lines += _section(one)
     return "\n".join(lines) + "\n"
+
+
+def _unsteady(found: Sequence[Compared]) -> list[str]:
+    """By how much the times of one scheme differ: a bundle's own graph, and the same made anew among its candidates."""
+    twice = [
+        (one["shipped"]["ratio"], row["ratio"])
+        for one in found
+        for row in one["candidates"]
+        if row["scheme"] == one["scheme"]
+    ]
+    if not twice:
+        return []
+    most = max(max(pair) / min(pair) - 1.0 for pair in twice)
+    return [
+        "Each bundle's own scheme was timed twice, in the next table and among the candidates, and one time is up to",
+        f"{100 * most:.0f} % more than the other: what is nearer than that is as fast.",
+    ]
 
 
 def _section(one: Compared) -> list[str]:

@@ -90,7 +90,6 @@ def taught(seed: int) -> Taught:
     grid = positions(AXIS)
     lesson = Lesson(
         library=made.library,
-        outsiders=None,
         synthesis=SYNTHESIS,
         grid=grid,
         steps=STEPS,

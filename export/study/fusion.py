@@ -49,11 +49,10 @@ The 120 pilot-scale tablets that both techniques have seen (`tablets`, `tablets-
 three batches of ten each. One batch of each type is left out, {DEALS} deals of {PARTS} parts. Every model is a linear
 discriminant on principal components, their number chosen inside the training batches: absorbance as it is for NIR,
 first derivative and SNV for Raman. *Early*: both spectra side by side, each scaled to one mean variance. *Late*:
-log-odds of log-odds of the two added, each divided by a temperature from batches left out inside, at least 1. *With validity*: a source counts
-only where its spectrum is near the model's components. *Spoilt*: at the test one source is replaced by what it says of
-nothing: Raman by fluorescence and shot noise, NIR by an empty holder with its noise; a tablet of which no source
-counts is not named, which is wrong. Mean ± standard deviation over the
-deals."""
+log-odds of the two added, each divided by a temperature from batches left out inside, at least 1. *With validity*: a
+source counts only where its spectrum is near the model's components. *Spoilt*: at the test one source is replaced by
+what it says of nothing: Raman by fluorescence and shot noise, NIR by an empty holder with its noise; a tablet of which
+no source counts is not named, which is wrong. Mean ± standard deviation over the deals."""
 AFTERWORD = """
 B, C and D hold the same 8 % of the drug and differ in size, which NIR transmission sees and Raman does not: Raman tells
 A from the rest. Late fusion is as good as NIR alone because its temperature all but silences Raman, and early fusion is

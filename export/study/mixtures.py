@@ -1,7 +1,8 @@
 """One cell of the study of components: a way of naming what is in powders, taught on made mixtures, tried on real ones.
 
-Nothing that decides has seen a real mixture, but where the cell says so. Scans of the pure compounds are dealt to two
-halves by filling: what learns from one half finds its limits on mixtures made of the other, and both are then asked.
+No code that decides has seen a real mixture, but where the cell says so; who wrote it had. Scans of the pure compounds
+are dealt to two halves by filling: what learns from one half finds its limits on mixtures made of the other, and both
+are then asked.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from edged.bundle.components import Components, Compound, OperatingPoint
+from edged.bundle.components import Components, Confirmation, OperatingPoint
 from edged.bundle.vocabulary import Axis
-from edged.infer.components import Resolver
-from export.components.evidence import Mixture, ask
+from export.components.evidence import Mixture, asked
 from export.components.learn import Detector, Lesson, RealMixtures, learn
-from export.components.operate import EVERYTHING, PRESET, Bench, Fold, confirmation_of, open_point, screening_point
+from export.components.operate import PRESET, Bench, Fold, compounds_of, confirmation_of
 from export.components.unmix import Unmixer
 from export.components.words import Schooling, Unmixing
 from export.data.augment import resample
@@ -34,7 +34,7 @@ from export.models.catalogue import NetworkWords
 from export.preprocess.words import StepWords
 from export.words import Words
 
-PURE_SCANS, FILLING = 80, 10  # of each pure compound; the last twenty test
+LEARNT, FILLING = 80, 10  # scans of a powder: the last twenty of a hundred are never learnt from
 CLAIMS = 5.0  # how many more false names a network may claim than are told once its claims are confirmed
 
 
@@ -51,7 +51,8 @@ class Taught(Words):
 class ComponentsCell(Words):
     """A detector, a fit of the library, or a detector whose claims are confirmed by the fit.
 
-    limits_on: what the held-out mixtures are, `held_out` of each half. false_names: their target, a sample.
+    limits_on: what the held-out mixtures are, `held_out` of each half. false_names: their target, a
+    sample; divided by the compounds, of mixtures without each.
     """
 
     name: str
@@ -90,21 +91,19 @@ def measure(cell: ComponentsCell, data: Path) -> ComponentsOutcome:
     """Return what the cell gives. Deterministic; one thread."""
     started = time.process_time()
     torch.set_num_threads(1)
-    trial = trial_of(data)
+    scans = real_scans(data)
     pure = load_set("powders12", data)
     halves = [library_of(pure, rows) for rows in _halves(pure)]
     grid = np.linspace(cell.axis.start, cell.axis.stop, cell.axis.points)
-    detectors = [_taught(cell, halves[half], grid, trial, half) for half in (0, 1)] if cell.taught else []
-    table, folds = _folds(cell, halves, detectors, grid)
-    bench = Bench(table, folds, sure=False)
-    point = _point(cell, bench, table)
-    real = resample(trial.values, trial.axis, grid)
+    detectors = [_taught(cell, halves[half], grid, scans, half) for half in (0, 1)] if cell.taught else []
+    bench = Bench(compounds_of(halves[0].names), _folds(cell, halves, detectors, grid), sure=False)
+    point = _point(cell, bench)
+    real = resample(scans.values, scans.axis, grid)
     whole = Unmixer(library_of(pure, np.concatenate(_halves(pure))), cell.unmixing, grid) if cell.unmixing else None
-    mixtures = _seen(real, [detector.say(real) for detector in detectors], whole, trial.present)
-    asked = point.model_copy(update={"max_rest": EVERYTHING if point.confirm else None})
-    table = table.model_copy(update={"presets": {PRESET: asked}, "confirmation": table.confirmation if whole else None})
-    found = ask(Resolver(table, whole.arrays() if whole else {}), table, mixtures, PRESET).found
-    made = bench.tried(asked)
+    table = Components(compounds=bench.compounds, presets={PRESET: point}, confirmation=_confirmation(whole))
+    mixtures = _seen(real, [detector.say(real) for detector in detectors], whole, scans.present)
+    found = asked(table, whole.arrays() if whole else {}, mixtures, PRESET).found
+    made = bench.tried(point)
     return ComponentsOutcome(
         cell=cell,
         compounds=halves[0].names,
@@ -117,7 +116,7 @@ def measure(cell: ComponentsCell, data: Path) -> ComponentsOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class RealScans:
     """Real scans that are tried: values [n, points] on `axis`, labels, scan numbers within a label, what they hold."""
 
     axis: NDArray[np.float64]
@@ -125,24 +124,26 @@ class Trial:
     labels: tuple[str, ...]
     scan: NDArray[np.int64]
     present: NDArray[np.bool_]
-    shares: NDArray[np.float64]
+
+    @property
+    def may_teach(self) -> NDArray[np.bool_]:
+        """The first 80 scans of the binary mixtures: some cells learn from them."""
+        return (self.present.sum(axis=1) == 2) & (self.scan < LEARNT)
 
 
-def trial_of(data: Path) -> Trial:
+def real_scans(data: Path) -> RealScans:
     """Return the last twenty scans of each pure compound, all scans of the nine binary and four ternary mixtures."""
     sets = [load_set("powders12", data), load_set("powders-ternary", data)]
     compounds = library_of(sets[0]).names
-    rows = [~_is_pure(sets[0]) | (sets[0].scan >= PURE_SCANS), np.ones(len(sets[1].labels), dtype=bool)]
+    rows = [~_is_pure(sets[0]) | (sets[0].scan >= LEARNT), np.ones(len(sets[1].labels), dtype=bool)]
     labels = tuple(label for spectra, kept in zip(sets, rows, strict=True) for label in np.array(spectra.labels)[kept])
     contents = {**sets[0].contents, **sets[1].contents}
-    shares = np.array([[contents[label].get(name, 0.0) for name in compounds] for label in labels])
-    return Trial(
+    return RealScans(
         axis=sets[0].axis,
         values=np.concatenate([spectra.values[kept] for spectra, kept in zip(sets, rows, strict=True)]),
         labels=labels,
         scan=np.concatenate([spectra.scan[kept] for spectra, kept in zip(sets, rows, strict=True)]),
-        present=shares > 0.0,
-        shares=shares,
+        present=np.array([[name in contents[label] for name in compounds] for label in labels]),
     )
 
 
@@ -152,24 +153,18 @@ def _is_pure(spectra: Spectra) -> NDArray[np.bool_]:
 
 def _halves(pure: Spectra) -> list[NDArray[np.int64]]:
     """The rows of the pure compounds that may be learnt from, by every other filling."""
-    learnt = _is_pure(pure) & (pure.scan < PURE_SCANS)
+    learnt = _is_pure(pure) & (pure.scan < LEARNT)
     return [np.flatnonzero(learnt & (pure.scan // FILLING % 2 == half)) for half in (0, 1)]
 
 
-def _taught(cell: ComponentsCell, library: Library, grid: NDArray[np.float64], trial: Trial, half: int) -> Detector:
+def _taught(cell: ComponentsCell, library: Library, grid: NDArray[np.float64], scans: RealScans, half: int) -> Detector:
     assert cell.taught is not None
     words = cell.taught
-    seen = np.array(
-        [len(label) > 5 and scan < PURE_SCANS for label, scan in zip(trial.labels, trial.scan, strict=True)]
-    )
-    seen &= (trial.present.sum(axis=1) == 2) & words.real
-    real = None
-    if words.real:
-        real = RealMixtures(axis=trial.axis, values=trial.values[seen], present=trial.present[seen])
+    seen = scans.may_teach
+    real = RealMixtures(axis=scans.axis, values=scans.values[seen], present=scans.present[seen]) if words.real else None
     return learn(
         Lesson(
             library=library,
-            outsiders=None,
             synthesis=words.synthesis,
             grid=grid,
             steps=words.steps,
@@ -183,66 +178,48 @@ def _taught(cell: ComponentsCell, library: Library, grid: NDArray[np.float64], t
 
 def _folds(
     cell: ComponentsCell, halves: list[Library], detectors: list[Detector], grid: NDArray[np.float64]
-) -> tuple[Components, list[Fold]]:
-    """What each half says of mixtures made of the other; and the table without its presets."""
-    folds, table = [], None
+) -> list[Fold]:
+    """What each half says of mixtures made of the other."""
+    folds = []
     for half, library in enumerate(halves):
         unmixer = Unmixer(library, cell.unmixing, grid) if cell.unmixing else None
         made = synthesise(
             halves[1 - half], cell.limits_on, cell.held_out, np.random.default_rng([cell.seed, 7, half]), grid=grid
         )
-        said = detectors[half].say(made.values) if detectors else None
-        visible = made.effective / np.maximum(made.effective.sum(axis=1, keepdims=True), 1e-9)
-        mixtures = _seen(made.values, [] if said is None else [said], unmixer, made.present, visible, made.outsider)
+        said = [detectors[half].say(made.values)] if detectors else []
+        mixtures = _seen(made.values, said, unmixer, made.present)
         first = np.arange(len(mixtures)) % 2 == 0
         folds.append(
             Fold(
                 library=unmixer.arrays() if unmixer else {},
+                confirmation=_confirmation(unmixer),
                 chosen_on=mixtures.of(first),
                 tried_on=mixtures.of(~first),
             )
         )
-        table = table or _table(library.names, unmixer)
-    assert table is not None
-    return table, folds
+    return folds
+
+
+def _confirmation(unmixer: Unmixer | None) -> Confirmation | None:
+    return None if unmixer is None else confirmation_of(unmixer, tolerance=1e-3)
 
 
 def _seen(
-    values: NDArray[np.floating],
-    said: list[NDArray[np.float32]],
-    unmixer: Unmixer | None,
-    present: NDArray[np.bool_],
-    shares: NDArray[np.floating] | None = None,
-    strange: NDArray[np.floating] | None = None,
+    values: NDArray[np.floating], said: list[NDArray[np.float32]], unmixer: Unmixer | None, present: NDArray[np.bool_]
 ) -> Mixture:
-    n = len(values)
     return Mixture(
         logits=np.mean(said, axis=0, dtype=np.float32) if said else np.zeros(present.shape, dtype=np.float32),
-        prepared=unmixer.prepare(values).astype(np.float32) if unmixer else np.zeros((n, 1), dtype=np.float32),
+        prepared=(unmixer.prepare(values) if unmixer else np.zeros((len(values), 1))).astype(np.float32),
         present=present,
-        shares=present / 1.0 if shares is None else shares.astype(np.float64),
-        strange=np.zeros(n) if strange is None else strange.astype(np.float64),
+        shares=present / np.maximum(present.sum(axis=1, keepdims=True), 1),  # nothing here asks how much
     )
 
 
-def _table(names: tuple[str, ...], unmixer: Unmixer | None) -> Components:
-    """The compounds, how claims are confirmed, and a preset that is replaced later."""
-    compounds = tuple(Compound(label=name, title=name.capitalize()) for name in names)
-    point = open_point(len(names), thresholds=(None,) * len(names))
-    if unmixer is None:
-        point = screening_point(point)
-    return Components(
-        compounds=compounds,
-        presets={PRESET: point},
-        confirmation=None if unmixer is None else confirmation_of(unmixer, tolerance=1e-3),
-    )
-
-
-def _point(cell: ComponentsCell, bench: Bench, table: Components) -> OperatingPoint:
+def _point(cell: ComponentsCell, bench: Bench) -> OperatingPoint:
     """Where both are asked, the network may claim more, and the fit is held to the target."""
     if cell.unmixing is None:
         return bench.screening(cell.false_names)
-    thresholds: tuple[float | None, ...] = (None,) * len(table.compounds)
+    thresholds: tuple[float | None, ...] = (None,) * len(bench.compounds)
     if cell.taught is not None:
         thresholds = bench.screening(CLAIMS * cell.false_names).thresholds
     return bench.confirming(cell.false_names, thresholds=thresholds, wrongly_unknown=0.01)

@@ -99,6 +99,13 @@ def figure(name: str, *, stress: bool = False) -> Figure:
     return read
 
 
+def without_a_row(cells: Sequence[Question], outcomes: Sequence[Result]) -> list[Part]:
+    """Return a paragraph with the names of which no cell is measured, so that nobody takes a table for whole."""
+    known = {outcome.cell.name for outcome in outcomes}
+    names = dict.fromkeys(cell.name for cell in cells if cell.name not in known)
+    return [Text(f"Not measured yet, and so without a row: {'; '.join(names)}.")] if names else []
+
+
 def table(
     outcomes: Sequence[Outcome],
     *,
@@ -110,7 +117,8 @@ def table(
     """Return rows in the order of their first outcome: mean and standard deviation in percent, the best column bold.
 
     columns: title, which outcomes belong to it, and what is read from them. The number of outcomes a cell stands on is
-    in the title of the column, where it is the same for all rows.
+    in the title of the column, where it is the same for all rows. bold: False while cells are missing,
+    since the best of some is not the best.
     """
     names = list(dict.fromkeys(row(outcome) for outcome in outcomes))
     values = [[_values(outcomes, name, row, of, read) for _, of, read in columns] for name in names]

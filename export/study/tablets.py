@@ -28,7 +28,7 @@ from export.page import Heading, Part, Table, Text
 from export.preprocess.words import LevelAndShapeStep, SavgolStep, SnvStep, StandardiseStep, StepWords
 from export.study.cell import BlockPart, Candidate, Cell, GroupPart, Outcome, RandomShare
 from export.study.measure import measure
-from export.study.study import Study, accuracy, figure, table
+from export.study.study import Study, accuracy, figure, table, without_a_row
 
 NAME = "tablets"
 POINTS, TABLETS = 404, 310
@@ -215,16 +215,19 @@ def parts(outcomes: Sequence[Outcome], data: Path) -> Sequence[Part]:
         ("MCC, batches", in_first_deals, figure("mcc")),
         ("kappa, batches", in_first_deals, figure("kappa")),
     ]
-    found = table(outcomes, first="model", row=lambda outcome: outcome.cell.name, columns=columns)
+    asked = cells()
+    whole = len(outcomes) == len(asked)
+    found = table(outcomes, first="model", row=lambda outcome: outcome.cell.name, columns=columns, bold=whole)
     sizes = {outcome.cell.name: f"{outcome.parameters:,}" for outcome in outcomes}
     rows = [[*row, sizes[row[0]], *LITERATURE.get(row[0], ("", ""))] for row in found.rows]
     header = [*found.header, "numbers held", "published, low share", "published, high share"]
     return [
         Heading("Accuracy, percent"),
         Table(header, rows),
+        *without_a_row(asked, outcomes),
         Text(SOURCES),
         Heading(f"The closest, over {MORE_GROUPINGS} deals of the batches"),
-        *_deals(outcomes),
+        *_deals(outcomes, bold=whole),
         Heading("What is still confused"),
         *_errors(outcomes, data),
     ]
@@ -235,7 +238,7 @@ def in_first_deals(outcome: Outcome) -> bool:
     return isinstance(outcome.cell.split, GroupPart) and outcome.cell.split.seed < GROUPINGS
 
 
-def _deals(outcomes: Sequence[Outcome]) -> Sequence[Part]:
+def _deals(outcomes: Sequence[Outcome], *, bold: bool) -> Sequence[Part]:
     """Of the models that were dealt more often: the share of all tablets named rightly, deal by deal."""
     rows = []
     for name in CLOSEST:
@@ -248,7 +251,8 @@ def _deals(outcomes: Sequence[Outcome]) -> Sequence[Part]:
         whole = [deal for deal in range(MORE_GROUPINGS) if judged[deal] == TABLETS]
         shares = {deal: 100.0 * right[deal] / TABLETS for deal in whole}
         found = list(shares.values())
-        summary = f"**{np.mean(found):.1f} ± {np.std(found, ddof=1):.1f}**" if len(found) > 1 else "–"
+        summary = f"{np.mean(found):.1f} ± {np.std(found, ddof=1):.1f}" if len(found) > 1 else "–"
+        summary = f"**{summary}**" if bold else summary
         shown = (f"{shares[deal]:.1f}" if deal in shares else "–" for deal in range(MORE_GROUPINGS))
         rows.append([name, *shown, summary])
     return [

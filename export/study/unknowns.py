@@ -81,8 +81,8 @@ PAIR = (
 
 
 LEARNED = Candidate(kind="linear SVM", prepared="SG1 (21) + SNV", strength=0.6)
-UNDER_DETECTION = ("1090ACLA", "1090AALA", "100LA")
-"""Lactose, and it with a tenth of a drug: one is the other but for less than is found in lactose."""
+HIDDEN = ("1090ACLA", "1090AALA", "100LA")
+"""Lactose, and it with a tenth of a drug: what tells one from another is small beside what fillings differ by."""
 LeftOut = tuple[Rows, Rows, Rows, Rows]
 """Distances of the known ones and of the class left out, as measured and in stress sessions."""
 
@@ -91,7 +91,7 @@ LeftOut = tuple[Rows, Rows, Rows, Rows]
 class Known:
     """A labelled set as absorbance on its own axis, and the other things, on the grid.
 
-    alike: labels of classes that differ from one that stays by less than can be detected.
+    alike: labels of classes that differ from one that stays by little beside what its fillings differ by.
     """
 
     name: str
@@ -119,7 +119,7 @@ def powders(data: Path) -> Known:
     spectra = load_set("powders12", data)
     names = ("isoniazid", "api20-ratios", "api20-log-counts", "powders-ternary")
     found = _known("powders12", spectra, spectra.values, spectra.scan // 20, names, data)
-    return replace(found, alike=UNDER_DETECTION)
+    return replace(found, alike=HIDDEN)
 
 
 def drugs(data: Path) -> Known:

@@ -12,12 +12,13 @@ from click.testing import CliRunner, Result
 
 from edged.acquire.references import pack_spectrum
 from edged.bulk import journals
+from edged.bulk.errors import NotThisRun
 from edged.cli.main import main
 from edged.infer.verdict import Reason
 from edged.spectra.quality import Quality
 from edged.spectra.spectrum import Spectrum
 from edged.store.journal import Journal
-from tests.bulk.archives import Case, bundle_at, objects
+from tests.bulk.archives import Case, bundle_at, objects, wide_table
 from tests.bundle.tiny import AXIS_NM
 from tests.store.drafts import draft
 
@@ -97,6 +98,98 @@ def test_a_journal_that_grows_between_two_parts_of_a_run_gives_its_new_results_t
     assert mark.complete
     assert [o["row"] for o in objects(case.out)] == [2, 4, 5, 6, 7, 8]
     assert objects(case.out)[-1]["verdict"]["label"] == "B"
+
+
+def grown(journal: Path, *more: bytes) -> None:
+    with Journal.open(journal) as opened:
+        for data in more:
+            opened.append(draft(), attachments={"spectrum.npz": data})
+
+
+@pytest.mark.parametrize(
+    ("records", "done"), [(1, 1), (1, 2), (1, 4), (1, 5), (2, 1), (2, 2), (2, 3), (3, 1), (3, 2), (5, 1), (500, 1)]
+)
+def test_a_run_over_a_journal_goes_on_whatever_was_added_since_it_was_stopped(
+    records: int, done: int, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is stopped after so many jobs, again after one more, and the last range of each time is not a full one."""
+    monkeypatch.setattr(journals, "RECORDS", records)
+    monkeypatch.setattr("edged.bulk.run.MARK_EVERY_S", 0.0)
+    case = Case(inputs=[journal], out=tmp_path / "results.jsonl", bundle=bundle_at(tmp_path))
+    assert not case.go(stopping=lambda: len(case.marks) > done).complete
+    for _ in range(3):
+        before = len(case.marks)
+        grown(journal, packed(0, 4), packed(0, 0, 4))
+        if case.go(stopping=lambda before=before: len(case.marks) > before + 1).complete:  # type: ignore[misc]
+            break
+
+    while not case.go().complete:
+        pass
+
+    found = [o["row"] for o in objects(case.out)]
+    assert found[:5] == [2, 4, 5, 6, 7]
+    assert found == sorted(set(found))
+    assert found[5:] == list(range(8, 8 + len(found) - 5))
+    lines = analyze(journal, "--bundle", case.bundle, "--json").stdout.splitlines()
+    assert case.out.read_text().splitlines() == lines[: len(found)]
+
+
+def test_a_journal_that_was_passed_may_grow_and_its_new_results_are_for_another_run(
+    journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The journal, empty ones, and a table behind them: the run is stopped in the table."""
+    monkeypatch.setattr("edged.bulk.run.MARK_EVERY_S", 0.0)
+    monkeypatch.setattr("edged.bulk.jobs.SMALL_BYTES", 100)
+    monkeypatch.setattr("edged.spectra.stretches.STRETCH_ROWS", 10)
+    empty = tmp_path / "empty.db"
+    Journal.open(empty).close()
+    table = wide_table(tmp_path / "table.csv", 40)
+    bundle = bundle_at(tmp_path)
+    whole = Case(inputs=[journal, empty, table], out=tmp_path / "whole.jsonl", bundle=bundle)
+    whole.go()
+    case = Case(inputs=whole.inputs, out=tmp_path / "results.jsonl", bundle=bundle)
+    assert not case.go(stopping=lambda: len(case.marks) > 2).complete
+    grown(journal, packed(0, 4))
+    grown(empty, packed(0, 4))
+
+    mark = case.go()
+
+    assert mark.complete
+    assert case.out.read_bytes() == whole.out.read_bytes()
+
+
+def test_what_is_added_while_a_run_is_at_work_on_a_journal_is_left_for_later(
+    journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "RECORDS", 2)
+    case = Case(inputs=[journal], out=tmp_path / "results.jsonl", bundle=bundle_at(tmp_path))
+
+    def adding() -> bool:
+        if len(case.marks) == 2:
+            grown(journal, packed(0, 4))
+        return False
+
+    mark = case.go(stopping=adding)
+
+    assert mark.complete
+    assert [o["row"] for o in objects(case.out)] == [2, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("ends", [7, [7], [[1, "a"]], [[1, 2, 3]], {"1": 2}, [[1, True]]])
+def test_ends_of_journals_that_are_none_are_refused(
+    ends: object, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journals, "RECORDS", 1)
+    monkeypatch.setattr("edged.bulk.run.MARK_EVERY_S", 0.0)
+    case = Case(inputs=[journal], out=tmp_path / "results.jsonl", bundle=bundle_at(tmp_path))
+    case.go(stopping=lambda: len(case.marks) > 1)
+    state = case.wanted().state
+    lines = state.read_text().splitlines()
+    mark = json.loads(lines[-1]) | {"journal_ends": ends}
+    state.write_text("\n".join([*lines[:-1], json.dumps(mark)]) + "\n")
+
+    with pytest.raises(NotThisRun, match="is no state of a run"):
+        case.go()
 
 
 def test_a_spectrum_that_was_tampered_with_is_told_and_the_others_are_judged(journal: Path, tmp_path: Path) -> None:

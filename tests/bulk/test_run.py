@@ -19,7 +19,7 @@ from distributed.comm.core import CommClosedError
 from edged.bulk import jobs as planning
 from edged.bulk import run as running
 from edged.bulk.answers import digest_of
-from edged.bulk.errors import BulkError, NotThisRun, RunBroken
+from edged.bulk.errors import NotThisRun, RunBroken
 from edged.bulk.state import State
 from edged.cli.main import main
 from edged.spectra import stretches
@@ -365,7 +365,7 @@ def test_a_pipe_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
 
     for name, words in (("pipe", "is a pipe, which cannot be read twice"), ("empty", "holds no file")):
-        with pytest.raises(BulkError, match=words):
+        with pytest.raises(NotThisRun, match=words):
             Case(inputs=[tmp_path / name], out=tmp_path / "o.jsonl", bundle=bundle_at(tmp_path)).go()
 
 

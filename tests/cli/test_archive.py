@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from multiprocessing.resource_tracker import ensure_running
@@ -11,6 +13,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from edged.bulk.errors import RunBroken
+from edged.bulk.inputs import MAX_DEPTH, listings
 from edged.cli.archive import EXIT_BROKEN, EXIT_NOT_THIS
 from edged.cli.main import main
 from tests.bulk.archives import bundle_at, objects, wide_table
@@ -148,3 +152,38 @@ def test_a_question_of_a_few_files_loads_nothing_that_only_runs_need(bundle: Pat
     )
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_what_no_run_can_ever_read_does_not_promise_that_the_same_command_goes_on(bundle: Path, tmp_path: Path) -> None:
+    """A pipe, a pipe in a folder, and folders in folders without an end."""
+    piped, deep = tmp_path / "piped", tmp_path / "deep"
+    piped.mkdir()
+    os.mkfifo(piped / "pipe.csv")
+    (deep / Path(*["f"] * (MAX_DEPTH + 1))).mkdir(parents=True)
+    wide_table(deep / Path(*["f"] * MAX_DEPTH) / "last.csv", 3)
+
+    said = {
+        name: analyze(name, "--bundle", bundle, "--out", tmp_path / "o.jsonl", "--workers", 1)
+        for name in (piped / "pipe.csv", piped, deep)
+    }
+
+    assert [(result.exit_code, "is a pipe" in result.stderr) for result in said.values()] == [
+        (EXIT_NOT_THIS, True),
+        (EXIT_NOT_THIS, True),
+        (EXIT_NOT_THIS, False),
+    ]
+    assert f"lies more than {MAX_DEPTH} folders deep (name a folder farther down)" in said[deep].stderr
+
+
+def test_a_folder_that_is_not_readable_may_be_made_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide_table(tmp_path / "a.csv", 3)
+
+    def denied(folder: str) -> None:
+        raise PermissionError(errno.EACCES, "no", folder)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("edged.bulk.inputs.os.scandir", denied)
+        with pytest.raises(RunBroken) as caught:
+            listings([str(tmp_path)], None)
+
+    assert str(caught.value) == f"{tmp_path}: permission denied (make it readable for this user)"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from edged.acquire.references import pack_spectrum
 from edged.cli.main import main
 from edged.cli.status import drift_in_brief
+from edged.service.pipeline import SPECTRUM
+from edged.spectra.spectrum import Spectrum
 from edged.store.journal import Journal
 from tests.store.drafts import draft
 
@@ -58,6 +63,33 @@ def test_results_of_another_bundle_are_passed_over(config: Path) -> None:
     done = edged(config, "replay")
 
     assert (done.exit_code, done.output) == (0, "")
+
+
+def test_a_record_that_was_spoilt_hides_none_behind_it(config: Path) -> None:
+    """The white reference behind it is half as bright as the one before."""
+    path = config.parent / "journal.db"
+    with Journal.open(path) as journal:
+        for light in (100.0, 70.0, 60.0, 50.0):
+            spectrum = Spectrum(
+                axis=np.linspace(900.0, 1700.0, 60),
+                values=np.full(60, light, dtype=np.float32),
+                axis_unit="nm",
+                quantity="counts",
+            )
+            journal.append(draft(kind="reference"), attachments={SPECTRUM: pack_spectrum(spectrum)})
+    with sqlite3.connect(path) as other:
+        other.executescript(
+            "DROP TRIGGER records_never_change; DROP TRIGGER attachments_only_lose_data;"
+            "UPDATE attachments SET data = zeroblob(9) WHERE seq = 2; UPDATE records SET body = '{}' WHERE seq = 3;"
+        )
+    other.close()
+
+    done = edged(config, "replay", "--json")
+
+    assert done.exit_code == 0, done.output
+    (told,) = (json.loads(line) for line in done.output.splitlines())
+    assert (told["seq"], told["event"], told["since_seq"]) == (4, "began", 4)
+    assert told["changes"]["white_level"] == pytest.approx(-50.0)
 
 
 def test_a_bundle_that_is_none_is_one_line(config: Path, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from edged.cli.main import main
-from edged.infer.verdict import Estimate, Verdict
+from edged.infer.verdict import Component, Estimate, Verdict, Why
 from edged.store.journal import Journal
+from edged.store.record import BundleInfo
 from tests.store.drafts import assert_chain, draft
 
 
@@ -96,6 +97,29 @@ def test_export_writes_lines_as_stored_and_rows_for_a_spreadsheet(place: Path) -
     again = edged(place, "export", str(table))
     assert (again.exit_code, "--force" in again.stderr) == (2, True)
     assert list(place.glob(".out*")) == []
+
+
+def test_no_text_of_a_bundle_is_run_by_the_spreadsheet_that_opens_an_export(place: Path) -> None:
+    name = "=cmd|' /C calc'!A0"
+    told = Verdict(
+        procedure="identify",
+        preset="balanced",
+        outcome="identified",
+        label=name,
+        title=name,
+        amounts=(Estimate(label=name, title=name, unit="mg", value=-3.0, low=-4.0, high=-2.0),),
+        components=(Component(label=name, title=name, score=0.5),),
+    )
+    why = Why(label=name, title=name, unit="nm", score=1.0, without=0.0)
+    bundle = BundleInfo(name=name, version="1", digest="0")
+    with Journal.open(place / "journal.db") as journal:
+        journal.append(draft().model_copy(update={"verdict": told, "why": (why,), "bundle": bundle}))
+
+    edged(place, "export", str(place / "out.csv"))
+
+    *_, last = csv.DictReader((place / "out.csv").read_text().splitlines())
+    for column in ("label", "title", "amounts", "components", "why", "bundle"):
+        assert last[column].startswith("'="), column
 
 
 def test_amounts_are_listed_and_exported_with_their_intervals(place: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from edged.bundle.archive import bundle_bytes, bundle_from_bytes, pack_library
@@ -197,6 +198,60 @@ def test_more_claims_than_any_sample_holds_are_no_answer() -> None:
     assert (most.outcome, len(most.components)) == ("resolved", 32)
     assert (more.outcome, codes(more), more.components) == ("inconclusive", ["too_many_claimed"], ())
     assert (more.reasons[0].value, more.reasons[0].limit) == (37.0, 32.0)
+
+
+def partly_put_to_the_fit(asked: int, more: int) -> tuple[Manifest, dict[str, NDArray[np.float32]]]:
+    """A manifest of so many compounds that are fitted whatever their logit, and more with a threshold of zero.
+
+    Their references have a peak each, on as many points; there is no baseline, and noise of one hundredth.
+    """
+    n = asked + more
+    point = {
+        "confirm": True,
+        "false_names": 1.0,
+        "thresholds": [None] * asked + [0.0] * more,
+        "negatives": [10**6] * n,
+        "named": [0] * n,
+        "detection_limits": [None] * n,
+        "min_support": [25.0] * n,
+        "max_rest": 2.0,
+    }
+    table = {
+        "compounds": [{"label": f"c{i}", "title": f"C{i}"} for i in range(n)],
+        "presets": {"balanced": point},
+        "confirmation": {
+            "axis": {"unit": "nm", "start": 1000.0, "stop": 1100.0, "points": 2 * n},
+            "references": list(range(n)),
+            "rest": "noise",
+            "tolerance": 1e-4,
+            "fractions": None,
+        },
+    }
+    library = {
+        "references": np.eye(n, 2 * n, dtype=np.float32),
+        "whitener": np.full((1, 2 * n), 100.0, dtype=np.float32),
+    }
+    return Manifest.model_validate(mixed_fields(components=table, gates=[], digests={})), library
+
+
+def test_what_is_put_to_every_fit_is_not_counted_among_the_claims() -> None:
+    """One compound is there, and one logit is above its threshold; 32 others are fitted without having claimed."""
+    manifest, library = partly_put_to_the_fit(MAX_CLAIMED, MAX_CLAIMED + 1)
+    prepared = np.zeros(2 * (2 * MAX_CLAIMED + 1), dtype=np.float32)
+    prepared[MAX_CLAIMED] = 1.0
+    logits = np.full(2 * MAX_CLAIMED + 1, -9.0)
+    logits[MAX_CLAIMED] = 1.0
+
+    one = judge(logits, NOTHING, manifest, prepared=prepared, library=library)
+    logits[MAX_CLAIMED:-1] = 1.0
+    most = judge(logits, NOTHING, manifest, prepared=prepared, library=library)
+    logits[-1] = 1.0
+    more = judge(logits, NOTHING, manifest, prepared=prepared, library=library)
+
+    assert (one.outcome, held(one)) == ("resolved", ["c32"])
+    assert (most.outcome, held(most)) == ("resolved", ["c32"])
+    assert (more.outcome, codes(more)) == ("inconclusive", ["too_many_claimed"])
+    assert more.reasons[0].message.startswith("33 compounds are claimed at balanced")
 
 
 def test_a_logit_at_its_threshold_claims_and_one_under_it_does_not() -> None:

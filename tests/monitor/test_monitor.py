@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edged.monitor.monitor import MAX_PRODUCTS, Key, Monitor, Rules, Told
+from edged.monitor.monitor import MAX_PRODUCTS, MAX_WHITES, Key, Monitor, Rules, Told
 from edged.monitor.product import Alarm, Ended, Learning, Seen
 from firmware_sim.drift import Drift
 from tests.monitor.drifting import GRID, powders, seen, stream
 
 AXIS = np.linspace(900.0, 1700.0, 60)
+OPTICS = {"start_nm": 900.0, "end_nm": 1700.0, "points": 60, "width_px": 7}
 INSTRUMENT = Key(station="bench", serial_number="1")
 
 
@@ -33,13 +34,13 @@ def test_one_lamp_that_three_products_show_is_news_once_and_over_when_the_last_i
 
     def fed(count: int, drift: Drift, seed: int) -> list[Told]:
         rows = {label: stream(scans[label], seed + n, drift) for n, label in enumerate(labels)}
-        told = [
-            monitor.result(key(label), GRID, one)
+        return [
+            told
             for _ in range(count)
             for label in labels
             for one in seen(rows[label], 1)
+            for told in monitor.result(key(label), GRID, one)
         ]
-        return [one for one in told if one is not None]
 
     fed(100, Drift(), 3)
     began = fed(60, Drift.parse("lamp=-0.03"), 10)
@@ -71,7 +72,7 @@ def test_to_learn_anew_forgets_what_it_is_told_to_and_no_more() -> None:
     monitor, row = Monitor(Rules()), np.zeros(len(GRID.axis))
     for product, station in (("a", "bench"), ("b", "bench"), ("a", "other")):
         monitor.result(key(product, station), GRID, Seen(at=1, row=row))
-    monitor.white(INSTRUMENT, at=1, axis=AXIS, light=np.ones(60))
+    monitor.white(INSTRUMENT, at=1, axis=AXIS, light=np.ones(60), optics=OPTICS)
 
     monitor.renew(station="bench", product="a")
     assert set(monitor.products) == {key("b"), key("a", "other")}
@@ -91,7 +92,9 @@ def test_white_references_alarm_beyond_the_stated_limit_and_end_well_within_it()
     light = np.linspace(50.0, 150.0, 60)
 
     def told(factor: NDArray[np.float64] | float, at: int) -> Told | None:
-        return monitor.white(INSTRUMENT, at=at, axis=AXIS, light=light * factor)
+        found = monitor.white(INSTRUMENT, at=at, axis=AXIS, light=light * factor, optics=OPTICS)
+        assert len(found) <= 1
+        return found[0] if found else None
 
     assert [told(factor, at) for at, factor in enumerate((1.0, 0.92, 1.09))] == [None] * 3
     dim = told(0.85, 4)
@@ -112,7 +115,72 @@ def test_white_references_alarm_beyond_the_stated_limit_and_end_well_within_it()
 
 def test_a_white_reference_of_another_range_is_compared_where_both_are_or_not_at_all() -> None:
     monitor = Monitor(Rules())
-    monitor.white(INSTRUMENT, at=1, axis=AXIS, light=np.ones(60))
+    monitor.white(INSTRUMENT, at=1, axis=AXIS, light=np.ones(60), optics=OPTICS)
 
-    assert monitor.white(INSTRUMENT, at=2, axis=AXIS + 400.0, light=np.ones(60)) is None
-    assert monitor.white(INSTRUMENT, at=3, axis=AXIS + 4_000.0, light=np.ones(60)) is None
+    assert monitor.white(INSTRUMENT, at=2, axis=AXIS + 400.0, light=np.ones(60), optics=OPTICS) == []
+    assert monitor.white(INSTRUMENT, at=3, axis=AXIS + 4_000.0, light=np.ones(60), optics=OPTICS) == []
+
+
+def test_a_white_reference_by_other_optical_settings_is_a_first_one_and_ends_what_stood() -> None:
+    """Twice as wide a slit lets twice the light through: nothing of the lamp can be told from that."""
+    monitor, wide = Monitor(Rules()), OPTICS | {"width_px": 14}
+
+    def told(factor: float, at: int, optics: dict[str, float | int]) -> list[Told]:
+        return monitor.white(INSTRUMENT, at=at, axis=AXIS, light=np.full(60, factor), optics=optics)
+
+    told(100.0, 1, OPTICS)
+    assert told(200.0, 2, wide) == []
+    (dim,) = told(150.0, 3, wide)
+    assert isinstance(dim.finding, Alarm)
+    assert dim.finding.changes["white_level"] == pytest.approx(-25.0)
+    (gone,) = told(100.0, 4, OPTICS)
+    assert gone.finding == Ended(at=4, alarm=dim.finding, forgotten=True)
+    assert not dict(monitor.alarms())
+
+
+def test_what_has_to_go_while_it_alarms_is_told_to_have_ended(scans: dict[str, NDArray[np.float64]]) -> None:
+    """The journal has its beginning; without an end it would stand there for ever."""
+    monitor = Monitor(Rules(readings=60))
+    row, rows = np.zeros(len(GRID.axis)), scans["1090ACAA"]
+    for one in [*seen(stream(rows, 3), 60), *seen(stream(rows, 5, Drift.parse("lamp=-0.03")), 60, 61)]:
+        monitor.result(key("dim"), GRID, one)
+    ((_, alarm),) = monitor.alarms()
+    for number in range(MAX_PRODUCTS - 1):
+        assert monitor.result(key(f"p{number}"), GRID, Seen(at=200, row=row)) == []
+
+    (told,) = monitor.result(key("one too many"), GRID, Seen(at=201, row=row))
+
+    assert (told.key, told.is_news, told.axis_unit) == (key("dim"), True, "nm")
+    assert told.finding == Ended(at=201, alarm=alarm, forgotten=True)
+    assert (len(monitor.products), monitor.evicted) == (MAX_PRODUCTS, 1)
+
+
+def test_an_instrument_that_has_to_go_while_its_white_alarms_is_told_to_have_ended() -> None:
+    monitor = Monitor(Rules())
+    for at, factor in enumerate((1.0, 0.5)):
+        monitor.white(INSTRUMENT, at=at, axis=AXIS, light=np.full(60, factor), optics=OPTICS)
+    found = [
+        told
+        for number in range(MAX_WHITES)
+        for told in monitor.white(
+            Key(station="bench", serial_number=f"unit {number}"), at=9, axis=AXIS, light=np.ones(60), optics=OPTICS
+        )
+    ]
+
+    assert [(told.key, type(told.finding)) for told in found] == [(INSTRUMENT, Ended)]
+    assert len(monitor.whites) == MAX_WHITES
+
+
+def test_an_alarm_by_a_bundle_that_is_not_in_use_waits_unseen_until_it_is_again(
+    scans: dict[str, NDArray[np.float64]],
+) -> None:
+    monitor, rows = Monitor(Rules(readings=60)), scans["1090ACAA"]
+    monitor.bundle = "b"
+    for one in [*seen(stream(rows, 3), 60), *seen(stream(rows, 5, Drift.parse("lamp=-0.03")), 60, 61)]:
+        monitor.result(key("dim"), GRID, one)
+
+    monitor.bundle = "the one before"
+    assert not dict(monitor.alarms())
+    monitor.bundle = "b"
+
+    assert list(dict(monitor.alarms())) == [key("dim")]

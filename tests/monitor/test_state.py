@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from edged.config.vocabulary import Drift as DriftSection
 from edged.monitor.monitor import Key, Monitor, Rules
-from edged.monitor.product import Alarm, Learning
-from edged.monitor.state import StateDamaged, key_text, pack, unpack_into
+from edged.monitor.product import Alarm, Ended, Learning
+from edged.monitor.state import MAX_READINGS, StateDamaged, key_text, pack, unpack_into
 from firmware_sim.drift import Drift
 from tests.monitor.drifting import GRID, powders, seen, stream
 
@@ -43,11 +46,10 @@ def test_a_restart_after_every_reading_changes_no_finding(scans: dict[str, NDArr
         told = steady.result(KEY, GRID, reading)
         broken = after(broken)
         again = broken.result(KEY, GRID, reading)
-        assert (told is None) == (again is None)
-        if told is not None and again is not None:
-            assert type(told.finding) is type(again.finding)
-            if isinstance(told.finding, Alarm):
-                assert told.finding == again.finding
+        assert [type(one.finding) for one in told] == [type(one.finding) for one in again]
+        for one, other in zip(told, again, strict=True):
+            if isinstance(one.finding, Alarm):
+                assert one.finding == other.finding
 
     assert list(dict(after(broken).alarms())) == [KEY]
 
@@ -55,13 +57,16 @@ def test_a_restart_after_every_reading_changes_no_finding(scans: dict[str, NDArr
 def test_a_white_reference_and_its_alarm_survive_too() -> None:
     key, axis = Key(station="bench", serial_number="1"), np.linspace(900.0, 1700.0, 50)
     monitor = Monitor(RULES)
-    monitor.white(key, at=1, axis=axis, light=np.full(50, 100.0))
-    monitor.white(key, at=2, axis=axis, light=np.full(50, 80.0))
+    optics = {"start_nm": 900.0, "end_nm": 1700.0, "points": 50, "width_px": None}
+    monitor.white(key, at=1, axis=axis, light=np.full(50, 100.0), optics=optics)
+    monitor.white(key, at=2, axis=axis, light=np.full(50, 80.0), optics=optics)
 
     found = after(monitor)
 
     assert dict(found.alarms()) == dict(monitor.alarms())
     np.testing.assert_array_equal(found.whites[key].light, monitor.whites[key].light)
+    (over,) = found.white(key, at=3, axis=axis, light=np.full(50, 100.0), optics=optics)
+    assert isinstance(over.finding, Ended)
 
 
 @given(st.binary(max_size=200))
@@ -113,3 +118,70 @@ def test_arrays_that_no_chart_can_hold_are_damage(
 
     with pytest.raises(StateDamaged):
         unpack_into(Monitor(RULES), key_text(KEY), changed.getvalue())
+
+
+def white_with_alarm() -> Monitor:
+    monitor, axis = Monitor(RULES), np.linspace(900.0, 1700.0, 50)
+    for at, light in ((1, 100.0), (2, 80.0)):
+        monitor.white(Key(station="bench", serial_number="1"), at=at, axis=axis, light=np.full(50, light), optics={})
+    return monitor
+
+
+def with_alarm(monitor: Monitor, key: Key, changes: dict[str, Any]) -> bytes:
+    """The state of a white reference whose alarm says something else."""
+    with np.load(io.BytesIO(pack(monitor.whites[key]))) as file:
+        arrays = {name: file[name] for name in file.files}
+    plain = json.loads(bytes(arrays["plain"]))
+    plain["alarm"] |= changes
+    arrays["plain"] = np.frombuffer(json.dumps(plain).encode(), dtype=np.uint8)
+    changed = io.BytesIO()
+    np.savez(changed, **arrays)
+    return changed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cause": "weather"},
+        {"cause": ["lamp"]},
+        {"signal": "white_tint"},
+        {"signal": "axis"},
+        {"signal": "axis", "changes": {"axis": 1.0}},
+        {"chart": "cards"},
+        {"chart": "cusum"},
+        {"changes": {}},
+        {"changes": {"white_level": -20.0, "colour": 1.0}},
+        {"changes": {"white_level": float("nan")}},
+        {"changes": {"white_level": "-20"}},
+        {"changes": [["white_level", -20.0]]},
+        {"value": float("inf")},
+        {"value": None},
+        {"limit": "10"},
+        {"limit": True},
+        {"since": 1.5},
+        {"since": -1},
+        {"at": 2**70},
+        {"readings": "1"},
+        {"mood": "good"},
+    ],
+)
+def test_an_alarm_that_no_chart_gives_is_damage(changes: dict[str, Any]) -> None:
+    key, monitor = Key(station="bench", serial_number="1"), white_with_alarm()
+    unpack_into(Monitor(RULES), key_text(key), with_alarm(monitor, key, {}))
+
+    with pytest.raises(StateDamaged):
+        unpack_into(Monitor(RULES), key_text(key), with_alarm(monitor, key, changes))
+
+
+def test_a_name_that_no_record_could_hold_is_damage() -> None:
+    monitor = white_with_alarm()
+    body = pack(monitor.whites[Key(station="bench", serial_number="1")])
+
+    with pytest.raises(StateDamaged):
+        unpack_into(Monitor(RULES), json.dumps(["\ud800", "1", "", None]), body)
+
+
+def test_as_many_readings_as_may_be_configured_can_be_kept() -> None:
+    (limit,) = (rule.le for rule in DriftSection.model_fields["readings"].metadata if hasattr(rule, "le"))
+
+    assert limit == MAX_READINGS == 500

@@ -116,6 +116,18 @@ def test_the_residual_of_new_readings_is_noise_and_of_a_new_band_is_not(template
     assert unusual.mean() > usual.mean() + 0.1
 
 
+@pytest.mark.parametrize("count", [60, 400])
+def test_natural_variation_is_by_singular_values_with_fewer_readings_than_points_and_with_more(count: int) -> None:
+    rows = readings(count, 8)
+    learnt = learn(rows, GRID).learnt
+
+    _, values, axes = scipy.linalg.svd((rows - learnt.mean) / learnt.scale, full_matrices=False)
+
+    kept = len(learnt.spread)
+    np.testing.assert_allclose(learnt.spread, values[:kept] ** 2 / (count - 1), rtol=1e-9)
+    np.testing.assert_allclose(np.abs(learnt.components @ axes[:kept].T), np.eye(kept), atol=1e-6)
+
+
 def test_signals_by_folds_are_those_of_new_readings() -> None:
     """In their mean, not only in the fold's own: what a reading taught must not judge it."""
     rows = readings(200, 4)

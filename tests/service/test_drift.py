@@ -19,7 +19,7 @@ from edged.bundle.archive import Bundle, read_bundle
 from edged.bundle.slots import built_in
 from edged.infer.analyze import Analyzer
 from edged.infer.verdict import Gate, Outcome, Verdict
-from edged.monitor.monitor import Rules
+from edged.monitor.monitor import MAX_PRODUCTS, Rules
 from edged.service.control import Refusal
 from edged.service.drift import DriftWatch
 from edged.service.drifting import as_absorbance, product_of, score
@@ -36,6 +36,7 @@ from tests.monitor.drifting import GRID, powders, stream
 
 RULES = Rules(readings=60)
 UNIT = InstrumentInfo(kind="nirscan", model="NIR-M-R2", serial_number="6100023")
+NO_GUARDS = "DROP TRIGGER IF EXISTS records_never_change; DROP TRIGGER IF EXISTS attachments_only_lose_data"
 NOW = Moment(wall_s=1.7e9, monotonic_s=50.0, boot_id="a", synced=True)
 
 
@@ -72,6 +73,32 @@ class Ledger:
                 )
                 journal.append(self._draft(outcome, **changes), attachments={SPECTRUM: pack_spectrum(spectrum)})
 
+    def white(self, light: float, **settings: bool | float | int | str | None) -> None:
+        spectrum = Spectrum(
+            axis=GRID.axis.copy(),
+            values=np.full(len(GRID.axis), light, dtype=np.float32),
+            axis_unit="nm",
+            quantity="counts",
+        )
+        reading = ReadingInfo(
+            scan_index=1, settings=settings, environment={}, scan_sha256="", spectrum_sha256=""
+        )  # of a family that names only these
+        made = self._draft("identified", kind="reference", verdict=None, bundle=None, reading=reading)
+        with Journal.open(self.path) as journal:
+            journal.append(made, attachments={SPECTRUM: pack_spectrum(spectrum)})
+
+    def tamper(self, statement: str) -> None:
+        """As somebody does who has the file."""
+        with sqlite3.connect(self.path) as other:
+            other.executescript(f"{NO_GUARDS}; {statement}")
+        other.close()
+
+    def kept_keys(self) -> list[str]:
+        with sqlite3.connect(self.path) as other:
+            found = [str(key) for (key,) in other.execute("SELECT key FROM drift ORDER BY key")]
+        other.close()
+        return found
+
     def _draft(self, outcome: Outcome, **changes: Any) -> Draft:
         made = Draft(
             id=self._new_id(),
@@ -96,7 +123,7 @@ class Ledger:
 
 def followed(
     ledger: Ledger,
-    analyzer: Analyzer,
+    analyzer: Analyzer | None,
     *,
     until: Callable[[DriftWatch], bool],
     meanwhile: Callable[[DriftWatch], Any] | None = None,
@@ -283,6 +310,133 @@ def test_what_was_learned_of_a_bundle_goes_with_it(
 
     assert watch.documents == {"bench": []}
     assert health.warnings() == []
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE attachments SET data = zeroblob(100) WHERE seq IN (2, 30)",
+        "UPDATE records SET body = '{}' WHERE seq IN (2, 30)",
+        "UPDATE records SET body = zeroblob(40) WHERE seq IN (2, 30)",
+        "UPDATE records SET body = iif(seq < 4, '{}', replace(body, ':40,', ':1,')) WHERE seq IN (2, 3, 40)",
+        "UPDATE records SET body = '{}' WHERE seq <= 2",
+    ],
+)
+def test_what_was_spoilt_in_the_journal_is_passed_over_and_hides_nothing_behind_it(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64], statement: str
+) -> None:
+    ledger = Ledger(tmp_path, bundle)
+    ledger.results([*some(rows, 62, 3), *some(rows, 60, 5, "lamp=-0.03")])
+    ledger.tamper(statement)
+
+    followed(ledger, analyzer, until=taken(60))
+
+    assert ledger.events() == [("baseline", None), ("began", "lamp")]
+
+
+def test_a_start_passes_over_what_was_spoilt_and_an_alarm_whose_beginning_was_stands_all_the_same(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64]
+) -> None:
+    ledger = Ledger(tmp_path, bundle)
+    ledger.results([*some(rows, 60, 3), *some(rows, 60, 5, "lamp=-0.03")])
+    followed(ledger, analyzer, until=taken(60))
+    began = ledger.drifts()[1].drift
+    assert began is not None
+    ledger.tamper(f"UPDATE records SET body = '{{}}' WHERE seq = {began.since_seq} OR kind = 'drift'")
+
+    _, health = followed(ledger, analyzer, until=lambda watch: bool(watch.documents))
+
+    (warning,) = health.warnings()
+    assert warning.code == "drift_lamp"
+    assert f"since record {began.since_seq} " in warning.detail
+
+
+def test_what_cannot_be_restored_is_gone_from_the_file_once_it_was_learned_anew(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64]
+) -> None:
+    """Rows of another instrument, damaged: nothing ever writes over them, so they would spoil every start."""
+    ledger = Ledger(tmp_path, bundle)
+    ledger.results(some(rows, 30, 3))
+    followed(ledger, analyzer, until=taken(30))
+    good = ledger.kept_keys()
+    ledger.tamper(
+        'INSERT INTO drift VALUES (\'["bench", "7", "", null]\', \'no state\');'
+        "INSERT INTO drift VALUES ('too large', zeroblob(5000000))"
+    )
+    ledger.results(some(rows, 30, 4))
+
+    followed(ledger, analyzer, until=taken(0))
+
+    assert ledger.events() == [("baseline", None)]
+    assert ledger.kept_keys() == good
+
+
+def test_without_a_model_everything_waits_in_the_journal(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64]
+) -> None:
+    ledger = Ledger(tmp_path, bundle)
+    ledger.results(some(rows, 30, 3))
+    followed(ledger, analyzer, until=taken(30))
+    ledger.results(some(rows, 30, 4))
+
+    async def order(watch: DriftWatch) -> None:
+        while not watch.documents:
+            await asyncio.sleep(0.005)
+        await watch.renew("bench", None, None, Asked(note="new lamp"))
+        await asyncio.sleep(0.3)
+
+    watch, _ = followed(ledger, None, until=lambda _: True, meanwhile=order)
+    assert watch.documents["bench"][0]["readings"] == 30
+    ledger.results(some(rows, 7, 5))
+
+    watch, _ = followed(ledger, analyzer, until=taken(7))
+
+    assert ledger.events() == [("renewed", None), ("baseline", None)]  # of the sixty before the order
+    assert watch.documents["bench"][0]["state"] == "learning"
+
+
+def test_whites_by_other_optical_settings_are_not_compared(tmp_path: Path, bundle: Bundle, analyzer: Analyzer) -> None:
+    """Twice the width, twice the light. A gain that is no number is none, and ends nothing."""
+    ledger = Ledger(tmp_path, bundle)
+    ledger.white(100.0, width_px=7, gain=1)
+    ledger.white(200.0, width_px=14, gain=1)
+    ledger.white(800.0, width_px=14, gain=4)
+    ledger.white(200.0, width_px=14, gain="loud")
+    ledger.white(100.0, width_px=14, gain=1)
+
+    followed(ledger, analyzer, until=lambda _: bool(ledger.drifts()))
+
+    (began,) = (record.drift for record in ledger.drifts())
+    assert began is not None
+    assert (began.event, began.signal, began.at_seq) == ("began", "white_level", 5)
+    assert began.changes["white_level"] == pytest.approx(-50.0)
+
+
+def test_a_product_that_has_to_go_while_it_alarms_has_its_end_in_the_journal(
+    tmp_path: Path,
+    bundle: Bundle,
+    analyzer: Analyzer,
+    rows: NDArray[np.float64],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Other products come from another instrument: the end is of the one that began."""
+    ledger, other = Ledger(tmp_path, bundle), UNIT.model_copy(update={"serial_number": "7"})
+    ledger.results([*some(rows, 60, 3), *some(rows, 60, 5, "lamp=-0.03")])
+    for number in range(MAX_PRODUCTS):
+        verdict = Verdict(procedure="identify", preset="balanced", outcome="identified", label=f"P{number}")
+        ledger.results(some(rows, 1, 3), instrument=other, verdict=verdict)
+
+    _, health = followed(ledger, analyzer, until=lambda _: ("ended", "lamp") in ledger.events())
+
+    assert ledger.events() == [("baseline", None), ("began", "lamp"), ("ended", "lamp")]
+    _, began, ended = ledger.drifts()
+    assert began.drift is not None
+    assert ended.drift is not None
+    assert (ended.instrument, ended.bundle, ended.drift.product) == (UNIT, began.bundle, "P")
+    assert ended.drift.message == f"not watched any more: {began.drift.message}"
+    assert ended.drift.units == began.drift.units
+    assert health.warnings() == []
+    assert [r.levelname for r in caplog.records if "32 products at most" in r.getMessage()] == ["WARNING"]
 
 
 def test_the_score_is_the_gate_nearest_to_its_limit_and_an_energy_below_zero_has_none() -> None:

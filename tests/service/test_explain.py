@@ -84,6 +84,21 @@ def test_an_explanation_that_fails_does_not_cost_the_verdict(caplog: pytest.LogC
     assert "verdict not explained" in caplog.text
 
 
+class Breaks(Analyzer):
+    """An explanation with a bug in it, which nobody has foreseen."""
+
+    def explain(self, spectrum: Spectrum, verdict: Verdict) -> Explanation | None:
+        raise ZeroDivisionError("no relevance")
+
+
+def test_a_bug_in_an_explanation_does_not_cost_the_verdict_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    finished = judged(Breaks, explain=True)
+
+    assert finished.draft.verdict == judged(explain=False).draft.verdict
+    assert (finished.draft.why, CURVES in finished.attachments) == ((), False)
+    assert "ZeroDivisionError: no relevance" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("station", "asked", "expected"),
     [(False, None, False), (True, None, True), (True, False, False), (False, True, True)],

@@ -26,10 +26,12 @@ def test_what_is_kept_is_there_after_a_restart_and_what_is_gone_is_not(path: Pat
     with Journal.open(path) as journal:
         assert load_charts(journal) == Kept()
         save_charts(journal, seq=2, bodies={"a": b"1", "b": b"2"})
-        save_charts(journal, seq=3, bodies={"b": b"3"}, gone=["a"])
+        save_charts(journal, seq=3, bodies={"b": b"3"})
 
+    with Journal.open(path) as journal:
+        save_charts(journal, seq=3, bodies={"c": b"4"}, stay=["b"])
     with Journal.open(path, read_only=True) as journal:
-        assert load_charts(journal) == Kept(seq=3, bodies={"b": b"3"})
+        assert load_charts(journal) == Kept(seq=3, bodies={"b": b"3", "c": b"4"})
 
 
 def test_a_state_ahead_of_its_journal_is_of_another_one_and_does_not_count(path: Path) -> None:
@@ -50,9 +52,14 @@ def test_a_body_beyond_the_limit_is_refused_and_one_that_somebody_put_there_is_n
 
     with Journal.open(path) as journal:
         assert load_charts(journal) == Kept(seq=3, bodies={"a": b"1"})
+        save_charts(journal, seq=3, bodies={}, stay=["a"])
+        assert journal.database.execute("SELECT key FROM drift ORDER BY key").fetchall() == [("a",), ("seq",)]
 
 
-def test_a_journal_of_the_first_edition_is_brought_up_with_its_records(tmp_path: Path) -> None:
+def test_a_journal_that_no_drift_was_followed_in_is_read_as_it_is_and_gets_its_place_from_who_writes(
+    tmp_path: Path,
+) -> None:
+    """The state is no part of the edition: it can be made again, and who only reads needs none."""
     old = sqlite3.connect(tmp_path / "journal.db")
     with Journal.open(tmp_path / "new.db") as journal:
         body = journal.append(draft()).model_dump_json(by_alias=True)
@@ -62,6 +69,9 @@ def test_a_journal_of_the_first_edition_is_brought_up_with_its_records(tmp_path:
     old.commit()
     old.close()
 
+    with Journal.open(tmp_path / "journal.db", read_only=True) as journal:
+        assert len(list(journal.records())) == 1
     with Journal.open(tmp_path / "journal.db") as journal:
         save_charts(journal, seq=1, bodies={})
         assert (journal.count(), load_charts(journal)) == (1, Kept(seq=1))
+        assert journal.database.execute("PRAGMA user_version").fetchone()[0] == 1

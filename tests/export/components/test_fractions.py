@@ -79,7 +79,6 @@ def stated(fractions: NDArray[np.float64]) -> tuple[Components, dict[str, NDArra
         prepared=(shown(fractions) @ references).astype(np.float32),
         present=fractions > 0,
         shares=fractions,
-        strange=np.zeros(n),
     )
     labels = np.array([f"{row[0]:.1f} {row[1]:.1f} {row[2]:.1f}" for row in fractions])
     return (
@@ -104,3 +103,11 @@ def test_a_compound_that_no_mixture_links_to_the_others_is_named() -> None:
 
     with pytest.raises(DataUnusable, match="how much of c is seen beside a"):
         teach(words, *stated(mixtures([(0, 1)])))
+
+
+def test_a_link_that_is_lost_when_one_composition_is_left_out_is_named() -> None:
+    words = FractionWords(taught_by=("made",), coverage={"confirm": 0.8})
+    chain = np.concatenate([mixtures([(0, 1)]), mixtures([(1, 2)])[:1]])  # a with b in many ways, c with b in one
+
+    with pytest.raises(DataUnusable, match=r"without 0\.0 .* no stated mixture tells how much of c is seen beside a"):
+        teach(words, *stated(chain))

@@ -13,6 +13,7 @@ from export.data.augment import STILL
 from export.data.mixtures.library import Library
 from export.data.mixtures.synthesise import synthesise
 from export.data.mixtures.words import Composition, Domains, Nir, Synthesis
+from export.errors import DataUnusable
 from export.models.catalogue import FIXED
 from export.models.network import NetworkKind
 from export.models.resnet1d import ResNet1dWords
@@ -45,7 +46,6 @@ def library() -> Library:
 def lesson(network: NetworkKind = SMALL, *, balanced: bool = False, real: RealMixtures | None = None) -> Lesson:
     return Lesson(
         library=library(),
-        outsiders=None,
         synthesis=SYNTHESIS,
         grid=GRID,
         steps=(SnvStep(kind="snv"),),
@@ -110,3 +110,12 @@ def test_a_small_gradient_is_left_alone() -> None:
     _clip(holder, members=2)
 
     torch.testing.assert_close(weights.grad, torch.full((4,), 0.1))
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_what_cannot_be_balanced_is_refused(real: bool) -> None:
+    network = ResucaWords(stem=4, widths=(4, 8), strides=(1, 2)) if real else SMALL
+    given = RealMixtures(axis=GRID, values=library().values, present=np.eye(3, dtype=bool)) if real else None
+
+    with pytest.raises(DataUnusable, match="a balanced schooling"):
+        lesson(network, balanced=True, real=given)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.stats import chi2, norm
 
-from edged.bundle.components import Components, Compound, Confirmation, OperatingPoint
+from edged.bundle.components import Confirmation, OperatingPoint
 from edged.bundle.vocabulary import Axis
 from export.components.evidence import Mixture, rates
-from export.components.operate import PRESET, Bench, Fold, detection_limit, open_point, screening_point
+from export.components.operate import Bench, Fold, compounds_of, detection_limit, open_point
 from export.errors import VerificationFailed
 
 POINTS, NAMES = 40, ("a", "b", "c")
@@ -33,25 +35,24 @@ def mixtures(n: int, seed: int) -> Mixture:
         prepared=prepared.astype(np.float32),
         present=present,
         shares=shares,
-        strange=np.zeros(n),
     )
 
 
 def bench(n: int = 2000, *, confirms: bool = True) -> Bench:
-    point = open_point(3, thresholds=(None,) * 3)
     confirmation = Confirmation(
         axis=Axis(unit="nm", start=0.0, stop=POINTS - 1.0, points=POINTS),
         references=(0, 1, 2),
         rest="noise",
         tolerance=1e-3,
     )
-    table = Components(
-        compounds=tuple(Compound(label=name, title=name) for name in NAMES),
-        presets={PRESET: point if confirms else screening_point(point)},
-        confirmation=confirmation if confirms else None,
-    )
     library = {"references": REFERENCES.astype(np.float32), "whitener": np.full((1, POINTS), 1 / NOISE, np.float32)}
-    return Bench(table, [Fold(library=library, chosen_on=mixtures(n, 1), tried_on=mixtures(n, 2))])
+    fold = Fold(
+        library=library,
+        confirmation=confirmation if confirms else None,
+        chosen_on=mixtures(n, 1),
+        tried_on=mixtures(n, 2),
+    )
+    return Bench(compounds_of(NAMES), [fold])
 
 
 def upper(named: int, negatives: int) -> float:
@@ -121,3 +122,19 @@ def test_what_is_missed_when_there_is_much_of_it_has_no_detection_limit() -> Non
     shares, _, holds = steps(0.1)
 
     assert detection_limit(shares, shares < 0.9, holds) is None
+
+
+def test_folds_may_know_their_compounds_in_different_ways() -> None:
+    """Three ways of scatter in one library and none in the other: each is asked with its own."""
+    one = bench(400).folds[0]
+    assert one.confirmation is not None
+    scatter = 1e-3 * np.eye(3, POINTS, dtype=np.float32)
+    other = replace(
+        one,
+        library=one.library | {"scatter": scatter},
+        confirmation=one.confirmation.model_copy(update={"scatter": (0, 1, 2)}),
+    )
+
+    said = Bench(compounds_of(NAMES), [one, other]).said(open_point(3, thresholds=(None,) * 3))
+
+    np.testing.assert_allclose(said.visible[:400], said.visible[400:], atol=1e-3)  # so little scatter changes nothing

@@ -10,8 +10,7 @@ from sklearn.decomposition import PCA
 from export.components.unmix import Unmixer
 from export.components.words import Unmixing
 from export.data.mixtures.library import Library
-from export.errors import DataUnusable
-from export.preprocess.words import ReflectanceStep, SavgolStep, StandardiseStep
+from export.preprocess.words import ReflectanceStep, SavgolStep, SnvStep, StandardiseStep, StepWords
 
 GRID = np.linspace(1000.0, 1500.0, 251)
 NAMES = ("one", "two")
@@ -102,6 +101,13 @@ def test_references_are_where_mixtures_add_up() -> None:
     np.testing.assert_allclose(found.prepare(side_by_side[None])[0], 0.3 * parts[0] + 0.7 * parts[1], atol=1e-6)
 
 
-def test_a_step_that_learns_from_spectra_is_refused() -> None:
-    with pytest.raises(DataUnusable, match="standardise learns from spectra"):
-        Unmixer(library(), Unmixing(steps=(StandardiseStep(kind="standardise"),)), GRID)
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (StandardiseStep(kind="standardise"), "standardise learns from spectra"),
+        (SnvStep(kind="snv"), "snv treats each spectrum in its own way"),
+    ],
+)
+def test_a_step_behind_which_no_mixture_adds_up_is_refused(step: StepWords, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        Unmixing(steps=(step,))

@@ -15,7 +15,7 @@ from export.data.catalogue import load_set
 from export.data.mixtures.library import library_of
 from export.page import Table
 from export.study.components import AXIS, FALSE_NAMES, ONE, PREPARED, cells, found_of, parts
-from export.study.mixtures import ComponentsCell, ComponentsOutcome, _halves, measure, trial_of
+from export.study.mixtures import ComponentsCell, ComponentsOutcome, _halves, measure, real_scans
 
 STEPS = PREPARED["absorbance, second derivative"]
 
@@ -34,13 +34,14 @@ def outcome(data_dir: Path) -> ComponentsOutcome:
 
 
 def test_the_trial_is_what_nothing_learns_from(data_dir: Path) -> None:
-    trial = trial_of(data_dir)
+    trial = real_scans(data_dir)
 
     assert len(trial.labels) == 3 * 20 + 9 * 100 + 4 * 100
-    np.testing.assert_allclose(trial.shares.sum(axis=1), 1.0)
-    by_label = dict(zip(trial.labels, trial.shares.tolist(), strict=True))
-    assert by_label["9010ACLA"] == [0.9, 0.0, 0.1]  # acetaminophen, ascorbic acid, lactose
-    assert by_label["60Ascorbic10Acetaminophen30Lactose"] == pytest.approx([0.1, 0.6, 0.3])
+    by_label = dict(zip(trial.labels, trial.present.tolist(), strict=True))
+    assert by_label["9010ACLA"] == [True, False, True]  # acetaminophen, ascorbic acid, lactose
+    assert by_label["1090AALA"] == [False, True, True]
+    assert by_label["60Ascorbic10Acetaminophen30Lactose"] == [True, True, True]
+    assert trial.may_teach.sum() == 9 * 80
     assert min(scan for label, scan in zip(trial.labels, trial.scan, strict=True) if label == "100LA") == 80
 
 
@@ -55,7 +56,7 @@ def test_the_two_halves_share_no_filling(data_dir: Path) -> None:
 
 def test_a_fit_finds_what_least_squares_of_another_library_finds(outcome: ComponentsOutcome, data_dir: Path) -> None:
     """scipy's derivative and non-negative least squares: where a compound shows at a fifth or more, it is found."""
-    trial, pure = trial_of(data_dir), load_set("powders12", data_dir)
+    trial, pure = real_scans(data_dir), load_set("powders12", data_dir)
     grid = np.linspace(AXIS.start, AXIS.stop, AXIS.points)
 
     def prepared(values: np.ndarray, axis: np.ndarray) -> np.ndarray:
@@ -83,7 +84,7 @@ def test_every_row_has_its_limits_chosen_on_mixtures_of_its_own_recipe() -> None
 
 
 def test_the_page_counts_what_was_found(outcome: ComponentsOutcome, data_dir: Path) -> None:
-    trial = trial_of(data_dir)
+    trial = real_scans(data_dir)
     table = next(part for part in parts([outcome], data_dir) if isinstance(part, Table))
 
     row = dict(zip(table.header[1:], table.rows[0][1:], strict=True))
@@ -91,3 +92,16 @@ def test_the_page_counts_what_was_found(outcome: ComponentsOutcome, data_dir: Pa
     assert row["exact"] == f"{100 * (1 - wrong / len(trial.labels)):.1f}"
     false = sum(int((found_of(outcome)[n] & ~trial.present[n]).sum()) for n in range(len(trial.labels)))
     assert row["false names a scan"] == f"{false / len(trial.labels):.3f}"
+
+
+def test_a_cell_is_not_judged_by_what_it_learnt_from(outcome: ComponentsOutcome, data_dir: Path) -> None:
+    """One that names the scans it learnt from, and nothing else, has found nothing."""
+    trial = real_scans(data_dir)
+    bits = np.where(trial.may_teach, trial.present @ (1 << np.arange(3)), 0)
+    taught = next(cell for cell in cells() if cell.taught is not None and cell.taught.real)
+    parrot = outcome.model_copy(update={"cell": taught, "found": tuple(bits.tolist())})
+
+    table = next(part for part in parts([parrot], data_dir) if isinstance(part, Table))
+
+    row = dict(zip(table.header[1:], table.rows[0][1:], strict=True))
+    assert (row["exact"], row["recall"], row["exact, last 20 scans of binaries"]) == ("–", "–", "0.0")

@@ -27,6 +27,7 @@ from export.processes import collect
 from export.study.archive import read_outcomes, write_outcomes
 from export.study.cell import BlockPart, Candidate, Cell, GroupPart, Outcome, RandomShare, Stress
 from export.study.command import evaluate
+from export.study.grid import study as grid
 from export.study.measure import measure, rows_of, score
 from export.study.run import run
 from export.study.study import accuracy, table
@@ -292,6 +293,24 @@ def test_a_table_gives_mean_and_spread_and_marks_the_best(data_dir: Path) -> Non
     found = table(outcomes, first="model", row=lambda o: o.cell.name, columns=[("all", lambda _: True, accuracy)])
 
     assert found.rows == [["a", "85.0 ± 7.1"], ["b", "**95.0**"]]
+
+
+def test_a_study_with_missing_cells_marks_no_best_and_names_the_models_without_a_row(data_dir: Path) -> None:
+    one = measure(cell(), data_dir)
+    batches = next(c for c in tablets().cells if c.name == "cnn" and isinstance(c.split, GroupPart))
+    scans = next(c for c in grid().cells if c.name == "gru-1" and c.set == "api20")
+    of_tablets = one.model_copy(update={"cell": batches, "tested": (0, 1), "predicted": (0, 0)})
+    of_grid = one.model_copy(update={"cell": scans, "chosen": scans.candidates[0].name})
+
+    for study, outcome, shown, missing in (
+        (tablets(), of_tablets, "cnn", ("swin", "SVM as published", *CLOSEST)),
+        (grid(), of_grid, "gru-1", ("lstm-1", "SVM", "PLS-DA")),
+    ):
+        page = study.page([outcome], data_dir).markdown()
+        (told,) = [line for line in page.splitlines() if line.startswith("Not measured yet, and so without a row: ")]
+        assert set(missing) <= set(told.removesuffix(".").partition(": ")[2].split("; "))
+        assert shown not in told
+        assert "**" not in "".join(line for line in page.splitlines() if line.startswith("|"))
 
 
 def test_a_page_says_the_same_in_markdown_and_in_html() -> None:
