@@ -126,6 +126,15 @@ SOURCES = (
     "classical models with the settings of the papers' code (OpenSA): untuned, on raw spectra."
 )
 
+ALIKE = ("C", "D")
+WHY = """
+B, C and D hold the same 8 % of the drug, A holds 5.6 %, and they differ in size: the spectrum of one of the three is
+that of another with more powder in the way of the light. So C and D are told apart by level, and the level of a batch
+moves as much as that step: the batches of C that let least light through lie among those of D. Batches of both types by
+their level, and the share of wrong answers, percent, in the deals that all models share. Where the types overlap
+nearly every model errs, and what is left to know the type by is what else a larger tablet changes, which a model sees
+only if a batch like that is among those that it learns from."""
+
 
 def study() -> Study[Cell, Outcome]:
     """Return the study."""
@@ -230,6 +239,8 @@ def parts(outcomes: Sequence[Outcome], data: Path) -> Sequence[Part]:
         *_deals(outcomes, bold=whole),
         Heading("What is still confused"),
         *_errors(outcomes, data),
+        Heading("Why"),
+        *_levels(outcomes, data),
     ]
 
 
@@ -294,3 +305,27 @@ def _errors(outcomes: Sequence[Outcome], data: Path) -> Sequence[Part]:
         ),
         Table(["model", "errors", "pairs", "batches"], rows),
     ]
+
+
+def _levels(outcomes: Sequence[Outcome], data: Path) -> Sequence[Part]:
+    """Of each batch of the two types that are most confused: how much light it lets through, and who knows it."""
+    spectra = load_set("tablets", data)
+    names, targets = spectra.classes, spectra.targets
+    level = spectra.values.mean(axis=1)
+    counts = {name: np.zeros((2, len(targets))) for name in ("", *CLOSEST, PAIR)}  # wrong and judged; "": by all models
+    for outcome in filter(in_first_deals, outcomes):
+        tested = np.array(outcome.tested)
+        missed = np.array(outcome.predicted) != targets[tested]
+        for name in {"", outcome.cell.name} & counts.keys():
+            counts[name][:, tested] += np.stack([missed, np.ones(len(tested))])
+    rows = []
+    alike = [names.index(name) for name in ALIKE]
+    batches = [batch for batch in np.unique(spectra.groups) if targets[spectra.groups == batch][0] in alike]
+    for batch in sorted(batches, key=lambda batch: float(level[spectra.groups == batch].mean())):
+        of_batch = spectra.groups == batch
+        shares = []
+        for missed, judged in (counts[name][:, of_batch].sum(axis=1) for name in counts):
+            shares.append(f"{100 * missed / judged:.0f}" if judged else "–")
+        mean, spread = float(level[of_batch].mean()), float(level[of_batch].std(ddof=1))
+        rows.append([int(batch) + 1, names[targets[of_batch][0]], f"{mean:.3f} ± {spread:.3f}", *shares])
+    return [Text(WHY), Table(["batch", "type", "mean absorbance", "all models", *CLOSEST, PAIR], rows)]

@@ -1,0 +1,43 @@
+"""What the page on tablets says of the errors that are left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from export.page import Table
+from export.study.cell import GroupPart, Outcome, Score
+from export.study.tablets import cells, parts
+
+NAMED_WRONGLY = Score(accuracy=0.0, macro_f1=0.0, mcc=0.0, kappa=0.0)
+
+
+def test_batches_of_the_types_that_are_alike_stand_in_the_order_of_their_level(data_dir: Path) -> None:
+    """Judged by the file itself: batch 22 is of type C, and its level lies among those of D."""
+    table = np.loadtxt(data_dir / "nir_raman_tablets_dyrby" / "nir_opensa_table.csv", delimiter=",")
+    level, of_type = table[:, :-1].mean(axis=1).reshape(31, 10).mean(axis=1), table[::10, -1]
+    alike = np.flatnonzero(of_type >= 2)
+    cell = next(c for c in cells() if c.name == "SVM" and isinstance(c.split, GroupPart))
+    tested = tuple(range(210, 220))  # batch 22, of which three are called D
+    outcome = Outcome(
+        cell=cell,
+        seconds=1.0,
+        parameters=1,
+        chosen="raw",
+        score=NAMED_WRONGLY,
+        stress=None,
+        settings={},
+        tested=tested,
+        predicted=(3, 3, 3, *(2,) * 7),
+    )
+
+    found = [part for part in parts([outcome], data_dir) if isinstance(part, Table)][-1]
+
+    assert found.header[:4] == ["batch", "type", "mean absorbance", "all models"]
+    assert [row[0] for row in found.rows] == [batch + 1 for batch in alike[np.argsort(level[alike])]]
+    (row,) = (row for row in found.rows if row[0] == 22)
+    assert row[1:4] == ["C", "1.001 ± 0.048", "30"]
+    assert row[found.header.index("SVM")] == "30"
+    assert row[found.header.index("PCA-LDA")] == "–"
+    assert float(level[21]) > level[of_type == 3].min()
