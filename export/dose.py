@@ -78,7 +78,7 @@ def dose_trial(job: Job, bundle: Bundle, progress: Report) -> tuple[dict[str, An
         rows = np.concatenate(parts).astype(np.float32)
         known[name] = judged(engine, manifest, rows, np.tile(truth, len(parts)))
     others = {}
-    for name in (*job.recipe.data.outsiders, *job.recipe.data.near_outsiders):
+    for name in job.outsiders:
         other = load_set(name, job.data)
         others[name] = refusals(engine, manifest, resample(other.values, other.axis, job.grid).astype(np.float32))
     result: dict[str, Any] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.conformal import units_of, unsupported
-from export.data.catalogue import known_set
+from export.data.augment import as_absorbance, from_absorbance, resample
+from export.data.catalogue import known_set, load_set
 from export.data.check import examine
 from export.data.fetch import place_of
 from export.data.finding import Finding, raise_refusals
@@ -109,7 +110,7 @@ class Job(Workplace):
 
     def examine(self) -> list[Finding]:
         """Return what speaks against training on the recipe's spectra. Raises DataUnusable for reasons to stop."""
-        for name in (*self.recipe.data.outsiders, *self.recipe.data.near_outsiders):
+        for name in self.outsiders:
             known_set(name)
         spectra = self.spectra()
         findings = examine(spectra, self.recipe.data.split, naming="identify" in self.recipe.procedures)
@@ -120,6 +121,28 @@ class Job(Workplace):
             coverages = {preset: point.coverage for preset, point in presets.items()}
             findings += unsupported(coverages, len(np.unique(units)))
         return findings
+
+    @property
+    def outsiders(self) -> tuple[str, ...]:
+        """The names of the sets that must be refused, the near ones last."""
+        return (*self.recipe.data.outsiders, *self.recipe.data.near_outsiders)
+
+    def load_outsiders(self) -> dict[str, Spectra]:
+        """Load the spectra of other things, by the names of their sets; as counts under even light, where the model
+        wants counts and the set holds absorbance."""
+        wanted = self.recipe.quantity
+        return {
+            name: replace(
+                found, values=from_absorbance(as_absorbance(found.values, found.quantity), wanted), quantity=wanted
+            )
+            for name, found in ((name, load_set(name, self.data)) for name in self.outsiders)
+        }
+
+    def development_rows(self) -> NDArray[np.float32]:
+        """Return the development spectra [n, points] on the model's axis."""
+        spectra = self.spectra()
+        values = spectra.values[self.split(spectra).development]
+        return resample(values, spectra.axis, self.grid).astype(np.float32)
 
     def split(self, spectra: Spectra, *, test: int | None = None) -> Split:
         """Split as the recipe says, or with another part held out for the rotation."""

@@ -16,9 +16,9 @@ from export.data.catalogue import known_set
 from export.data.split import Blocks
 from export.dose_report import dose_page
 from export.job import Job
-from export.pack import data_sheet
+from export.manifest import data_sheet
 from export.sensitivity import BAND_FWHM_NM, BAND_NM
-from export.trial import BUNDLE, outsiders
+from export.trial import BUNDLE
 
 PRESETS = get_args(Preset)
 STYLE = """body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:60rem;margin:2rem auto;padding:0 1rem}
@@ -207,7 +207,7 @@ def _sensitivity(rows: dict[str, dict[str, float]]) -> str:
 def _others(job: Job, found: dict[str, Any], default: str) -> str:
     presets = [preset for preset in PRESETS if preset in found["operating_points"]]
     rows = []
-    for name in outsiders(job):
+    for name in job.outsiders:
         what = known_set(name).title
         shares = [found["operating_points"][preset][name] for preset in presets]
         rows.append((f"{name}: {what}", *(_percent(share["refused"]) for share in shares)))

@@ -23,15 +23,15 @@ from export.baselines import BASELINES
 from export.calibrate import calibrated, scored_of
 from export.compare import run_rows, session
 from export.conformal import units_of
-from export.data.augment import as_absorbance, from_absorbance, resample
-from export.data.catalogue import load_set
+from export.data.augment import resample
 from export.data.spectra import Spectra
 from export.data.split import Split
 from export.dose import dose_trial
 from export.job import Job
-from export.pack import draft, manifest_of
+from export.manifest import manifest_of
+from export.pack import draft
 from export.progress import Report
-from export.quantise.stage import shipped
+from export.quantise.chosen import shipped
 from export.sensitivity import sensitivity_table
 from export.sessions import changes_of, rows_of, sessions_of
 from export.to_onnx import float_graph
@@ -67,7 +67,7 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
             for n, rows in enumerate(sessions_of(job, spectra, split.test, job.recipe.evaluation.mild_session))
         },
         **changes_of(job, spectra, split.test),
-        **{name: rows_of(other, manifest) for name, other in load_outsiders(job).items()},
+        **{name: rows_of(other, manifest) for name, other in job.load_outsiders().items()},
     }
     raw: dict[str, tuple[Rows, Rows]] = {}
     torch_raw: dict[str, tuple[Rows, Rows]] = {}
@@ -92,7 +92,7 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
                 "held-out": summary(of["held-out"], truth),
                 "stress sessions": summary(_joined(of, "session "), np.tile(truth, job.recipe.evaluation.sessions)),
                 "mild sessions": summary(_joined(of, "mild "), np.tile(truth, job.recipe.evaluation.sessions)),
-                **{name: {"spectra": len(of[name].outcome), "refused": refused(of[name])} for name in outsiders(job)},
+                **{name: {"spectra": len(of[name].outcome), "refused": refused(of[name])} for name in job.outsiders},
             }
             for preset, of in answers.items()
         },
@@ -100,7 +100,7 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
         "sensitivity": sensitivity_table(
             answers[manifest.default_preset], truth, [run["changed"] for run in runs if run["kind"] == "rotation"]
         ),
-        "agreement": _agreement(answers[manifest.default_preset], torch_answers, raw, torch_raw, outsiders(job)),
+        "agreement": _agreement(answers[manifest.default_preset], torch_answers, raw, torch_raw, job.outsiders),
         "gate_limits": {manifest.default_preset: 1.0},
         "verify": verify_shares(manifest, *raw["held-out"], truth) if "verify" in manifest.procedures else {},
         "temperature": manifest.calibration.temperature,
@@ -130,24 +130,6 @@ def _trust(
     }
     scored = scored_of(job, spectra, held, split.development, temperature=temperature)
     return trust_table(kinds, temperature=temperature, scored=scored)
-
-
-def load_outsiders(job: Job) -> dict[str, Spectra]:
-    """Load the spectra of other things, by the names of their sets; as counts under even light, where the model wants
-    counts and the set holds absorbance."""
-    loaded = {name: load_set(name, job.data) for name in outsiders(job)}
-    wanted = job.recipe.quantity
-    return {
-        name: replace(
-            found, values=from_absorbance(as_absorbance(found.values, found.quantity), wanted), quantity=wanted
-        )
-        for name, found in loaded.items()
-    }
-
-
-def outsiders(job: Job) -> tuple[str, ...]:
-    """The names of the sets that must be refused, the near ones last."""
-    return (*job.recipe.data.outsiders, *job.recipe.data.near_outsiders)
 
 
 def _answers(raw: Mapping[str, tuple[Rows, Rows]], manifest: Manifest, preset: Preset) -> dict[str, Answers]:
@@ -335,7 +317,7 @@ def _save_plot_data(
         "best": np.concatenate([a.best for a, _ in judged]),
         "probability": np.concatenate([a.probability for a, _ in judged]),
     }
-    for name in ("held-out", *outsiders(job)):
+    for name in ("held-out", *job.outsiders):
         arrays[f"distance {name}"] = gate_distances(manifest, *raw[name])
     stress = [gate_distances(manifest, *raw[name]) for name in raw if name.startswith("session ")]
     arrays["distance stress sessions"] = np.concatenate(stress)

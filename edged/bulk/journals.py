@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from edged.acquire.references import unpack_spectrum
-from edged.bulk.sources import Records
+from edged.bulk.records import Records
 from edged.spectra.rows import FileError, Found, Lost, Row
 from edged.spectra.spectrum import SpectrumError
 from edged.store.errors import StoreDamaged, StoreError

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
+from edged.bulk.records import Records
 from edged.infer.verdict import Reason
 from edged.spectra.files import read_spectra
 from edged.spectra.formats.lines import Stretch
@@ -17,14 +17,6 @@ JOURNAL_MAGIC = b"SQLite format 3\0"
 
 Read = tuple[str, Row | SpectrumError, tuple[Reason, ...]]
 """The name of a file; a row of it, or why it gives no more; and what is known of its measurement."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
-    """Results of a journal: those whose `seq` is in this range, both ends included."""
-
-    first_seq: int
-    last_seq: int
 
 
 def is_journal(file: str) -> bool:

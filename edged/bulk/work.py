@@ -13,7 +13,8 @@ from pathlib import Path
 
 from edged.bulk.answers import Form, answers, line
 from edged.bulk.errors import NotThisRun, RunBroken
-from edged.bulk.sources import Read, Records, read_source
+from edged.bulk.records import Records
+from edged.bulk.sources import Read, read_source
 from edged.bundle.archive import read_bundle
 from edged.bundle.errors import BundleError
 from edged.infer.analyze import Analyzer

@@ -18,7 +18,8 @@ from export.components.job import ComponentsJob
 from export.components.stages import load_table
 from export.data.catalogue import known_set
 from export.data.split import values_digest
-from export.pack import TOOLS, licence_text, whence
+from export.manifest import TOOLS, whence
+from export.pack import licence_text
 
 NEVER_SEEN = "mixtures made of scans that neither the member nor the library has seen"
 SAME_SCANS = "mixtures made of the very scans that were learnt from: real samples differ more, and limits flatter"

@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from export.calibrate import load_calibration
 from export.data.augment import resample
 from export.job import Job
+from export.manifest import manifest_of
 from export.processor import processor
 from export.quantise.candidates import candidates, quantised
 from export.quantise.choose import RULE, choose
 from export.quantise.measure import Subject, measured
 from export.quantise.schemes import Scheme
-
-TIMES = ("latency_us", "ratio", "ratio_low", "ratio_high", "load_ms")
 
 
 def quantise(job: Job) -> dict[str, Any]:
@@ -51,40 +50,16 @@ def quantise(job: Job) -> dict[str, Any]:
     return {"scheme": scheme, "size_bytes": chosen.ByteSize(), "best": choice.scheme, "why": choice.why}
 
 
-def shipped(job: Job, model: onnx.ModelProto) -> onnx.ModelProto:
-    """Quantise another float graph of the same recipe as the bundle's own was. Raises StageMissing."""
-    scheme: Scheme = job.read_json("quantise.json")["scheme"]
-    return quantised(model, "weights" if scheme == "aware" else scheme, development_rows(job))
-
-
-def data_sheet(job: Job) -> dict[str, Any]:
-    """What the manifest says of the choice. Times and processor only where they decided: a bundle whose recipe names
-    the scheme is the same bytes every time."""
-    if not (job.work / "quantise.json").is_file():
-        return {}
-    found = job.read_json("quantise.json")
-    if found["wanted"] != "auto":
-        for name in ("processor", "best", "why", "against"):
-            del found[name]
-        for row in found["variants"]:
-            for name in TIMES:
-                del row[name]
-    return {name: value for name, value in found.items() if name != "wanted"}
-
-
 def subject_of(job: Job) -> Subject:
     """The development spectra with their targets, and the spectra of other things that the recipe names."""
-    from export.pack import manifest_of
-    from export.trial import load_outsiders
-
     spectra = job.spectra()
     rows = job.split(spectra).development
     targets = spectra.targets if spectra.amounts is None else spectra.amounts[:, None]
-    others = [resample(other.values, other.axis, job.grid) for other in load_outsiders(job).values()]
+    others = [resample(other.values, other.axis, job.grid) for other in job.load_outsiders().values()]
     nothing = np.empty((0, job.recipe.axis.points))
     return Subject(
         manifest=manifest_of(job, spectra, load_calibration(job), metrics={}),
-        spectra=development_rows(job),
+        spectra=job.development_rows(),
         targets=targets[rows],
         foreign=np.concatenate([nothing, *others]).astype(np.float32),
     )
@@ -114,10 +89,3 @@ def _aware(job: Job, outputs: int, rows: NDArray[np.float32]) -> onnx.ModelProto
                 generator=generator,
             )
     return folded(float_graph(identifier, job.recipe.axis.points))
-
-
-def development_rows(job: Job) -> NDArray[np.float32]:
-    """The development spectra on the model's axis."""
-    spectra = job.spectra()
-    values = spectra.values[job.split(spectra).development]
-    return resample(values, spectra.axis, job.grid).astype(np.float32)
