@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
 
 import pytest
 
-from tests.architecture.sources import PACKAGES, REPOSITORY, Import, files, imports
+from tests.architecture.sources import PACKAGES, REPOSITORY, Import, files, imports, module_name
 
 OURS = {  # package -> what it may import of the other packages
     "drivers": (),
@@ -148,3 +151,24 @@ def test_every_folder_of_edged_has_its_place_in_the_order_of_rooms() -> None:
     folders = {path.parent.name for path in (REPOSITORY / "edged").glob("*/__init__.py")}
 
     assert folders <= set(ROOMS)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_modules_need_each_other(package: str) -> None:
+    """Inside functions neither: what can only be understood together is one module, or has a third one inside it."""
+    ours = {module_name(path): path for path in files(package)}
+    needs = {
+        name: {module for found in imports(path) if not found.typing_only for module in _modules(found.module, ours)}
+        for name, path in ours.items()
+    }
+    sorter = TopologicalSorter(needs)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def _modules(name: str, ours: Mapping[str, Path]) -> set[str]:
+    """The module that an imported name lies in; a package that only passes its parts on is none."""
+    found = name if name in ours else name.rpartition(".")[0]
+    return {found} if found in ours and ours[found].name != "__init__.py" else set()
