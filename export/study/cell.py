@@ -6,6 +6,7 @@ goes on where it was.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -15,6 +16,7 @@ from export.data.augment import Session
 from export.learning import Learning
 from export.models.any import ModelWords
 from export.preprocess.pipeline import StepWords
+from export.quantise.schemes import Scheme
 from export.words import Words
 
 
@@ -63,7 +65,7 @@ class Cell(Words):
     """One measurement. With several candidates the best is chosen inside the training rows, whole groups left out.
 
     axis: what spectra are resampled onto; None keeps the set's own. members: networks that differ by seed, whose logits
-    are averaged.
+    are averaged. scheme: what answers is their one ONNX graph, quantised so; None: torch, in float.
     """
 
     set: str
@@ -73,7 +75,13 @@ class Cell(Words):
     candidates: Annotated[tuple[Candidate, ...], Field(min_length=1)]
     members: Annotated[int, Field(ge=1, le=20)] = 1
     stress: Stress | None = None
+    scheme: Scheme | None = None
     seed: Annotated[int, Field(ge=0)] = 0
+
+    def digest(self) -> str:
+        """Return the SHA-256 of what is said, in hex; a cell without a scheme has the name that it had before."""
+        exclude = {"scheme"} if self.scheme is None else None
+        return hashlib.sha256(self.model_dump_json(exclude=exclude).encode()).hexdigest()
 
 
 class Score(Words):
@@ -92,6 +100,7 @@ class Outcome(Words):
     """What a cell gave. predicted: the class column of each test spectrum, in the order of `tested` (row numbers).
 
     chosen: the candidate that was built. parameters: numbers that the model holds, preprocessing apart. seconds: CPU.
+    alike: share of the test spectra that the quantised graph names as torch does. size_bytes: of that graph.
     """
 
     cell: Cell
@@ -103,3 +112,5 @@ class Outcome(Words):
     parameters: int
     settings: dict[str, Any]
     seconds: float
+    alike: float | None = None
+    size_bytes: int | None = None

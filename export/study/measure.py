@@ -3,25 +3,55 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from onnxruntime import InferenceSession
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, matthews_corrcoef
-from torch import Tensor
+from torch import Tensor, nn
 
-from export.data.augment import as_absorbance, from_absorbance, resample, session
+from export.compare import run_rows, session
+from export.data.augment import as_absorbance, from_absorbance, resample
+from export.data.augment import session as changed_session
 from export.data.catalogue import load_set
 from export.data.spectra import Spectra
 from export.data.split import grouped_parts, random_parts
 from export.errors import DataUnusable
 from export.fit import FitTask, Member, as_tensor, fit_member
 from export.preprocess.pipeline import steps_in_two
+from export.quantise.candidates import quantised
 from export.study.cell import BlockPart, Candidate, Cell, GroupPart, Outcome, RandomShare, Score
+from export.to_onnx import module_graph
 
 INNER_PARTS = 4  # parts of the training rows that choose among candidates
 BATCH = 256
+LOGITS = "logits"
+
+
+class Committee(nn.Module):
+    """Spectra [n, points] in, the mean of what the members of a candidate say out: logits [n, classes]."""
+
+    def __init__(self, candidate: Candidate, members: Sequence[Member], grid: NDArray[np.float64]) -> None:
+        super().__init__()
+        self.common, _ = steps_in_two(candidate.steps, grid)
+        self.own = nn.ModuleList(member.own for member in members)
+        self.members = nn.ModuleList(member.model for member in members)
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """Return the mean logits."""
+        prepared = self.common(spectrum)
+        said = [member(own(prepared)) for own, member in zip(self.own, self.members, strict=True)]
+        return torch.stack(said).mean(dim=0)
+
+    def named(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """Return the class column of the largest mean logit of each spectrum."""
+        with torch.no_grad():
+            said = torch.cat([self(rows) for rows in as_tensor(values).split(BATCH)])
+        return np.asarray(said.argmax(dim=1).numpy(), dtype=np.int64)
 
 
 def measure(cell: Cell, data: Path) -> Outcome:
@@ -33,8 +63,12 @@ def measure(cell: Cell, data: Path) -> Outcome:
     members = [_fit(cell, chosen, spectra, train, number) for number in range(cell.members)]
     targets = spectra.targets[test]
     grid = _grid(cell, spectra)
-    predicted = _named(chosen, members, resample(spectra.values[test], spectra.axis, grid), grid)
-    said = [_named(chosen, members, values, grid) for values in _stressed(cell, spectra, test)]
+    network = Committee(chosen, members, grid)
+    graph = None if cell.scheme is None else quantised(module_graph(network, len(grid), outputs=(LOGITS,)), cell.scheme)
+    name = network.named if graph is None else partial(_named_by, session(graph))
+    rows = resample(spectra.values[test], spectra.axis, grid)
+    predicted = name(rows)
+    said = [name(values) for values in _stressed(cell, spectra, test)]
     return Outcome(
         cell=cell,
         chosen=chosen.name,
@@ -45,6 +79,8 @@ def measure(cell: Cell, data: Path) -> Outcome:
         parameters=sum(parameters(member) for member in members),
         settings=members[0].settings,
         seconds=round(time.process_time() - started, 2),
+        alike=None if graph is None else float((predicted == network.named(rows)).mean()),
+        size_bytes=None if graph is None else graph.ByteSize(),
     )
 
 
@@ -90,14 +126,15 @@ def _chosen(cell: Cell, spectra: Spectra, train: NDArray[np.int64]) -> Candidate
     if len(cell.candidates) == 1:
         return cell.candidates[0]
     part = grouped_parts(spectra.targets[train], spectra.groups[train], parts=INNER_PARTS, seed=cell.seed)
+    grid = _grid(cell, spectra)
     right = []
     for candidate in cell.candidates:
         count = 0
         for left in range(INNER_PARTS):
             member = _fit(cell, candidate, spectra, train[part != left], 100 + left)
             held = train[part == left]
-            values = resample(spectra.values[held], spectra.axis, _grid(cell, spectra))
-            count += int((_named(candidate, [member], values, _grid(cell, spectra)) == spectra.targets[held]).sum())
+            values = resample(spectra.values[held], spectra.axis, grid)
+            count += int((Committee(candidate, [member], grid).named(values) == spectra.targets[held]).sum())
         right.append(count)
     return cell.candidates[int(np.argmax(right))]
 
@@ -121,15 +158,8 @@ def _fit(cell: Cell, candidate: Candidate, spectra: Spectra, rows: NDArray[np.in
     )
 
 
-def _named(
-    candidate: Candidate, members: list[Member], values: NDArray[np.float64], grid: NDArray[np.float64]
-) -> NDArray[np.int64]:
-    """The class column of the largest mean logit."""
-    common, _ = steps_in_two(candidate.steps, grid)
-    with torch.no_grad():
-        prepared: Tensor = common(as_tensor(values))
-        said = [torch.cat([member.model(member.own(rows)) for rows in prepared.split(BATCH)]) for member in members]
-    return np.asarray(torch.stack(said).mean(dim=0).argmax(dim=1).numpy(), dtype=np.int64)
+def _named_by(graph: InferenceSession, values: NDArray[np.float64]) -> NDArray[np.int64]:
+    return run_rows(graph, values.astype(np.float32), LOGITS).argmax(axis=1)
 
 
 def _stressed(cell: Cell, spectra: Spectra, test: NDArray[np.int64]) -> list[NDArray[np.float64]]:
@@ -138,5 +168,5 @@ def _stressed(cell: Cell, spectra: Spectra, test: NDArray[np.int64]) -> list[NDA
     rng = np.random.default_rng([7, cell.seed])
     values = as_absorbance(spectra.values[test], spectra.quantity)
     grid, words = _grid(cell, spectra), cell.stress
-    changed = [session(values, spectra.axis, grid, words.session, rng) for _ in range(words.sessions)]
+    changed = [changed_session(values, spectra.axis, grid, words.session, rng) for _ in range(words.sessions)]
     return [from_absorbance(rows, spectra.quantity) for rows in changed]

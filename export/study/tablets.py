@@ -83,7 +83,7 @@ STRIP = Axis(unit="cm-1", start=7398.337, stop=10476.477, points=400)
 
 REFILLED = STILL.model_copy(update={"offset_au": 0.02, "noise_au": 2e-3, "refill": 0.8})
 LEVEL_AND_SHAPE: tuple[StepWords, ...] = (LevelAndShapeStep(kind="level-and-shape"),)
-CHOSEN_GRU, PAIR = "gru, level and shape", "two of them in one graph"
+CHOSEN_GRU, PAIR = "gru, level and shape", "two of them in one int8 graph"
 CLOSEST = (CHOSEN_GRU, "PCA-LDA", "PLS-LDA", "SVM")
 NETWORKS = (
     *(f"{cell}-{layers}" for cell in ("lstm", "bilstm", "gru") for layers in (1, 2, 3)),
@@ -169,6 +169,7 @@ def cells() -> tuple[Cell, ...]:
                 name=name,
                 candidates=level_and_shape_grus(),
                 members=members,
+                scheme="weights" if members > 1 else None,
                 seed=split.seed,
             )
             for split in splits(name)
@@ -237,6 +238,7 @@ def parts(outcomes: Sequence[Outcome], data: Path) -> Sequence[Part]:
         Text(SOURCES),
         Heading(f"The closest, over {MORE_GROUPINGS} deals of the batches"),
         *_deals(outcomes, bold=whole),
+        *_one_graph(outcomes),
         Heading("What is still confused"),
         *_errors(outcomes, data),
         Heading("Why"),
@@ -269,6 +271,23 @@ def _deals(outcomes: Sequence[Outcome], *, bold: bool) -> Sequence[Part]:
     return [
         Text("All 310 tablets, each tested once a deal; mean and standard deviation over the deals:"),
         Table(["model", *(f"deal {deal}" for deal in range(MORE_GROUPINGS)), "all"], rows),
+    ]
+
+
+def _one_graph(outcomes: Sequence[Outcome]) -> Sequence[Part]:
+    """What became of the pair: one file, and whether rounding changed an answer."""
+    found = [outcome for outcome in outcomes if outcome.alike is not None and outcome.size_bytes is not None]
+    if not found:
+        return []
+    spectra = sum(len(outcome.tested) for outcome in found)
+    same = sum(round((outcome.alike or 0.0) * len(outcome.tested)) for outcome in found)
+    size = max(outcome.size_bytes or 0 for outcome in found) / 1024
+    return [
+        Text(
+            f"{found[0].cell.name[:1].upper()}{found[0].cell.name[1:]}: what is judged is the ONNX graph of both, "
+            f"with weights of 8 bits, run by onnxruntime; {size:.0f} KiB with preprocessing. It names "
+            f"{same:,} of {spectra:,} test spectra as torch does."
+        )
     ]
 
 

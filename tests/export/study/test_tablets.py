@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from export.page import Table
-from export.study.cell import GroupPart, Outcome, Score
+from export.study.cell import GroupPart, Outcome, RandomShare, Score
+from export.study.measure import measure
 from export.study.tablets import cells, parts
 
 NAMED_WRONGLY = Score(accuracy=0.0, macro_f1=0.0, mcc=0.0, kappa=0.0)
@@ -41,3 +42,20 @@ def test_batches_of_the_types_that_are_alike_stand_in_the_order_of_their_level(d
     assert row[found.header.index("SVM")] == "30"
     assert row[found.header.index("PCA-LDA")] == "–"
     assert float(level[21]) > level[of_type == 3].min()
+
+
+def test_a_pair_is_judged_as_the_quantised_graph_that_a_board_would_run(data_dir: Path) -> None:
+    """Beside the same two networks in torch, whose cell differs by one word."""
+    pair = next(c for c in cells() if c.scheme is not None and isinstance(c.split, RandomShare))
+    briefly = pair.candidates[0].learning.model_copy(update={"epochs": 4})
+    short = pair.model_copy(update={"candidates": (pair.candidates[0].model_copy(update={"learning": briefly}),)})
+
+    found, in_torch = measure(short, data_dir), measure(short.model_copy(update={"scheme": None}), data_dir)
+
+    same = np.mean(np.array(found.predicted) == np.array(in_torch.predicted))
+    assert found.alike == same >= 0.97
+    assert found.score.accuracy > 0.5
+    assert found.parameters <= 100_000
+    assert found.size_bytes is not None
+    assert found.size_bytes < 2 * found.parameters
+    assert in_torch.alike is None
