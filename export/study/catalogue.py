@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from export.study import components, fusion, grid, tablets
+from export.study import components, fusion, grid, solvents, tablets
 from export.study.study import Study
 
 STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
@@ -13,4 +13,5 @@ STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
     "grid": grid.study,
     "components": components.study,
     "fusion": fusion.study,
+    "solvents": solvents.study,
 }

@@ -36,8 +36,8 @@ def test_batches_of_the_types_that_are_alike_stand_in_the_order_of_their_level(d
     found = [part for part in parts([outcome], data_dir) if isinstance(part, Table)][-1]
 
     assert found.header[:4] == ["batch", "type", "mean absorbance", "all models"]
-    assert [row[0] for row in found.rows] == [batch + 1 for batch in alike[np.argsort(level[alike])]]
-    (row,) = (row for row in found.rows if row[0] == 22)
+    assert [row[0] for row in found.rows] == [str(batch + 1) for batch in alike[np.argsort(level[alike])]]
+    (row,) = (row for row in found.rows if row[0] == "22")
     assert row[1:4] == ["C", "1.001 ± 0.048", "30"]
     assert row[found.header.index("SVM")] == "30"
     assert row[found.header.index("PCA-LDA")] == "–"
