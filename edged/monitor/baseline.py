@@ -1,10 +1,11 @@
-"""From the signals of the first readings to centre, spread and memory: what the charts measure against. numpy only.
+"""From the signals of the first readings to centre and spread: what the charts measure against. numpy only.
 
 Successive readings are alike (one filling, one warm-up), so charts for independent values would cry wolf. They are fed
-means of so many successive readings that these are hardly correlated any more (Runger and Willemain 1996, IIE
-Transactions 28, 117). What correlation is left widens the spread by the long-run variance of neighbours. And since a
-spread from few means may be too small, its upper 90 % confidence limit is taken: with that probability false alarms are
-no more frequent than stated (after Albers and Kallenberg 2005, Statistica Sinica 15, 433).
+means of so many successive readings that neighbouring ones are not noticeably alike any more (Runger and Willemain
+1996, IIE Transactions 28, 117; chosen as by Fishman 1978, Management Science 24, 510). Where the readings are too few
+for that, the long-run variance of neighbours widens the spread instead. And since a spread from few means may be too
+small, its upper 95 % confidence limit is taken: with that probability false alarms are no more frequent than stated
+(after Albers and Kallenberg 2005, Statistica Sinica 15, 433).
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ Array = NDArray[np.float64]
 BATCHES: Final = (1, 2, 5, 10, 20)  # readings averaged
 MEMORY: Final = 20  # readings; what is alike for longer is taken for a change
 LEAST_BATCHES: Final = 20  # from which a spread is taken
-FORGOTTEN: Final = 0.7  # share of the long-run variance that the means have to show by themselves
-_Z90: Final = 1.2816  # of the normal distribution
+_Z90, _Z95 = 1.2816, 1.6449  # of the normal distribution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,14 @@ class Baseline:
     readings: int
 
     @property
+    def means(self) -> int:
+        """How many taught."""
+        return self.readings // self.batch
+
+    @property
     def doubt(self) -> float:
-        """How far the centre may be off, in spreads, at 90 % confidence: no change of that size is one."""
-        return _Z90 * math.sqrt(self.batch / self.readings)
+        """How far the centre may be off, in spreads, at 95 % confidence: no change of that size is one."""
+        return _Z95 * math.sqrt(self.batch / self.readings)
 
     def standardised(self, means: Array) -> Array:
         """Return means [..., k] in units of their own spread."""
@@ -49,19 +54,31 @@ def baseline(signals: Array, least_sd: Array) -> Baseline:
 
     n is at least LEAST_BATCHES.
     """
-    fitting = [size for size in BATCHES if len(signals) // size >= LEAST_BATCHES]
-    long_run = long_run_variance(signals)
-    for size in fitting:
-        own = batch_means(signals, size).var(axis=0, ddof=1)
-        if (own * size >= FORGOTTEN * long_run).all():
+    for size in (size for size in BATCHES if len(signals) // size >= LEAST_BATCHES):
+        means = batch_means(signals, size)
+        variance, freedom = means.var(axis=0, ddof=1), len(means) - 1.0
+        if not neighbours_are_alike(means):
             break
-    spread = np.sqrt(np.maximum(own, long_run / size)) * upper_share(1.5 * len(signals) / MEMORY)
+    else:
+        variance = np.maximum(variance, long_run_variance(signals) / size)
+        freedom = 1.5 * len(signals) / MEMORY  # of Bartlett's window
+    spread = np.sqrt(variance) * upper_share(freedom)
     return Baseline(
         batch=size,
         centre=signals.mean(axis=0),
         spread=np.maximum(spread, least_sd / math.sqrt(size)),
         readings=len(signals),
     )
+
+
+def neighbours_are_alike(means: Array) -> bool:
+    """Whether in any signal the correlation of means [n, k] with their neighbours is above chance, at 90 % confidence.
+
+    Of independent values it is normal with a spread of 1 / sqrt(n) (Anderson 1942, Ann. Math. Statist. 13, 1).
+    """
+    off = means - means.mean(axis=0)
+    together = np.sum(off[1:] * off[:-1], axis=0)
+    return bool((together > _Z90 / math.sqrt(len(means)) * np.sum(off**2, axis=0)).any())
 
 
 def long_run_variance(signals: Array) -> Array:
@@ -84,9 +101,9 @@ def batch_means(signals: Array, size: int) -> Array:
 
 
 def upper_share(freedom: float) -> float:
-    """Return by how much the true spread may exceed one with so many degrees of freedom, at 90 % confidence.
+    """Return by how much the true spread may exceed one with so many degrees of freedom, at 95 % confidence.
 
-    Wilson and Hilferty 1931, PNAS 17, 684: the lower tenth of chi squared.
+    Wilson and Hilferty 1931, PNAS 17, 684: the lower twentieth of chi squared.
     """
     ninth = 2.0 / (9.0 * freedom)
-    return math.pow(1.0 - ninth - _Z90 * math.sqrt(ninth), -1.5)
+    return math.pow(1.0 - ninth - _Z95 * math.sqrt(ninth), -1.5)

@@ -1,7 +1,7 @@
-"""Control charts on standardised means: EWMA, two-sided CUSUM and run rules, for all signals of a product at once.
+"""Control charts on standardised means: a two-sided CUSUM for each signal of a product. numpy only.
 
-Roberts 1959, Technometrics 1, 239 (EWMA); Page 1954, Biometrika 41, 100 (CUSUM, and its last zero as the time of the
-change); Western Electric 1956, Statistical Quality Control Handbook (zones). numpy only.
+Page 1954, Biometrika 41, 100, also for its last zero as the time of the change. One mean counts for so much that it
+takes `fewest` in a row to cross: how far out an odd filling lies proves nothing, that the next ones do so does.
 """
 
 from __future__ import annotations
@@ -12,23 +12,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.monitor.limits import ALLOWANCE, WEIGHT, WINDOW, ZONES, Limits
-from edged.monitor.words import ChartName
+from edged.monitor.limits import ALLOWANCE, decision_interval, fewest_means
 
 Array = NDArray[np.float64]
-KINDS: Final = 3  # charts a signal
-MOST: Final = 5.0  # standard deviations that one mean counts for: a single odd filling is no drift
+
+WEIGHT: Final = 0.2  # of the latest mean in the level by which an alarm is over
+_ROUNDING: Final = 1e-9  # it must not decide whether `fewest` are enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crossing:
-    """The chart that went farthest over its limit. value, limit: of that chart, in standard deviations of a mean.
+    """The CUSUM that went farthest over its limit. value, limit: in standard deviations of a mean.
 
-    means: how many went by since the change as the CUSUM dates it; the one that crossed counts.
+    means: how many went by since the change, by the last zero; the one that crossed counts.
     """
 
     signal: int
-    chart: ChartName
     value: float
     limit: float
     means: int
@@ -37,62 +36,41 @@ class Crossing:
 class Charts:
     """Of k signals. `rises_only` [k]: no crossing downward. State is plain arrays, for whoever keeps it.
 
-    doubt: how far the centre may be from where it is taken to be; every limit lies farther out by so much.
+    values_between: means from one false alarm of a chart to the next. learned_from: means that taught centre and
+    spread. doubt: how far the centre may be from where it is taken to be; no change of that size is one.
     """
 
-    def __init__(self, limits: Limits, rises_only: NDArray[np.bool_], doubt: float = 0.0) -> None:
-        self._limits = limits
-        self._doubt = doubt
+    def __init__(
+        self, *, values_between: float, learned_from: int, rises_only: NDArray[np.bool_], doubt: float
+    ) -> None:
+        self.limit = decision_interval(values_between)
+        self.allowed = ALLOWANCE + doubt
+        self.most = self.limit * (1.0 + _ROUNDING) / fewest_means(values_between, learned_from) + self.allowed
         self._falls = ~rises_only
         self.restart()
 
     def restart(self) -> None:
         """Begin at the centre."""
         k = len(self._falls)
-        self.ewma = np.zeros(k)
         self.cusum = np.zeros((2, k))  # upward, downward
         self.since = np.zeros((2, k), dtype=np.int64)  # means since the CUSUM was last at zero
-        self.recent = np.zeros((0, k))  # the last ones, for the zones
+        self.level = np.zeros(k)  # of the latest means, exponentially weighted
 
     def take(self, mean: Array) -> Crossing | None:
-        """Take one standardised mean [k]; return the farthest crossing, None when all are within limits."""
-        mean = np.clip(mean, -MOST, MOST)
-        self.ewma = WEIGHT * mean + (1.0 - WEIGHT) * self.ewma
-        self.cusum = np.maximum(self.cusum + np.stack([mean, -mean]) - ALLOWANCE - self._doubt, 0.0)
+        """Take one standardised mean [k]; return the farthest crossing, None when all are within the limit."""
+        mean = np.clip(mean, -self.most, self.most)
+        self.level = WEIGHT * mean + (1.0 - WEIGHT) * self.level
+        self.cusum = np.maximum(self.cusum + np.stack([mean, -mean]) - self.allowed, 0.0)
         self.since = np.where(self.cusum > 0.0, self.since + 1, 0)
-        self.recent = np.vstack([self.recent, mean])[-WINDOW:]
-        sides = np.stack([np.ones(len(mean), dtype=bool), self._falls])
-        found = [
-            *self._over("ewma", np.stack([self.ewma, -self.ewma]), self._limits.ewma + self._doubt, sides),
-            *self._over("cusum", self.cusum, self._limits.cusum, sides),
-            *self._over_zones(sides),
-        ]
-        return max(found, key=lambda crossing: crossing.value / crossing.limit, default=None)
+        counted = np.where(np.stack([np.ones_like(self._falls), self._falls]), self.cusum, 0.0)
+        side, signal = (int(place) for place in np.unravel_index(np.argmax(counted), counted.shape))
+        if counted[side, signal] <= self.limit:
+            return None
+        value, means = float(counted[side, signal]), int(self.since[side, signal])
+        return Crossing(signal=signal, value=value, limit=self.limit, means=means)
 
     @property
     def is_calm(self) -> bool:
-        """Whether every EWMA is within half its limit: what alarmed is over."""
-        risen = np.where(self._falls, np.abs(self.ewma), self.ewma)
-        return bool((risen <= self._limits.ewma / 2.0).all())
-
-    def _over(self, chart: ChartName, values: Array, limit: float, sides: NDArray[np.bool_]) -> list[Crossing]:
-        return [
-            self._crossing(chart, int(side), int(signal), float(values[side, signal]), limit)
-            for side, signal in np.argwhere((values > limit) & sides)
-        ]
-
-    def _over_zones(self, sides: NDArray[np.bool_]) -> list[Crossing]:
-        found = []
-        for wanted, of, sds in ZONES:
-            limit = sds * self._limits.zones + self._doubt
-            last = self.recent[-of:]
-            for side, sign in enumerate((1.0, -1.0)):
-                beyond = np.count_nonzero(sign * last > limit, axis=0) >= wanted
-                for signal in np.flatnonzero(beyond & sides[side]):
-                    value = float(np.sort(sign * last[:, signal])[-wanted])
-                    found.append(self._crossing("zones", side, int(signal), value, limit))
-        return found
-
-    def _crossing(self, chart: ChartName, side: int, signal: int, value: float, limit: float) -> Crossing:
-        means = max(int(self.since[side, signal]), 1)
-        return Crossing(signal=signal, chart=chart, value=value, limit=limit, means=means)
+        """Whether every level is within what no CUSUM takes for a change."""
+        risen = np.where(self._falls, np.abs(self.level), self.level)
+        return bool((risen <= self.allowed).all())

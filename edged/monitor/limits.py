@@ -1,45 +1,37 @@
-"""Limits of the charts by the mean number of independent normal values from one false alarm to the next (ARL0).
+"""How far a CUSUM may go, and how many means it takes at least, by how seldom a false alarm may be.
 
-The table holds, for ten to the power of 1.5, 2.0, ... 6.5 values: the limit of a two-sided EWMA of weight 0.2 in its
-own standard deviations, the decision interval of a two-sided CUSUM of allowance 0.5, and the factor on the zones of the
-run rules 2 and 3 of Western Electric together. It was solved from the integral equations and the Markov chain of
-`tests/monitor/run_length.py`, which tests compare with published tables; between two rows it is interpolated.
+The decision interval is the one of independent normal values. It was solved from the integral equation of
+`tests/monitor/run_length.py`, which tests compare with published tables, for ten to the power of 1.5, 2.0, ... 6.5
+values from one false alarm to the next; between two rows it is interpolated.
 
-Rule 1, a single value far out, is left out: one odd filling is no drift. So is rule 4, eight in a row on one side: its
-limit is the centre itself, which is never known well enough.
+But means of real samples are not normal: one filling in ten or twenty is odd, by as much as it likes, and what a
+product was learned from may not have shown it. Whatever the law, r further means all lie beyond n earlier ones, on one
+side, with a chance of 1 in (n + r)! / (n! r!). This is the count of precedence charts (Chakraborti, van der Laan and
+van de Wiel 2004, Applied Statistics 53, 443), and says after how many in a row an alarm is believed.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
-WEIGHT: Final = 0.2  # of the EWMA: near the best for a change of one standard deviation (Lucas and Saccucci 1990)
-ALLOWANCE: Final = 0.5  # of the CUSUM: the best for the same change (Page 1954)
-ZONES: Final = ((2, 3, 2.0), (4, 5, 1.0))  # so many of so many beyond so many standard deviations
-WINDOW: Final = 5
+ALLOWANCE: Final = 0.5  # of the CUSUM: the best for a change of one standard deviation (Page 1954)
 
 _FIRST, _STEP = 1.5, 0.5
-_EWMA = (1.835, 2.360, 2.804, 3.187, 3.526, 3.834, 4.119, 4.384, 4.634, 4.871, 5.097)
-_CUSUM = (2.433, 3.502, 4.619, 5.757, 6.904, 8.053, 9.204, 10.355, 11.506, 12.657, 13.808)
-_ZONES = (0.6990, 0.8960, 1.0722, 1.2376, 1.3956, 1.5463, 1.6892, 1.8245, 1.9528, 2.0748, 2.1914)
+_INTERVALS = (2.433, 3.502, 4.619, 5.757, 6.904, 8.053, 9.204, 10.355, 11.506, 12.657, 13.808)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Of one set of charts. ewma: on the EWMA itself, for values of standard deviation 1."""
-
-    ewma: float
-    cusum: float
-    zones: float
-
-
-def limits(values_between: float) -> Limits:
-    """Return limits at which each kind of chart gives one false alarm in so many values, within the table's ends."""
+def decision_interval(values_between: float) -> float:
+    """Return where a two-sided CUSUM alarms falsely once in so many normal values, within the table's ends."""
     at = (math.log10(values_between) - _FIRST) / _STEP
-    rows = np.arange(len(_EWMA), dtype=np.float64)
-    ewma, cusum, zones = (float(np.interp(at, rows, column)) for column in (_EWMA, _CUSUM, _ZONES))
-    return Limits(ewma=ewma * math.sqrt(WEIGHT / (2.0 - WEIGHT)), cusum=cusum, zones=zones)
+    return float(np.interp(at, np.arange(len(_INTERVALS)), _INTERVALS))
+
+
+def fewest_means(values_between: float, learned_from: int) -> int:
+    """Return how many in a row lie beyond all `learned_from` earlier ones no oftener than once in so many values."""
+    fewest = 1
+    while math.comb(learned_from + fewest, fewest) < values_between:
+        fewest += 1
+    return fewest

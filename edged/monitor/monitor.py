@@ -65,8 +65,9 @@ class Rules:
 class Monitor:
     """Holds `products` and `whites`, the latest used last. `touched`: those that changed since they were last kept.
 
-    bundle: digest of the one in use, None when nobody knows. What was learned of another one waits for it, unseen,
-    until it is the one unseen longest. evicted: how many had to go.
+    bundle: digest of the one in use, None when nobody knows; own_bundles: of the stations that have one of their own.
+    What was learned of another one waits for it, unseen, until it is the one unseen longest. evicted: how many had to
+    go.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -76,6 +77,7 @@ class Monitor:
         self.touched: set[Key] = set()
         self.present: dict[str, str] = {}  # station -> serial number of the instrument that measured there last
         self.bundle: str | None = None
+        self.own_bundles: dict[str, str] = {}
         self.evicted = 0
 
     def result(self, key: Key, grid: Grid, seen: Seen) -> list[Told]:
@@ -113,8 +115,9 @@ class Monitor:
                 self.whites.pop(key, None)
 
     def is_in_use(self, key: Key) -> bool:
-        """Whether readings of the bundle in use can change it."""
-        return self.bundle is None or key.bundle in ("", self.bundle)
+        """Whether readings of the bundle in use there can change it."""
+        in_use = self.own_bundles.get(key.station, self.bundle)
+        return in_use is None or key.bundle in ("", in_use)
 
     def alarms(self) -> Iterator[tuple[Key, Alarm]]:
         """Yield what stands, of the bundle in use and of the instruments that are `present`.

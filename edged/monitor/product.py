@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edged.monitor.baseline import Baseline, baseline
-from edged.monitor.charts import KINDS, Charts, Crossing
-from edged.monitor.limits import limits
+from edged.monitor.charts import Charts, Crossing
 from edged.monitor.naming import named
 from edged.monitor.template import Grid, Template, learn_by_folds
 from edged.monitor.words import FITTED, SIGNALS, Cause, ChartName, SignalName
@@ -113,8 +112,13 @@ class Watching:
         self.baseline = baseline
         self.by_chance = by_chance  # what the mean of ten readings is off by, see `learn_by_folds`
         self.false_alarm_every = false_alarm_every
-        charts = KINDS * max(int(np.isfinite(baseline.spread).sum()), 1)
-        self.charts = Charts(limits(false_alarm_every * charts / baseline.batch), RISES_ONLY, baseline.doubt)
+        charts = max(int(np.isfinite(baseline.spread).sum()), 1)
+        self.charts = Charts(
+            values_between=false_alarm_every * charts / baseline.batch,
+            learned_from=baseline.means,
+            rises_only=RISES_ONLY,
+            doubt=baseline.doubt,
+        )
         self.pending = np.zeros((0, len(SIGNALS)))  # signals of the readings of a mean that is not complete yet
         self.pending_from = 0  # seq of the first of them
         self.pending_row = np.zeros_like(template.learnt.mean)  # sum of the same readings
@@ -160,7 +164,7 @@ class Watching:
                 crossed=crossed,
             ),
             signal=crossed,
-            chart=crossing.chart,
+            chart="cusum",
             value=crossing.value,
             limit=crossing.limit,
             since=int(self.history_from[-since]),

@@ -12,8 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.monitor.baseline import BATCHES, Baseline
-from edged.monitor.limits import WINDOW
+from edged.monitor.baseline import BATCHES, LEAST_BATCHES, Baseline
 from edged.monitor.monitor import Key, Monitor
 from edged.monitor.product import HISTORY, ROWS, Alarm, Learning, Watching
 from edged.monitor.template import COMPONENTS, MAX_POINTS, Grid, Learnt, Template
@@ -22,10 +21,10 @@ from edged.monitor.words import CAUSES, SIGNALS, WHITE_SIGNALS, Signal
 
 Array = NDArray[Any]
 
-EDITION: Final = 2  # of what is written here; another one is learned anew from the journal
+EDITION: Final = 3  # of what is written here; another one is learned anew from the journal
 MAX_READINGS: Final = 500  # learning takes their square or more of time, on the thread that judges
 _K: Final = len(SIGNALS)
-_CHARTS: Final = ("ewma", "cusum", "since", "recent")
+_CHARTS: Final = ("cusum", "since", "level")
 _WATCHED: Final = ("pending", "pending_row", "rows", "history", "history_from")
 
 
@@ -119,21 +118,18 @@ def _watching(monitor: Monitor, file: Any, plain: dict[str, Any]) -> Watching:
     _require(bool((learnt.scale > 0).all()) and learnt.left > 0, "scale")
     _require(math.isfinite(learnt.left) and math.isfinite(by_chance), "by_chance or left")
     centre, spreads = _array(file, "centre", (_K,)), _array(file, "spreads", (_K,), finite=False)
-    _require(bool((spreads > 0).all()) and plain["batch"] in BATCHES and int(plain["learned_from"]) > 0, "baseline")
+    _require(bool((spreads > 0).all()) and plain["batch"] in BATCHES, "baseline")
+    _require(LEAST_BATCHES * plain["batch"] <= int(plain["learned_from"]) <= MAX_READINGS, "learned_from")
     watch = Watching(
         template=Template(learnt, grid),
         baseline=Baseline(batch=plain["batch"], centre=centre, spread=spreads, readings=int(plain["learned_from"])),
         by_chance=by_chance,
         false_alarm_every=monitor.rules.false_alarm_every,
     )
-    shapes: dict[str, tuple[int | None, ...]] = {
-        "ewma": (_K,),
-        "cusum": (2, _K),
-        "since": (2, _K),
-        "recent": (None, _K),
-    }
+    shapes: dict[str, tuple[int | None, ...]] = {"cusum": (2, _K), "since": (2, _K), "level": (_K,)}
     for name in _CHARTS:
         setattr(watch.charts, name, _array(file, name, shapes[name]))
+    _require(bool((watch.charts.since >= 0).all()), "since")
     shapes = {
         "pending": (None, _K),
         "pending_row": (m,),
@@ -143,11 +139,11 @@ def _watching(monitor: Monitor, file: Any, plain: dict[str, Any]) -> Watching:
     }
     for name in _WATCHED:
         setattr(watch, name, _array(file, name, shapes[name]))
-    sizes = (len(watch.charts.recent), WINDOW), (len(watch.pending), watch.baseline.batch), (len(watch.rows), ROWS)
-    _require(all(size <= most for size, most in (*sizes, (len(watch.history), HISTORY))), "lengths")
+    sizes = (len(watch.pending), watch.baseline.batch), (len(watch.rows), ROWS), (len(watch.history), HISTORY)
+    _require(all(size <= most for size, most in sizes), "lengths")
     _require(len(watch.history) == len(watch.history_from), "history")
     watch.pending_from, watch.calm, watch.readings = (int(plain[n]) for n in ("pending_from", "calm", "readings"))
-    watch.alarm = _alarm(plain["alarm"], SIGNALS, ("ewma", "cusum", "zones"))
+    watch.alarm = _alarm(plain["alarm"], SIGNALS, ("cusum",))
     return watch
 
 

@@ -5,11 +5,6 @@ from __future__ import annotations
 from edged.monitor.product import Alarm, Ended
 from edged.monitor.words import HINTS, SIGNALS, WHITE_SIGNALS, Signal, SignalName
 
-CHARTS = {
-    "ewma": "EWMA",
-    "cusum": "CUSUM",
-    "zones": "run rules",
-}
 _SIGNALS: dict[SignalName, Signal] = {signal.name: signal for signal in (*SIGNALS, *WHITE_SIGNALS)}
 
 
@@ -26,7 +21,7 @@ def alarm_text(alarm: Alarm, *, product: str | None, since: str, axis_unit: str)
     if alarm.chart == "white":
         return f"{what} since {since}, {alarm.limit:.3g} % is allowed"
     readings = f"{alarm.readings} readings of {product}"
-    return f"{what} since {since} ({readings}; {CHARTS[alarm.chart]} {alarm.value:.3g}, limit {alarm.limit:.3g})"
+    return f"{what} since {since} ({readings}; CUSUM {alarm.value:.3g}, limit {alarm.limit:.3g})"
 
 
 def ended_text(ended: Ended, text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 
 Cause = Literal["lamp", "axis", "presentation", "product"]
 SignalName = Literal["lamp", "sensor", "axis", "offset", "path", "residual", "score", "white_level", "white_tilt"]
-ChartName = Literal["ewma", "cusum", "zones", "white"]
+ChartName = Literal["cusum", "white"]
 DriftEvent = Literal["baseline", "began", "ended", "renewed"]
 
 CAUSES: Final[tuple[Cause, ...]] = get_args(Cause)

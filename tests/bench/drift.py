@@ -39,7 +39,6 @@ RANGE_NM = (905.0, 1660.0)  # the axis of the bundle that edged ships
 QUIET = 100  # readings between learning and the change
 PATIENCE = 500  # readings after it, within which it has to be seen
 NOISE = 0.0007  # absorbance of one point of one scan, `firmware_sim.detector`
-SIMULATED = "simulated"
 SETS = {"powders12": powders12.load, "isoniazid": isoniazid.load}
 DRIFTS = {  # what it should be called -> how it is made
     "lamp": ("lamp=-0.005", "lamp=-0.01", "lamp=-0.02"),
@@ -100,18 +99,18 @@ def products(name: str, data: Path, *, scored: bool) -> list[Product]:
     return found
 
 
-def _simulated() -> list[Product]:
-    """Products of the simulator's twin, each reading a filling of its own: independent and normal, as theory has it."""
+def _simulated(fillings: int, scans: int) -> list[Product]:
+    """Products of the simulator's twin: independent and normal fillings, as theory has it, each scanned so often."""
     twin, chance = Twin.load(), np.random.default_rng(7)
     axis = np.linspace(*RANGE_NM, 216, dtype=np.float64)
     grid = Grid(axis=axis, unit="nm", has_lamp=True)
     found = []
     for number, label in enumerate(twin.labels):
-        scores = chance.standard_normal((2_000, twin.score_sds.shape[1])) * twin.score_sds[number]
+        scores = chance.standard_normal((fillings, twin.score_sds.shape[1])) * twin.score_sds[number]
         rows = twin.means[number] + scores @ twin.components[number]
         rows = np.array([np.interp(axis, twin.wavelength_nm, row) for row in rows])
-        rows += NOISE * chance.standard_normal(rows.shape)
-        found.append(Product(name=label, grid=grid, fillings=[row[None, :] for row in rows]))
+        noise = NOISE * chance.standard_normal((fillings, scans, len(axis)))
+        found.append(Product(name=label, grid=grid, fillings=list(rows[:, None, :] + noise), in_rounds=True))
     return found
 
 
@@ -125,7 +124,7 @@ def undisturbed(product: Product, rules: Rules, readings: int, seed: int) -> Wol
         row, gate = next(stream)
         found = watch.take(Seen(at=at + 1, row=row, score=gate))[1]
         if isinstance(found, Alarm):
-            wolf.alarms[f"{found.signal} {found.chart}"] += 1
+            wolf.alarms[found.signal] += 1
             wolf.by_product[product.name] += 1
     return wolf
 
@@ -140,7 +139,7 @@ def in_order(product: Product, rules: Rules) -> Wolf:
     for at, row in enumerate(rows):
         watch, found = watch.take(Seen(at=at + 1, row=row))
         if isinstance(found, Alarm):
-            wolf.alarms[f"{found.signal} {found.chart}"] += 1
+            wolf.alarms[found.signal] += 1
             wolf.by_product[product.name] += 1
     return wolf
 
@@ -188,7 +187,8 @@ def main(readings: int, repeats: int, data: Path | None, out: Path) -> None:
         found = products(name, folder, scored=name == "powders12")
         quiet[name] = _quiet(found, rules, readings)
         quiet[f"{name}, in rounds"] = _quiet([replace(product, in_rounds=True) for product in found], rules, readings)
-    quiet[SIMULATED] = _quiet(_simulated(), rules, readings)
+    quiet["simulated"] = _quiet(_simulated(1_200, 1), rules, readings)
+    quiet["simulated fillings"] = _quiet(_simulated(120, 10), rules, readings)
     ordered = {
         name: [in_order(product, Rules(readings=wanted)) for product in products(name, folder, scored=False)]
         for name, wanted in (("powders12", 50), ("isoniazid", 100))

@@ -2,90 +2,118 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from scipy.stats import poisson
 
-from edged.monitor.charts import MOST, Charts
-from edged.monitor.limits import Limits, limits
-from tests.monitor.run_length import ewma
+from edged.monitor.baseline import baseline, batch_means
+from edged.monitor.charts import Charts
 
-WIDE = Limits(ewma=99.0, cusum=99.0, zones=99.0)
 BOTH = np.array([False])
+VALUES_BETWEEN = 6_000.0  # one false alarm in 10,000 readings of six signals in means of ten
 
 
-def test_ewma_and_cusum_are_what_arithmetic_says() -> None:
-    """0.2 x + 0.8 z; max(0, S + x - 0.5)."""
-    charts = Charts(WIDE, BOTH)
+def charts_of(
+    values_between: float = VALUES_BETWEEN,
+    *,
+    learned_from: int = 200,
+    rises_only: NDArray[np.bool_] = BOTH,
+    doubt: float = 0.0,
+) -> Charts:
+    return Charts(values_between=values_between, learned_from=learned_from, rises_only=rises_only, doubt=doubt)
+
+
+def test_cusum_and_level_are_what_arithmetic_says() -> None:
+    """max(0, S + x - 0.5); 0.2 x + 0.8 z."""
+    charts = charts_of()
     for value in (1.0, 2.0, -1.0):
         charts.take(np.array([value]))
 
-    assert charts.ewma == pytest.approx([0.8 * (0.8 * 0.2 + 0.4) - 0.2])
     assert charts.cusum[:, 0] == pytest.approx([0.5 + 1.5 - 1.5, 0.5])
     assert charts.since[:, 0].tolist() == [3, 1]
+    assert charts.level == pytest.approx([0.8 * (0.8 * 0.2 + 0.4) - 0.2])
 
 
 def test_a_cusum_dates_the_change_by_its_last_zero() -> None:
-    charts = Charts(Limits(ewma=99.0, cusum=4.0, zones=99.0), BOTH)
+    charts = charts_of(100.0)  # decision interval 3.502
     values = [0.9, -1.0, 0.2, 2.0, 2.0, 2.0]  # the last zero is at the third
 
     found = [charts.take(np.array([value])) for value in values]
 
     assert found[:5] == [None] * 5
     assert found[5] is not None
-    assert (found[5].chart, found[5].value, found[5].limit, found[5].means) == ("cusum", 4.5, 4.0, 3)
+    assert (found[5].value, found[5].limit, found[5].means) == (4.5, 3.502, 3)
 
 
-def test_two_of_three_far_out_on_one_side_cross_and_one_on_each_side_do_not() -> None:
-    charts = Charts(Limits(ewma=99.0, cusum=99.0, zones=1.5), BOTH)  # two of three beyond 3, four of five beyond 1.5
+def test_it_takes_four_means_in_a_row_where_twenty_taught_however_far_out_they_lie() -> None:
+    charts = charts_of(learned_from=20, doubt=0.3)
+    far = np.array([-1e6])
 
-    assert [charts.take(np.array([value])) for value in (3.1, -3.1, 0.0)] == [None] * 3
-    crossing = None
-    for value in (-3.2, 0.0, -3.1):
-        crossing = charts.take(np.array([value]))
+    assert [charts.take(far) for _ in range(3)] == [None] * 3
+    crossing = charts.take(far)
 
     assert crossing is not None
-    assert (crossing.chart, crossing.limit, crossing.value) == ("zones", 3.0, 3.1)
+    assert crossing.means == 4
+    assert crossing.value == pytest.approx(crossing.limit)
 
 
-def test_one_odd_value_however_large_is_no_drift() -> None:
-    charts = Charts(limits(1000.0), BOTH)
+def test_odd_fillings_between_usual_ones_are_no_drift() -> None:
+    """Every fourth: each adds a quarter of 7.54, the three after it take away 0.8 each."""
+    charts = charts_of(learned_from=20, doubt=0.3)
 
-    assert charts.take(np.array([1e6])) is None
-    assert charts.ewma == pytest.approx([0.2 * MOST])
+    assert [charts.take(np.array([value])) for value in [1e6, 0.0, 0.0, 0.0] * 100] == [None] * 400
 
 
 def test_a_signal_that_only_rises_never_crosses_downward() -> None:
-    charts = Charts(limits(1000.0), np.array([True, False]))
+    charts = charts_of(rises_only=np.array([True, False]))
 
-    found = [charts.take(np.array([-2.0, 0.0])) for _ in range(50)]
+    assert [charts.take(np.array([-2.0, 0.0])) for _ in range(50)] == [None] * 50
+    assert charts.is_calm
+    crossings = [charts.take(np.array([0.0, -2.0])) for _ in range(50)]
+    assert any(crossing is not None and crossing.signal == 1 for crossing in crossings)
+    assert not charts.is_calm
 
-    assert found == [None] * 50
+
+def test_of_a_doubtful_centre_no_change_that_small_is_one() -> None:
+    charts = charts_of(100.0, doubt=0.6)
+
+    assert [charts.take(np.array([1.1])) for _ in range(200)] == [None] * 200
+    assert not charts.cusum.any()
     assert charts.is_calm
 
 
-def test_a_doubtful_centre_moves_every_limit_out() -> None:
-    """A constant of less than the doubt is never a change: its CUSUM never leaves zero."""
-    charts = Charts(limits(100.0), BOTH, doubt=0.6)
-
-    assert [charts.take(np.array([0.6])) for _ in range(200)] == [None] * 200
-    assert charts.cusum.max() < 0.6
-
-
-def test_charts_run_as_long_as_the_integral_equations_say() -> None:
+def test_charts_run_as_long_as_the_integral_equation_says() -> None:
     """3,000 charts beside each other on normal values: the mean of their first crossing is within three errors."""
-    found, signals = limits(50.0), 3_000
-    charts = Charts(Limits(ewma=99.0, cusum=99.0, zones=99.0), np.zeros(signals, dtype=bool))
+    signals, between = 3_000, 10**2.0
+    charts = charts_of(between, rises_only=np.zeros(signals, dtype=bool))
     chance = np.random.default_rng(11)
-    first = {"ewma": np.zeros(signals), "cusum": np.zeros(signals)}
-    for step in range(1, 600):
+    first = np.zeros(signals)
+    for step in range(1, 1_200):
         charts.take(chance.standard_normal(signals))
-        for name, over in (
-            ("ewma", np.abs(charts.ewma) > found.ewma),
-            ("cusum", charts.cusum.max(axis=0) > found.cusum),
-        ):
-            first[name][(first[name] == 0) & over] = step
+        first[(first == 0) & (charts.cusum.max(axis=0) > charts.limit)] = step
 
-    wanted = ewma(0.2, found.ewma / np.sqrt(0.2 / 1.8))
-    assert all((times > 0).all() for times in first.values())
-    assert first["ewma"].mean() == pytest.approx(wanted, abs=3 * first["ewma"].std() / np.sqrt(signals))
-    assert first["cusum"].mean() == pytest.approx(50.0, abs=3 * first["cusum"].std() / np.sqrt(signals) + 2.0)
+    assert (first > 0).all()
+    assert first.mean() == pytest.approx(between, abs=3 * first.std() / math.sqrt(signals))
+
+
+def test_fillings_of_a_heavy_tail_alarm_no_oftener_than_is_stated() -> None:
+    """Student's t with three degrees of freedom, six signals, each learned from twenty fillings of ten readings."""
+    chance, alarms = np.random.default_rng(12), 0
+    for _ in range(100):
+        values = np.repeat(chance.standard_t(3.0, (120, 6)), 10, axis=0) + 0.3 * chance.standard_normal((1_200, 6))
+        known = baseline(values[:200], np.full(6, 1e-9))
+        charts = charts_of(
+            10_000.0 * 6 / known.batch,
+            learned_from=known.means,
+            rises_only=np.zeros(6, dtype=bool),
+            doubt=known.doubt,
+        )
+        for mean in known.standardised(batch_means(values[200:], known.batch)):
+            if charts.take(mean) is not None:
+                alarms += 1
+                charts.restart()
+
+    assert alarms <= poisson.ppf(0.975, 100 * 1_000 / 10_000)

@@ -184,3 +184,15 @@ def test_an_alarm_by_a_bundle_that_is_not_in_use_waits_unseen_until_it_is_again(
     monitor.bundle = "b"
 
     assert list(dict(monitor.alarms())) == [key("dim")]
+
+
+def test_where_a_station_has_a_bundle_of_its_own_that_is_the_one_in_use() -> None:
+    monitor = Monitor(Rules())
+    monitor.bundle, monitor.own_bundles = "usual", {"raman": "own"}
+
+    def in_use(station: str, bundle: str) -> bool:
+        return monitor.is_in_use(Key(station=station, serial_number="1", bundle=bundle, product="x"))
+
+    assert [in_use("bench", "usual"), in_use("bench", "own")] == [True, False]
+    assert [in_use("raman", "usual"), in_use("raman", "own")] == [False, True]
+    assert in_use("raman", "")  # of no bundle: a white reference

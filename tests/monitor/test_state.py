@@ -99,8 +99,9 @@ def test_a_byte_changed_anywhere_does_no_harm(data: st.DataObject) -> None:
         ("axis", np.array([1.0])),
         ("scale", np.zeros(152)),
         ("spreads", -np.ones(7)),
-        ("ewma", np.full(7, np.nan)),
-        ("recent", np.zeros((9, 7))),
+        ("level", np.full(7, np.nan)),
+        ("cusum", np.zeros((3, 7))),
+        ("since", -np.ones((2, 7))),
         ("history", np.zeros((500, 7))),
         ("mean", np.array(["a"] * 152)),
     ],
@@ -113,6 +114,24 @@ def test_arrays_that_no_chart_can_hold_are_damage(
         monitor.result(KEY, GRID, reading)
     with np.load(io.BytesIO(pack(monitor.products[KEY]))) as file:
         arrays = {key: file[key] for key in file.files} | {name: value}
+    changed = io.BytesIO()
+    np.savez(changed, **arrays)
+
+    with pytest.raises(StateDamaged):
+        unpack_into(Monitor(RULES), key_text(KEY), changed.getvalue())
+
+
+@pytest.mark.parametrize("learned_from", [0, 19, MAX_READINGS + 1, 10**30])
+def test_a_product_learned_from_fewer_means_or_more_readings_than_any_can_be_is_damage(
+    scans: dict[str, NDArray[np.float64]], learned_from: int
+) -> None:
+    monitor = Monitor(RULES)
+    for reading in seen(stream(scans["1090ACAA"], 3), 65):
+        monitor.result(KEY, GRID, reading)
+    with np.load(io.BytesIO(pack(monitor.products[KEY]))) as file:
+        arrays = {name: file[name] for name in file.files}
+    plain = json.loads(bytes(arrays["plain"])) | {"learned_from": learned_from}
+    arrays["plain"] = np.frombuffer(json.dumps(plain).encode(), dtype=np.uint8)
     changed = io.BytesIO()
     np.savez(changed, **arrays)
 
@@ -149,6 +168,7 @@ def with_alarm(monitor: Monitor, key: Key, changes: dict[str, Any]) -> bytes:
         {"signal": "axis", "changes": {"axis": 1.0}},
         {"chart": "cards"},
         {"chart": "cusum"},
+        {"chart": "zones"},
         {"changes": {}},
         {"changes": {"white_level": -20.0, "colour": 1.0}},
         {"changes": {"white_level": float("nan")}},
