@@ -186,7 +186,8 @@ def _job(recipe: str, *, data: Path, work: Path | None, seed: int, quick: bool) 
     if is_for_components(recipe):
         mixtures = load_components_recipe(recipe)
         mixtures = mixtures.quickened() if quick else mixtures
-        return ComponentsJob(recipe=mixtures, data=data, work=place(mixtures.name), seed=seed, quick=quick)
+        near, beside = place(mixtures.name), Path(recipe).parent
+        return ComponentsJob(recipe=mixtures, data=data, work=near, seed=seed, quick=quick, beside=beside)
     words = load_recipe(recipe)
     words = words.quickened() if quick else words
     beside = Path(recipe).parent

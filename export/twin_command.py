@@ -22,19 +22,31 @@ from export.errors import ExportError
 def twin(*, name: str, out: Path, data: Path | None, components: int, by_contents: bool, as_json: bool) -> None:
     """Fit a product twin to a labelled set of spectra: what simulated handhelds draw their samples from.
 
-    Example: edged-export twin powders12 firmware_sim/twins/powders12.npz
+    Of Raman spectra it is a library: the pure compounds of the set, one spectrum of each, which a simulator mixes.
+
+    \b
+    Examples:
+      edged-export twin powders12 firmware_sim/twins/powders12.npz
+      edged-export twin raman-solvents firmware_sim/libraries/solvents13.npz
     """
     from export.data.catalogue import load_set
     from export.twin import fit_twin
+    from export.twin_library import library_of
 
+    told: dict[str, str | int]
     try:
         spectra = load_set(name, data or Path(os.environ.get("EDGED_DATA") or "../shared/data"))
-        fitted = fit_twin(spectra, components, by_contents=by_contents)
-        fitted.save(out)
+        if spectra.axis_unit == "cm-1":
+            library = library_of(spectra)
+            library.save(out)
+            told = {"library": str(out), "liquids": len(library.labels)}
+        else:
+            fitted = fit_twin(spectra, components, by_contents=by_contents)
+            fitted.save(out)
+            told = {"twin": str(out), "products": len(fitted.labels), "components": fitted.components.shape[1]}
     except (ExportError, OSError) as error:
         click.echo(f"edged-export: {error}", err=True)
         sys.exit(1)
-    told = {"twin": str(out), "products": len(fitted.labels), "components": fitted.components.shape[1]}
     told["size_bytes"] = out.stat().st_size
     if as_json:
         click.echo(json.dumps(told, sort_keys=True))

@@ -45,6 +45,10 @@ LINE_WIDTH_CM1 = 8.0  # full width at half maximum, a 25 um slit and the line it
 class Scene(Protocol):
     """What is there now."""
 
+    @property
+    def label(self) -> str:
+        """What the operator calls it."""
+
     def light(self, wavelength_nm: Array, *, laser_mw: float, laser_nm: float | None) -> Array:
         """Return the light in counts a second; `laser_mw` is 0 while the laser is off."""
 
@@ -61,6 +65,11 @@ class Lamp:
 
     tray: Tray
     temperature_k: float = 2_900.0
+
+    @property
+    def label(self) -> str:
+        """The sample's name."""
+        return self.tray.view().label
 
     def light(self, wavelength_nm: Array, *, laser_mw: float, laser_nm: float | None) -> Array:
         """Return the lamp's light that the sample sends back."""
@@ -84,6 +93,11 @@ class Ramp:
     first: float = 0.0
     step: float = 370.0
 
+    @property
+    def label(self) -> str:
+        """It is no sample."""
+        return "ramp"
+
     def light(self, wavelength_nm: Array, *, laser_mw: float, laser_nm: float | None) -> Array:
         """Return the ramp."""
         return self.first + self.step * np.arange(len(wavelength_nm), dtype=np.float64)
@@ -103,6 +117,11 @@ class Raman:
     name: str = "polystyrene"
     fluorescence: float = 0.08
     lines: Mapping[str, tuple[tuple[float, float], ...]] = field(default_factory=lambda: RAMAN_LINES)
+
+    @property
+    def label(self) -> str:
+        """The compound."""
+        return self.name
 
     def light(self, wavelength_nm: Array, *, laser_mw: float, laser_nm: float | None) -> Array:
         """Return lines and fluorescence, in proportion to the laser's power."""

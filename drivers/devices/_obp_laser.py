@@ -41,6 +41,20 @@ def switch_off(talk: Talk, *, busy_s: float = 0.0) -> Conversation[bool]:
         raise
 
 
+def tell_off(talk: Talk) -> Conversation[bool]:
+    """Tell the laser once to be off, on a line that does not tell the model; return whether there is one.
+
+    Who is busy does it when it comes to it. `switch_off` sees that it is so.
+    """
+    try:
+        yield from talk.command(SET_ENABLED, OFF)
+    except DeviceRefused as refused:
+        if is_absent(refused):
+            return False
+        raise
+    return True
+
+
 def switch_on(talk: Talk, laser_mw: float) -> Conversation[None]:
     """Set the power, then switch on, then wait until it is steady. The caller switches off whatever this raises."""
     intensity = at_most(laser_mw / FULL_MW)

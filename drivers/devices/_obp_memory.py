@@ -22,7 +22,16 @@ from drivers.contract import (
     Settings,
     Unit,
 )
-from drivers.devices._obp_models import BUFFERED_32, BY_PRODUCT_ID, LONGEST_PAYLOAD_BYTES, RAW_NOW, STS, Model, name_of
+from drivers.devices._obp_models import (
+    BUFFERED_32,
+    BY_PRODUCT_ID,
+    LONGEST_PAYLOAD_BYTES,
+    RAW_NOW,
+    STS,
+    VENTANA,
+    Model,
+    name_of,
+)
 from drivers.devices._obp_talk import (
     EXPOSURE_LEFT_S,
     GET_SERIAL_NUMBER,
@@ -44,7 +53,7 @@ GET_HOT_PIXELS = 0x186000
 U8, U16, U32, F32 = struct.Struct("<B"), struct.Struct("<H"), struct.Struct("<I"), struct.Struct("<f")
 MAX_COEFFICIENTS = 16  # twice the eight of the non-linearity polynomial
 MAX_HOT_PIXELS = 128  # more than one in ten pixels hot is no list of exceptions
-PROBE_US = 10_000  # within the limits of every model, and soon over
+PROBE_US = 22_000  # the least that a Ventana can do, within the limits of every model, and soon over
 RANGE_NM = (100.0, 5_000.0)  # wider than any grating spectrometer
 LONGEST_US = 1_600_000_000
 LONGEST_LEFT_S = 30.0  # half of what a station allows for opening; a longer one is met again at the next
@@ -110,10 +119,10 @@ class ObpUnit(Unit):
 def introduce(
     kind: str, talk: Talk, model: Model | None, *, laser_mw: tuple[float, float] | None, clock: Clock
 ) -> Conversation[ObpUnit]:
-    """Ask who it is and what it stores. `model` None: the medium did not tell."""
+    """Ask who it is and what it stores. model: None where the medium did not tell. laser_mw: None without a laser."""
     serial_number = yield from attempt(lambda: _serial_number(talk))
     if model is None:
-        model = yield from _find_model(talk)
+        model = yield from _find_model(talk, has_laser=laser_mw is not None)
     axis = yield from _axis(talk, model)
     notes = [] if talk.line.sums_needed or not talk.line.baud else ["no checksums: a byte gone wrong may go unseen"]
     nonlinearity = yield from _coefficients(talk, NONLINEARITY, "non-linearity", notes)
@@ -143,7 +152,7 @@ def introduce(
         limits=Limits(
             integration_ms=(integration_us[0] / 1000, integration_us[1] / 1000),
             saturation_counts=saturation,
-            laser_mw=laser_mw,
+            laser_mw=laser_mw if model.laser else None,
         ),
         notes=tuple(notes),
         model=model,
@@ -178,15 +187,14 @@ def _serial_number(talk: Talk) -> Conversation[str]:
     return text
 
 
-def _find_model(talk: Talk) -> Conversation[Model]:
+def _find_model(talk: Talk, *, has_laser: bool) -> Conversation[Model]:
     """Learn the model on a line that does not tell: some say their USB product id, of others a spectrum has the length.
 
-    The serial number's first letters do not tell: they are the customer's in OEM units.
+    That of a Ventana is an STS's; with a light source of its own it is the Ventana-785L. The serial number's first
+    letters do not tell: they are the customer's in OEM units.
     """
     product_id = yield from _optional(talk, GET_PRODUCT_ID, U16)
     if product_id is not None and (model := BY_PRODUCT_ID.get(int(product_id))):
-        if model.laser:  # its laser would have had to be switched off before anything else
-            raise WrongInstrument(f"a {model.name} has a laser, and is driven over USB only")
         return model
     left_s = yield from exposure_left_s(talk)
     yield from attempt(lambda: talk.command(SET_INTEGRATION, U32.pack(PROBE_US)))
@@ -194,6 +202,8 @@ def _find_model(talk: Talk) -> Conversation[Model]:
         spectrum = yield from attempt(lambda kind=message_type: _probe(talk, kind, left_s))  # type: ignore[misc]
         if spectrum is None:
             continue
+        if has_laser and len(spectrum) == VENTANA.payload_bytes:
+            return VENTANA
         if model := MODELS_BY_PAYLOAD.get(len(spectrum)):
             return model
         sizes = ", ".join(f"{size} ({model.name})" for size, model in MODELS_BY_PAYLOAD.items())

@@ -43,7 +43,7 @@ from drivers.contract import (
     UsbIds,
     Wait,
 )
-from drivers.devices._obp_laser import LASER_MW, raise_unless_on, switch_off, switch_on
+from drivers.devices._obp_laser import LASER_MW, raise_unless_on, switch_off, switch_on, tell_off
 from drivers.devices._obp_memory import (
     F32,
     GET_INTEGRATION,
@@ -339,7 +339,10 @@ class ObpDevice:
         return replace(self, medium=medium)
 
     def open(self) -> Conversation[ObpUnit]:
-        """Laser off before anything else that could fail; drain; who it is and what it stores."""
+        """Laser off before anything else that could fail; drain; who it is and what it stores.
+
+        On a line that comes as soon as somebody answers.
+        """
         if self.medium == "usb":
             return (yield from self._open_usb())
         regarding = numbers()
@@ -348,7 +351,11 @@ class ObpDevice:
         else:
             yield Drain()
             talk = yield from attempt(lambda: learn_sums(Line(baud=SLOWEST_BAUD), regarding))
-        return (yield from introduce(KIND, talk, None, laser_mw=None, clock=self.clock))
+        has_laser = (yield from attempt(lambda: tell_off(talk))) and (
+            yield from switch_off(talk, busy_s=EXPOSURE_LEFT_S)
+        )
+        laser_mw = LASER_MW if has_laser else None
+        return (yield from introduce(KIND, talk, None, laser_mw=laser_mw, clock=self.clock))
 
     def configure(self, unit: ObpUnit, settings: Settings) -> Conversation[None]:
         """Make the settings current and throw the first frame away. Raises BadSettings before anything is sent."""
@@ -411,8 +418,11 @@ class ObpDevice:
         return (yield from measure_conditions(unit))
 
     def close(self) -> Conversation[None]:
-        """Laser off, where the model has one."""
+        """Laser off, where there is one. Who is silent on a line is told once: most have none."""
         if self.medium != "usb":
+            talk = Talk(line=Line(baud=SLOWEST_BAUD), regarding=numbers())
+            if (yield from tell_off(talk)):
+                yield from switch_off(talk)
             return
         model = yield from attempt(find_usb)
         if model.laser:

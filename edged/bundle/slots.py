@@ -82,6 +82,14 @@ class Slots:
         versions = [stem for stem in self._known() if stem.rpartition("-")[0] == name]
         return self.find(max(versions, key=_version) if versions else name)
 
+    def path_named(self, text: str) -> Path:
+        """Return the path of the bundle that somebody named: a file, else an installed or built-in one as `newest`."""
+        return Path(text) if text.endswith(SUFFIX) or "/" in text else self.newest(text)
+
+    def named(self, text: str) -> Bundle:
+        """Read that bundle."""
+        return read_bundle(self.path_named(text))
+
     def current(self) -> Bundle:
         """Read the bundle that judges: the active one, else the built-in."""
         active = self._pointers().active

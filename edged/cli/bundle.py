@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from edged.bundle.archive import SUFFIX, Bundle, read_bundle
+from edged.bundle.archive import Bundle, read_bundle
 from edged.bundle.components import Components
-from edged.bundle.errors import BundleError
+from edged.bundle.errors import BundleError, BundleMissing
 from edged.bundle.slots import Slots
 from edged.cli.configuration import load_or_exit
 from edged.config.load import DEFAULT_PATH
@@ -60,10 +60,10 @@ def slots_at(storage: Path | None, config: Path | None) -> Slots:
 
 def chosen_bundle(name: str | None, storage: Path | None, config: Path | None) -> Bundle:
     """Read the bundle named: a file, an installed one, or as the daemon would choose when `name` is None."""
-    if name is not None and (name.endswith(SUFFIX) or "/" in name or Path(name).is_file()):
+    if name is not None and Path(name).is_file():
         return read_bundle(name)
     if name is not None:
-        return read_bundle(slots_at(storage, config).newest(name))
+        return slots_at(storage, config).named(name)
     found = configuration_at(config) if storage is None else None
     if found is not None and found.bundle.path is not None:
         return read_bundle(found.bundle.path)
@@ -84,14 +84,19 @@ def bundle() -> None:
 @place_options
 @json_option
 def list_(storage: Path | None, config: Path | None, *, as_json: bool) -> None:
-    """What is installed and built in, and which one judges."""
+    """What is installed and built in, and which one judges; at stations with one of their own, that one."""
     with _reporting(as_json=as_json):
-        entries = slots_at(storage, config).entries()
+        slots = slots_at(storage, config)
+        entries = slots.entries()
+        own = _own_bundles(slots, configuration_at(config) if storage is None else None)
         for entry in entries:
+            stations = own.get(entry.path, [])
             if as_json:
-                click.echo(json.dumps({"name": entry.name, "state": entry.state, "path": str(entry.path)}))
+                told = {"name": entry.name, "state": entry.state, "path": str(entry.path), "stations": stations}
+                click.echo(json.dumps(told))
             else:
-                click.echo(f"{entry.name:<40} {entry.state:<10} {entry.path}")
+                at = f"  at {', '.join(stations)}" if stations else ""
+                click.echo(f"{entry.name:<40} {entry.state:<10} {entry.path}{at}")
         if not entries and not as_json:
             click.echo("nothing is installed and nothing is built in; edged bundle install FILE --activate")
 
@@ -181,6 +186,16 @@ def rollback(storage: Path | None, config: Path | None, *, as_json: bool) -> Non
         _done("active", slots_at(storage, config).rollback(), as_json=as_json)
 
 
+def _own_bundles(slots: Slots, configuration: Configuration | None) -> dict[Path, list[str]]:
+    """Return the stations that name each bundle; a name of which there is none is left to `edged doctor`."""
+    found: dict[Path, list[str]] = {}
+    for name, station in configuration.station.items() if configuration is not None else ():
+        if station.bundle is not None:
+            with suppress(BundleMissing):
+                found.setdefault(slots.path_named(station.bundle), []).append(name)
+    return found
+
+
 @contextmanager
 def _reporting(*, as_json: bool) -> Iterator[None]:
     """Turn an expected error into one line and exit status 1."""
@@ -192,10 +207,14 @@ def _reporting(*, as_json: bool) -> Iterator[None]:
 
 
 def _prove(found: Bundle) -> dict[str, float]:
+    from edged.infer.alone import Alone
     from edged.infer.engine import Engine
     from edged.infer.judge import Judge
+    from edged.infer.runtime import reads_from_memory
 
     Judge(found.manifest, found.library)  # raises where the library of compounds is no use
+    if found.why and reads_from_memory():
+        Alone.load(found).prove(range(found.manifest.logit_columns))
     return Engine.load(found).prove(found)
 
 

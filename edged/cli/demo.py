@@ -12,24 +12,29 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from edged.bundle.archive import Bundle, read_bundle
 from edged.bundle.errors import BundleError
+from edged.bundle.slots import built_ins
 from edged.cli.audience import Audience
 from edged.cli.bundle import chosen_bundle
-from edged.cli.shelf import Shelf, shelf_for, usual_shelf
+from edged.cli.shelf import RIGHTLY, Shelf, shelf_for, usual_shelf
 from edged.cli.stage import (
+    BUILDS,
     SPEED,
     BrokerChild,
     BrokerKind,
     Child,
     DemoFailed,
     Handheld,
+    Place,
+    Technique,
     journal_file,
     start_broker,
     start_daemon,
@@ -37,17 +42,18 @@ from edged.cli.stage import (
 )
 from edged.infer.verdict import Verdict
 
-STATIONS = (("left", "6100023"), ("right", "6100041"))
+USUAL_STATIONS, STATIONS = ("nir", "raman"), ("left", "right")
+SERIAL_NUMBERS: Mapping[Technique, tuple[str, str]] = {
+    "nir": ("6100023", "6100041"),
+    "raman": ("VEN00117", "VEN00142"),
+}
+SOLVENTS = "solvents13"
 VERDICT_WITHIN_S = 30.0
 OFFLINE_WITHIN_S = 3.0
 ROW = "{:>4}  {:8} {:{}} {:{}} {:>6} {:>6}"
 NARROWEST = 12  # column of products
 WIDTHS = {"identify": 16, "components": 58, "quantify": 22}  # of the verdict's column
-RIGHTLY = {
-    "identify": "named rightly",
-    "components": "with every compound and no other",
-    "quantify": "within the interval that was told",
-}
+WITHOUT_INTERVALS = 54  # the same, of components whose shares are told without
 
 
 @click.command(epilog="Example: edged demo --count 24")
@@ -81,26 +87,28 @@ def demo(
     as_json: bool,
     no_web: bool,
 ) -> None:
-    """Show the whole path without hardware: two simulated handhelds measure twelve powders, or what --bundle knows.
+    """Show the whole path without hardware: a simulated NIR handheld names powders, and a simulated Raman handheld with
+    a laser finds what mixtures of solvents hold; or two handhelds measure what --bundle knows.
 
-    Only the instruments are simulated, with light fitted to scans of real powders; wire, driver, daemon, model, journal
-    and broker are the ones that run on a board. One powder after the other is measured, named, recorded, published.
+    Only the instruments are simulated, with light fitted to scans of real powders, or added up from spectra of real
+    solvents; wire, driver, daemon, models, journal and broker are the ones that run on a board. One sample after the
+    other is measured, named, recorded, published.
 
     Exit status: 0 when every record that the broker delivered is in the journal and the other way round, 1 when not or
     when a part failed.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    shelf = _shelf(bundle_name)
+    stands = _stands(bundle_name)
     folder = _folder(keep)
     chance = random.Random(seed)  # noqa: S311 - a shuffled shelf
-    play = _Play(folder=folder, as_json=as_json, count=count, rng=chance, shelf=shelf)
+    play = _Play(folder=folder, as_json=as_json, count=count, rng=chance, stands=stands)
     try:
         try:
             with contextlib.ExitStack() as stack:
                 _perform(play, stack, kind=broker, port=port, seed=seed)
         except KeyboardInterrupt:
             play.note("stopped")
-            if not play.measured and not journal_file(folder).exists():
+            if not play.measured.total() and not journal_file(folder).exists():
                 return  # nothing was recorded yet, so there is nothing to compare
         agrees = _compare(play)
     except DemoFailed as error:
@@ -114,19 +122,32 @@ def demo(
     raise SystemExit(0 if agrees else 1)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stand:
+    """A station, the number of its handheld, and what is measured there."""
+
+    name: str
+    serial_number: str
+    shelf: Shelf
+
+
 @dataclass(slots=True)
 class _Play:
-    """What happens on the stage, and what has been seen so far."""
+    """What happens on the stage, and what has been seen so far, by shelf."""
 
     folder: Path
     as_json: bool
     count: int | None
     rng: random.Random
-    shelf: Shelf
+    stands: Sequence[_Stand]
     audience: Audience | None = None
-    measured: int = 0
-    right: int = 0
-    order: list[str] = field(default_factory=list)
+    measured: Counter[Shelf] = field(default_factory=Counter)
+    right: Counter[Shelf] = field(default_factory=Counter)
+
+    @property
+    def shelves(self) -> list[Shelf]:
+        """Each once, in the order of the stations."""
+        return list(dict.fromkeys(stand.shelf for stand in self.stands))
 
     def note(self, text: str) -> None:
         """Say something that is no data."""
@@ -139,44 +160,52 @@ def _perform(play: _Play, stack: contextlib.ExitStack, *, kind: BrokerKind, port
     stack.callback(broker.child.end)
     play.audience = stack.enter_context(Audience(broker.port, mqtt5=broker.mqtt5))
     handhelds = []
-    for number, (name, serial_number) in enumerate(STATIONS):
-        begin = seed * len(STATIONS) + number
-        handheld = Handheld.start(name, serial_number, folder, seed=begin, twin=play.shelf.twin)
+    for number, stand in enumerate(play.stands):
+        begin, build = seed * len(play.stands) + number, BUILDS[stand.shelf.technique]
+        samples = stand.shelf.samples
+        handheld = Handheld.start(stand.name, stand.serial_number, folder, seed=begin, build=build, samples=samples)
         stack.callback(handheld.end)
         handhelds.append(handheld)
     for handheld in handhelds:
         handheld.until_ready()
-    daemon = start_daemon(folder, handhelds, broker, procedure=play.shelf.procedure, bundle=play.shelf.bundle)
+    cast = list(zip(play.stands, handhelds, strict=True))
+    daemon = start_daemon(folder, [_place(stand, handheld) for stand, handheld in cast], broker)
     stack.callback(play.audience.until_offline, within_s=OFFLINE_WITHIN_S)
     stack.callback(daemon.end)
     until_stations_ready(folder, daemon)
-    _introduce(play, broker, handhelds)
-    for handheld in handhelds if play.shelf.wants_white else ():
-        handheld.put("white")
-        _measured(play.audience, "reference", handheld, daemon)
-    for handheld, product in zip(itertools.cycle(handhelds), _products(play), strict=False):
-        if play.count is not None and play.measured >= play.count:
+    _introduce(play, broker, cast)
+    for stand, handheld in cast:
+        if stand.shelf.wants_white:
+            handheld.put("white")
+            _measured(play.audience, "reference", handheld, daemon)
+    products = {shelf: _products(play, shelf) for shelf in play.shelves}
+    for stand, handheld in itertools.cycle(cast):
+        if play.count is not None and play.measured.total() >= play.count:
             break
-        handheld.put(product)
+        handheld.put(next(products[stand.shelf]))
         began_s = time.monotonic()
         record = _measured(play.audience, "measure", handheld, daemon)
-        _show(play, handheld, record, took_s=time.monotonic() - began_s)
+        _show(play, stand, handheld, record, took_s=time.monotonic() - began_s)
 
 
-def _introduce(play: _Play, broker: BrokerChild, handhelds: list[Handheld]) -> None:
+def _place(stand: _Stand, handheld: Handheld) -> Place:
+    return Place(handheld=handheld, procedure=stand.shelf.procedure, bundle=stand.shelf.bundle)
+
+
+def _introduce(play: _Play, broker: BrokerChild, cast: Sequence[tuple[_Stand, Handheld]]) -> None:
     play.note(f"broker: {broker.title} on port {broker.port}; watch with:")
     play.note(f"    mosquitto_sub -p {broker.port} -t 'edged/v1/demo/edge/#' -v")
-    for handheld in handhelds:
-        first = ", white reference first" if play.shelf.wants_white else ""
-        play.note(f"instrument {handheld.serial_number} (simulated) at station {handheld.name}{first}")
+    for stand, handheld in cast:
+        first = ", white reference first" if stand.shelf.wants_white else ""
+        lit = ", laser on in each measurement only" if stand.shelf.technique == "raman" else ""
+        title = handheld.build.title
+        play.note(f"{title} {handheld.serial_number} (simulated) at station {handheld.name}{first}{lit}")
     if not play.as_json:
-        if play.shelf.bundle is None:
-            play.note("9010ACLA is 90 % AC and 10 % LA: AC acetaminophen, AA ascorbic acid, LA lactose.")
-        else:
-            play.note(f"{play.shelf.title}, to {play.shelf.procedure}")
-        play.note(f"ms: from the command to the record; the instruments run {SPEED:g} times faster.")
-        width = WIDTHS[play.shelf.procedure]
-        header = ROW.format("#", "station", "powder", _width(play), "verdict", width, "p", "ms")
+        for shelf in play.shelves:
+            play.note(shelf.title)
+        warm = "; a laser warms up for a real second" if any(s.technique == "raman" for s in play.shelves) else ""
+        play.note(f"ms: from the command to the record; the instruments run {SPEED:g} times faster{warm}.")
+        header = ROW.format("#", "station", "sample", _product_width(play), "verdict", _verdict_width(play), "p", "ms")
         play.note(click.style(header, bold=True))
 
 
@@ -195,12 +224,12 @@ def _measured(audience: Audience, verb: str, handheld: Handheld, daemon: Child) 
     return record
 
 
-def _show(play: _Play, handheld: Handheld, record: dict[str, Any], *, took_s: float) -> None:
+def _show(play: _Play, stand: _Stand, handheld: Handheld, record: dict[str, Any], *, took_s: float) -> None:
     truth = handheld.truth(record["reading"]["scan_index"])
     verdict = record["verdict"]
-    play.measured += 1
-    right = play.shelf.is_right(truth, verdict)
-    play.right += right
+    right = stand.shelf.is_right(truth, verdict)
+    play.measured[stand.shelf] += 1
+    play.right[stand.shelf] += right
     if play.as_json:
         click.echo(json.dumps({"truth": truth, "record": record}))
         sys.stdout.flush()
@@ -208,34 +237,67 @@ def _show(play: _Play, handheld: Handheld, record: dict[str, Any], *, took_s: fl
     told = Verdict.model_validate(verdict).told_in_words()
     said = verdict["label"] or told or verdict["outcome"].replace("_", " ")
     sure = f"{verdict['probability']:.3f}" if verdict["probability"] is not None else ""
-    width = WIDTHS[play.shelf.procedure]
-    row = ROW.format(play.measured, handheld.name, truth, _width(play), said, width, sure, f"{took_s * 1e3:.0f}")
+    number, took = play.measured.total(), f"{took_s * 1e3:.0f}"
+    row = ROW.format(number, handheld.name, truth, _product_width(play), said, _verdict_width(play), sure, took)
     click.echo(click.style(row, fg=None if right else "yellow"))
 
 
-def _width(play: _Play) -> int:
-    return max(NARROWEST, *(len(product) for product in play.shelf.products))
+def _product_width(play: _Play) -> int:
+    return 1 + max(NARROWEST, *(len(product) for shelf in play.shelves for product in shelf.products))
 
 
-def _shelf(bundle_name: str | None) -> Shelf:
-    """What is measured: the usual powders, or products for the bundle that was named. Raises UsageError."""
+def _verdict_width(play: _Play) -> int:
+    return max(WITHOUT_INTERVALS if shelf.technique == "raman" else WIDTHS[shelf.procedure] for shelf in play.shelves)
+
+
+def _stands(bundle_name: str | None) -> list[_Stand]:
+    """What is measured where: powders and solvents, or products for the bundle that was named. Raises UsageError."""
     from firmware_sim.contract import OperatorError
     from firmware_sim.sample import Twin
 
-    if bundle_name is None:
-        return usual_shelf(Twin.load().labels)
     try:
-        bundle = chosen_bundle(bundle_name, None, None)
-        return shelf_for(bundle, Twin.named(bundle.manifest.name).labels)
+        if bundle_name is None:
+            shelves = [usual_shelf(Twin.load().labels), _solvents()]
+            numbers = [SERIAL_NUMBERS[shelf.technique][0] for shelf in shelves]
+            return [
+                _Stand(name=name, serial_number=number, shelf=shelf)
+                for name, number, shelf in zip(USUAL_STATIONS, numbers, shelves, strict=True)
+            ]
+        shelf = _shelf_of(chosen_bundle(bundle_name, None, None))
     except (BundleError, DemoFailed) as error:
-        raise click.UsageError(f"--bundle: {error.message} ({error.hint})") from error
+        option = "" if bundle_name is None else "--bundle: "
+        raise click.UsageError(f"{option}{error.message} ({error.hint})") from error
     except OperatorError as error:
         raise click.UsageError(f"--bundle: the simulators have no products for {bundle_name}: {error}") from error
+    numbers = list(SERIAL_NUMBERS[shelf.technique])
+    return [
+        _Stand(name=name, serial_number=number, shelf=shelf) for name, number in zip(STATIONS, numbers, strict=True)
+    ]
 
 
-def _products(play: _Play) -> Iterator[str]:
+def _solvents() -> Shelf:
+    """Mixtures of solvents for the built-in bundle, whatever is installed here. Raises BundleError."""
+    found = [path for path in built_ins() if path.stem.rpartition("-")[0] == SOLVENTS]
+    if not found:
+        raise DemoFailed(f"{SOLVENTS} is not built in", hint="is this a whole installation? edged bundle list")
+    shelf = _shelf_of(read_bundle(found[-1]))
+    made_of = "of the spectra that the model learnt from"
+    return replace(shelf, bundle=SOLVENTS, title=f"{shelf.products[-1]} is a mixture, by percent of light, {made_of}.")
+
+
+def _shelf_of(bundle: Bundle) -> Shelf:
+    """Return the products of the simulators for a bundle. Raises DemoFailed, OperatorError."""
+    from firmware_sim.mixtures import Library
+    from firmware_sim.sample import Twin
+
+    name = bundle.manifest.name
+    is_raman = bundle.manifest.technique == "raman"
+    return shelf_for(bundle, Library.named(name).products if is_raman else Twin.named(name).labels)
+
+
+def _products(play: _Play, shelf: Shelf) -> Iterator[str]:
     """The shelf again and again, each time in another order, so that any count is balanced."""
-    labels = list(play.shelf.products)
+    labels = list(shelf.products)
     while True:
         play.rng.shuffle(labels)
         yield from labels
@@ -255,8 +317,10 @@ def _compare(play: _Play) -> bool:
     intact = verification.intact
     agrees = set(delivered) == set(kinds) and intact
     count = Counter(kinds.values())
-    if play.measured:
-        play.note(f"{play.right} of {play.measured} {RIGHTLY[play.shelf.procedure]}")
+    for shelf in play.shelves:
+        if play.measured[shelf]:
+            at = "" if len(play.shelves) == 1 else f"{next(s.name for s in play.stands if s.shelf == shelf)}: "
+            play.note(f"{at}{play.right[shelf]} of {play.measured[shelf]} {RIGHTLY[shelf.procedure]}")
     play.note(
         f"journal: {_counted(count['result'], 'result')} and {_counted(count['reference'], 'white reference')}, "
         f"chain {'intact' if intact else 'BROKEN'};"

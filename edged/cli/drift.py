@@ -114,19 +114,23 @@ def _replayed(configuration: Any, path: Path | None) -> Iterator[dict[str, Any]]
     from edged.monitor.monitor import Monitor
     from edged.monitor.product import Alarm, Learned
     from edged.monitor.tell import alarm_text, ended_text
-    from edged.service.drifting import grid_of, items, record_at, take
+    from edged.service.drifting import InUse, items, record_at, take
     from edged.service.settings import drift_rules
     from edged.service.threads import BUNDLES_FOLDER
     from edged.store.journal import JOURNAL_FILE, Journal
 
     storage = Path(configuration.storage.path)
-    path = path or (Path(configuration.bundle.path) if configuration.bundle.path else None)
-    bundle = read_bundle(path) if path is not None else Slots(storage / BUNDLES_FOLDER).current()
-    monitor, seq, unit = Monitor(drift_rules(configuration.drift)), 0, grid_of(bundle.manifest).unit
+    slots, usual_path = Slots(storage / BUNDLES_FOLDER), path or configuration.bundle.path
+    own = {} if path is not None else {n: s.bundle for n, s in configuration.station.items() if s.bundle is not None}
+    in_use = InUse(
+        usual=read_bundle(usual_path) if usual_path is not None else slots.current(),
+        own={name: slots.named(text) for name, text in own.items()},
+    )
+    monitor, seq = Monitor(drift_rules(configuration.drift)), 0
     with Journal.open(storage / JOURNAL_FILE, read_only=True) as journal:
         while found := items(journal, after_seq=seq, limit=SLICE):
             seq = found[-1].seq
-            for told in (one for item in found for one in take(monitor, item, bundle) if one.is_news):
+            for told in (one for item in found for one in take(monitor, item, in_use) if one.is_news):
                 finding, product = told.finding, told.key.product
                 if isinstance(finding, Learned):
                     message = f"{product} is known from {finding.baseline.readings} readings"
@@ -135,7 +139,7 @@ def _replayed(configuration: Any, path: Path | None) -> Iterator[dict[str, Any]]
                 alarm = finding if isinstance(finding, Alarm) else finding.alarm
                 first = record_at(journal, alarm.since)
                 since = first.taken_at.wall if first is not None else f"record {alarm.since}"
-                text = alarm_text(alarm, product=product, since=since, axis_unit=unit)
+                text = alarm_text(alarm, product=product, since=since, axis_unit=told.axis_unit)
                 yield {
                     "seq": finding.at,
                     "station": told.key.station,

@@ -10,13 +10,17 @@ import os
 import platform
 import shutil
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from edged.bundle.manifest import Manifest
-from edged.config.vocabulary import Configuration
+from edged.config.vocabulary import Configuration, StationConfig
+
+if TYPE_CHECKING:
+    from edged.infer.analyze import Analyzer
 
 Level = Literal["ok", "warn", "fail"]
 
@@ -214,24 +218,40 @@ def _broker(configuration: Configuration, environ: Mapping[str, str]) -> Finding
 
 
 def _bundle(configuration: Configuration) -> Iterator[Finding]:
+    """The bundle of the stations that name none, unless each does, then every one that a station names for itself."""
+    from edged.service.settings import path_or_none
+    from edged.service.threads import load_analyzer, named_analyzer
+
+    storage, stations = Path(configuration.storage.path), dict(configuration.station)
+    usual = {name: station for name, station in stations.items() if station.bundle is None}
+    if usual or not stations:
+        path = path_or_none(configuration.bundle.path)
+        yield from _one_bundle("bundle", lambda: load_analyzer(path, storage), configuration, usual)
+    for text in dict.fromkeys(station.bundle for station in stations.values() if station.bundle is not None):
+        own = {name: station for name, station in stations.items() if station.bundle == text}
+        about = f"bundle of {', '.join(own)}"
+        yield from _one_bundle(about, partial(named_analyzer, text, storage), configuration, own)
+
+
+def _one_bundle(
+    about: str, load: Callable[[], Analyzer], configuration: Configuration, stations: Mapping[str, StationConfig]
+) -> Iterator[Finding]:
     from edged.bundle.errors import BundleError
     from edged.infer.errors import InferError, NotOffered
-    from edged.service.settings import path_or_none
-    from edged.service.threads import load_analyzer
 
     try:
-        analyzer = load_analyzer(path_or_none(configuration.bundle.path), Path(configuration.storage.path))
+        analyzer = load()
     except (BundleError, InferError) as error:
-        yield Finding(about="bundle", level="fail", text=error.message, cure=error.hint or "edged bundle list")
+        yield Finding(about=about, level="fail", text=error.message, cure=error.hint or "edged bundle list")
         return
     manifest = analyzer.bundle.manifest
     yield Finding(
-        about="bundle",
+        about=about,
         level="ok",
         text=f"{manifest.name} {manifest.version}, {_knows(manifest)}, computes here as it should",
     )
 
-    for name, station in configuration.station.items():
+    for name, station in stations.items():
         claimed = station.claimed  # a command may name it later: then any class will do here
         if station.procedure == "verify" and claimed is None and manifest.classes:
             claimed = manifest.classes[0].label

@@ -1,27 +1,34 @@
-"""What a demo measures: simulated products that the model knows, and what is asked about them."""
+"""What a demo measures: simulated samples that the model knows, and what is asked about them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from edged.bundle.archive import Bundle
-from edged.cli.stage import DemoFailed
+from edged.cli.stage import DemoFailed, Technique
 from edged.infer.verdict import Procedure, Verdict
+
+LONGEST_NAME = 36  # of a sample that fits the demo's table
+RIGHTLY = {
+    "identify": "named rightly",
+    "components": "with every compound and no other",
+    "quantify": "within the interval that was told",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """bundle: the model's file, None for the one that edged would take. twin: the simulators' products, None for their
-    own. products: labels of that twin. compounds: labels of what the model finds in a mixture.
+    """bundle: the model's file or name, None for the one that edged would take. samples: the simulators' twin or
+    library, None for the twin of their own. products: labels of those. compounds: of what the model finds in a mixture.
     """
 
     title: str
-    bundle: Path | None
-    twin: str | None
+    technique: Technique = "nir"
+    bundle: str | None
+    samples: str | None
     products: tuple[str, ...]
     procedure: Procedure
     wants_white: bool
@@ -42,9 +49,9 @@ class Shelf:
 def usual_shelf(products: Sequence[str]) -> Shelf:
     """Return the powders of the simulators' own twin, for the bundle that edged ships with."""
     return Shelf(
-        title="twelve powders",
+        title="9010ACLA is 90 % AC and 10 % LA: AC acetaminophen, AA ascorbic acid, LA lactose.",
         bundle=None,
-        twin=None,
+        samples=None,
         products=tuple(products),
         procedure="identify",
         wants_white=True,
@@ -71,13 +78,15 @@ def shelf_for(bundle: Bundle, products: Sequence[str]) -> Shelf:
         known = {info.label for info in manifest.classes}
     elif procedure == "components":
         known = {label for label in products if _held(label, compounds)}
-    shown = tuple(label for label in products if label in known)
+    shown = tuple(label for label in products if label in known and len(label) <= LONGEST_NAME)
     if not shown:
         raise DemoFailed(f"the simulators have no product that {bundle.file_name} knows", hint="edged bundle show")
+    light = "; each percent is of the light" if manifest.technique == "raman" else ""
     return Shelf(
-        title=f"{len(shown)} products for {manifest.name} {manifest.version}",
-        bundle=bundle.path,
-        twin=manifest.name,
+        title=f"{len(shown)} products for {manifest.name} {manifest.version}, to {procedure}{light}",
+        technique=manifest.technique,
+        bundle=str(bundle.path),
+        samples=manifest.name,
         products=shown,
         procedure=procedure,
         wants_white=manifest.quantity != "intensity",

@@ -15,16 +15,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal, TypeVar
+from typing import IO, Any, Literal, TypeVar
 
 from edged.infer.verdict import Procedure
 from edged.service.control import NotRunning, Refusal, ask
 
 T = TypeVar("T")
 BrokerKind = Literal["auto", "mosquitto", "embedded"]
+Technique = Literal["nir", "raman"]
 
 START_WITHIN_S = 30.0
 END_WITHIN_S = 6.0
@@ -71,10 +72,8 @@ class Child:
         return self.process.returncode
 
 
-def start(
-    name: str, command: list[str], folder: Path, *, pipes: bool = False, environ: Mapping[str, str] | None = None
-) -> Child:
-    """Start one child; `pipes` connects its standard input and output to us, `environ` goes before ours."""
+def start(name: str, command: list[str], folder: Path, *, pipes: bool = False) -> Child:
+    """Start one child; `pipes` connects its standard input and output to us."""
     log = folder / f"{name}.log"
     with log.open("w", encoding="utf-8") as err:
         process = subprocess.Popen(
@@ -85,32 +84,71 @@ def start(
             text=True,
             bufsize=1,
             start_new_session=True,
-            env=_environment() | dict(environ or {}),
+            env=_environment(),
         )
     return Child(name, process, log)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """A model of handheld. simulator: its command up to the name of its samples. station: keys that it needs, TOML."""
+
+    kind: str
+    title: str
+    simulator: tuple[str, ...]
+    station: str = ""
+
+
+BUILDS: Mapping[Technique, Build] = {
+    "nir": Build(kind="nirscan", title="NIRscan Nano", simulator=("nirscan", "--twin")),
+    "raman": Build(
+        kind="obp",
+        title="Ventana-785L, Raman",
+        simulator=("obp", "--model", "ventana", "--baud", "115200", "--library"),
+        station="""\
+settings.integration_ms = 100
+settings.repeats = 3
+settings.laser_mw = 50
+settings.laser_unattended = true     # nobody is hurt by simulated light
+quality.min_snr = 15                 # counted at the median, and most of a Raman spectrum is no band
+""",
+    ),
+}
+
+
 @dataclass(slots=True)
 class Handheld:
-    """A simulated instrument: what lies before its window is said on its standard input, its events come out."""
+    """A simulated instrument: what lies before its window is said on its standard input, its events come out.
+
+    What was really there is kept by the number that its scans have or, of an instrument that numbers none, by how often
+    its laser has gone off: once a measurement.
+    """
 
     name: str
     serial_number: str
+    build: Build
     port: Path
     child: Child
-    _truths: dict[int, str] = field(default_factory=dict)  # scan index -> what was really before the window
+    _truths: dict[int, str] = field(default_factory=dict)
+    _before: str = ""  # the window at the latest scan
+    _measured: int = 0
+    _asked: int = 0
     _is_ready: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _reader: threading.Thread | None = None
 
     @classmethod
-    def start(cls, name: str, serial_number: str, folder: Path, *, seed: int, twin: str | None = None) -> Handheld:
-        """Start the simulator; wait with `until_ready`. twin: whose products it has, None for its own."""
+    def start(
+        cls, name: str, serial_number: str, folder: Path, *, seed: int, build: Build, samples: str | None = None
+    ) -> Handheld:
+        """Start the simulator; wait with `until_ready`. samples: its twin or library, None for its usual one."""
         port = folder / f"{name}.pty"
-        command = [sys.executable, "-m", "firmware_sim.main", "nirscan", "--pty", str(port)]
+        *simulator, samples_option = build.simulator
+        command = [sys.executable, "-m", "firmware_sim.main", *simulator, "--pty", str(port)]
         command += ["--serial-number", serial_number, "--seed", str(seed), "--speed", f"{SPEED:g}"]
-        command += ["--twin", twin] if twin is not None else []
-        handheld = cls(name, serial_number, port, start(f"sim-{name}", command, folder, pipes=True))
+        command += [samples_option, samples] if samples is not None else []
+        child = start(f"sim-{name}", command, folder, pipes=True)
+        handheld = cls(name, serial_number, build, port, child)
         out = handheld.child.process.stdout
         assert out is not None
         handheld._reader = threading.Thread(target=handheld._read, args=(out,), name=f"sim-{name}", daemon=True)
@@ -132,9 +170,12 @@ class Handheld:
         """Wait until the simulator answers on its port."""
         self._wait(lambda: self._is_ready or None, "is not ready")
 
-    def truth(self, scan_index: int) -> str:
-        """Return what was before the window at this scan, as the simulator says."""
-        return self._wait(lambda: self._truths.get(scan_index), f"did not tell of scan {scan_index}")
+    def truth(self, scan_index: int | None) -> str:
+        """Return what was before the window at this scan, as the simulator says. None: at the next one, one by one."""
+        if scan_index is None:
+            self._asked += 1
+        number = self._asked if scan_index is None else scan_index
+        return self._wait(lambda: self._truths.get(number), f"did not tell of scan {number}")
 
     def end(self) -> None:
         """Stop it."""
@@ -157,10 +198,20 @@ class Handheld:
             for line in out:
                 said = json.loads(line)
                 with self._changed:
-                    if said["event"] == "scan":
-                        self._truths[int(said["scan_index"])] = said["sample"]
-                    self._is_ready = self._is_ready or said["event"] == "ready"
+                    self._heed(said)
                     self._changed.notify_all()
+
+    def _heed(self, said: Mapping[str, Any]) -> None:
+        match said:
+            case {"event": "ready"}:
+                self._is_ready = True
+            case {"event": "scan", "scan_index": int(number), "sample": str(sample)}:
+                self._truths[number] = sample
+            case {"event": "scan", "sample": str(sample)}:
+                self._before = sample
+            case {"event": "laser", "on": False}:
+                self._measured += 1
+                self._truths[self._measured] = self._before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,15 +251,21 @@ def start_broker(kind: BrokerKind, port: int | None, folder: Path) -> BrokerChil
     return broker
 
 
-def start_daemon(
-    folder: Path, stations: list[Handheld], broker: BrokerChild, *, procedure: Procedure, bundle: Path | None
-) -> Child:
-    """Write a configuration and start `edged run` with it. bundle: None takes the one that edged would."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A station of the demo's daemon: its handheld, what it is asked, its bundle; None is the one edged would take."""
+
+    handheld: Handheld
+    procedure: Procedure
+    bundle: str | None
+
+
+def start_daemon(folder: Path, places: Sequence[Place], broker: BrokerChild) -> Child:
+    """Write a configuration and start `edged run` with it."""
     config = folder / "edged.toml"
-    config.write_text(_configuration(folder, stations, broker, procedure), encoding="utf-8")
+    config.write_text(_configuration(folder, places, broker), encoding="utf-8")
     command = [sys.executable, "-c", "from edged.cli.main import main; main()", "run", "--config", str(config)]
-    environ = {} if bundle is None else {"EDGED_BUNDLE__PATH": str(bundle)}
-    return start("edged", [*command, "--no-web"], folder, environ=environ)
+    return start("edged", [*command, "--no-web"], folder)
 
 
 def until_stations_ready(folder: Path, daemon: Child) -> None:
@@ -219,8 +276,9 @@ def until_stations_ready(folder: Path, daemon: Child) -> None:
             status = ask(control_socket(folder), {"do": "status"}, within_s=5.0)
         except (NotRunning, Refusal):
             return None
-        ready = all(station["state"] == "ready" for station in status["stations"])
-        return True if ready and status["broker"]["connected"] and status["bundle"]["name"] else None
+        stations = status["stations"]
+        ready = all(one["state"] == "ready" and (one["bundle"] or status["bundle"])["name"] for one in stations)
+        return True if ready and status["broker"]["connected"] else None
 
     until(look, "the daemon's stations are not ready", alive=daemon)
 
@@ -269,7 +327,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _configuration(folder: Path, stations: list[Handheld], broker: BrokerChild, procedure: Procedure) -> str:
+def _configuration(folder: Path, places: Sequence[Place], broker: BrokerChild) -> str:
     (folder / "state").mkdir(exist_ok=True)
     text = f"""\
 site = "demo"
@@ -286,12 +344,15 @@ protocol = "{"auto" if broker.mqtt5 else "3.1.1"}"
 [control]
 path = {json.dumps(str(control_socket(folder)))}
 """
-    for station in stations:
+    for place in places:
+        handheld = place.handheld
         text += f"""
-[station.{station.name}]
-kind = "nirscan"
-port = {json.dumps(str(station.port))}
-serial_number = {json.dumps(station.serial_number)}
-procedure = {json.dumps(procedure)}
+[station.{handheld.name}]
+kind = {json.dumps(handheld.build.kind)}
+port = {json.dumps(str(handheld.port))}
+serial_number = {json.dumps(handheld.serial_number)}
+procedure = {json.dumps(place.procedure)}
 """
+        text += "" if place.bundle is None else f"bundle = {json.dumps(place.bundle)}\n"
+        text += handheld.build.station
     return text

@@ -78,6 +78,8 @@ def _station(station: dict[str, Any]) -> list[str]:
     since = f"{station['state']} for {duration(station['for_s'])}"
     how = f"{station['procedure']} {'on command' if station['trigger'] == 'manual' else 'at an interval'}"
     lines = [f"  {station['name']}: {since}, {how}", f"      {who} on {station['port']}"]
+    if own := station["bundle"]:
+        lines.append(f"      model {own['name']} {own['version']}" if own["name"] else f"      model {own['problem']}")
     if station["message"]:
         lines.append(f"      {station['message']}" + (f" ({station['hint']})" if station["hint"] else ""))
     if station["reference"]:

@@ -240,6 +240,11 @@ class StationConfig(Section):
     )
     procedure: Procedure = "identify"
     claimed: Text | None = Field(default=None, description="label that `verify` compares with, unless a command says")
+    bundle: Path | None = Field(
+        default=None,
+        description="a model of its own: the name of an installed or built-in bundle, whose newest version it is,"
+        " name and version, or a .edgebundle file; unset uses [bundle]",
+    )
     preset: Preset | None = Field(default=None, description="operating point; unset uses bundle.preset")
     explain: bool = Field(
         default=False, description="say of every verdict which bands of the spectrum it rests on; not of amounts"

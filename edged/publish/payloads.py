@@ -49,10 +49,9 @@ class Description(Model):
     schemas: dict[str, str] = Field(default_factory=dict, description="topic -> name and edition of its payload")
 
 
-class BundleReport(Model):
-    """The model that judges at present; all fields None when there is none."""
+class JudgingBundle(Model):
+    """A model that judges at present; all fields None when there is none."""
 
-    schema_: Literal["edged.bundle-report/1"] = Field(default="edged.bundle-report/1", alias="schema")
     name: str | None = None
     version: str | None = None
     digest: str | None = None
@@ -60,6 +59,15 @@ class BundleReport(Model):
     labels: tuple[str, ...] = Field(default=(), description="the classes that it tells apart")
     amounts: tuple[str, ...] = Field(default=(), description="labels of the amounts that it quantifies")
     compounds: tuple[str, ...] = Field(default=(), description="the compounds that it finds in a mixture")
+
+
+class BundleReport(JudgingBundle):
+    """The model that judges wherever a station has none of its own, and those of stations that have."""
+
+    schema_: Literal["edged.bundle-report/1"] = Field(default="edged.bundle-report/1", alias="schema")
+    stations: dict[str, JudgingBundle] = Field(
+        default_factory=dict, description="by station, of those that have a model of their own"
+    )
 
 
 class StationHealth(Model):

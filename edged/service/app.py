@@ -132,7 +132,9 @@ class Daemon:
         try:
             await self._store.open()
             await self._control.start()
-            await self._model.load(path_or_none(self.configuration.bundle.path), Path(self.configuration.storage.path))
+            own = {name: config.bundle for name, config in self.configuration.station.items()}
+            storage = Path(self.configuration.storage.path)
+            await self._model.load(path_or_none(self.configuration.bundle.path), storage, own)
             give_back()
             async with asyncio.TaskGroup() as group:
                 await self._live(group)
@@ -225,7 +227,7 @@ class Daemon:
             on_command=self._commanded,
             describe=lambda: tell.description(self.configuration, list(self._stations.values())),
             health=self._health_payload,
-            bundle=lambda: tell.bundle_report(self._model.analyzer),
+            bundle=lambda: tell.bundle_report(self._model),
         )
 
     def _recorded(self, record: Record) -> None:
@@ -356,6 +358,7 @@ class Daemon:
                 tell.station_document(
                     status,
                     self.configuration.station[name],
+                    self._model.own.get(name),
                     self._measuring.known_reference(name, serial_number) if serial_number else None,
                     self._measuring.known_selftests(name, serial_number) if serial_number else {},
                     self._measuring.latest.get(name),
@@ -373,7 +376,7 @@ class Daemon:
             "state": tell.overall(ailments),
             "clock": "synced" if now.synced else "unsynced",
             "stations": stations,
-            "bundle": tell.bundle_document(self._model.analyzer, self._model.problem),
+            "bundle": tell.bundle_document(self._model.usual),
             "broker": tell.broker_document(
                 self.configuration, self._publisher.state if self._publisher is not None else None
             ),

@@ -22,10 +22,10 @@ from edged.monitor.tell import alarm_text, ended_text, hint_for, unit_of
 from edged.monitor.words import CAUSES, DriftEvent
 from edged.service.clock import taken_at
 from edged.service.control import Refusal
-from edged.service.drifting import Item, items, readable, record_at, take
+from edged.service.drifting import InUse, Item, items, readable, record_at, take
 from edged.service.health import Health
 from edged.service.pipeline import Asked
-from edged.service.threads import ModelThread, StoreThread
+from edged.service.threads import Loaded, ModelThread, StoreThread
 from edged.store.charts import Kept, load_charts, save_charts
 from edged.store.errors import StoreDamaged, StoreError, StoreRejected
 from edged.store.journal import Journal
@@ -133,24 +133,23 @@ class DriftWatch:
         self._to_store, self._words = [], {}
         self._told_before = await self._store(lambda journal: _told_after(journal, self._seq))
         self._monitor.present = await self._store(_present)
-        if self._model.analyzer is not None:
-            self._monitor.bundle = self._model.analyzer.bundle.digest
+        self._in_use().tell(self._monitor)
         await self._show()
 
     async def _advance(self) -> bool:
         """Take the next records; false when there is none. What could not be stored last time comes first.
 
-        Without a model nobody can tell which results count: they wait in the journal until there is one.
+        Without any model nobody can tell which results count: they wait in the journal until there is one. Those of a
+        station whose own is unusable do not count.
         """
         await self._store_findings()
-        analyzer = self._model.analyzer
-        if analyzer is None:
+        in_use = self._in_use()
+        if not in_use.is_any:
             return False
         found = await self._store(lambda journal: items(journal, after_seq=self._seq, limit=SLICE))
         if not found:
             return False
-        bundle = analyzer.bundle
-        taken, self._to_store = await self._model(lambda: self._taken(found, bundle))
+        taken, self._to_store = await self._model(lambda: self._taken(found, in_use))
         self._seq = taken[-1].seq
         is_order = any(item.record is not None and item.record.kind == "drift" for item in taken)
         is_news = is_order or bool(self._to_store)
@@ -165,16 +164,21 @@ class DriftWatch:
             await self._keep(*self._to_store[0])
             del self._to_store[0]
 
-    def _taken(self, found: Sequence[Item], bundle: Bundle) -> tuple[Sequence[Item], list[tuple[Told, Record]]]:
+    def _in_use(self) -> InUse:
+        return InUse(
+            usual=_bundle_of(self._model.usual), own={name: _bundle_of(own) for name, own in self._model.own.items()}
+        )
+
+    def _taken(self, found: Sequence[Item], in_use: InUse) -> tuple[Sequence[Item], list[tuple[Told, Record]]]:
         """On the inference thread. Return what was taken and what it showed.
 
         After a product was learned the rest is left for later: that takes longer than all the others together.
         """
         monitor, told = self._monitor, []
         all_fit = monitor.evicted == 0
-        monitor.bundle = bundle.digest
+        in_use.tell(monitor)
         for count, item in enumerate(found, start=1):
-            for finding in take(monitor, item, bundle):
+            for finding in take(monitor, item, in_use):
                 assert item.record is not None
                 told.append((finding, item.record))
             if told and isinstance(told[-1][0].finding, Learned):
@@ -286,6 +290,10 @@ class DriftWatch:
             ]
             for station in self._stations
         }
+
+
+def _bundle_of(loaded: Loaded) -> Bundle | None:
+    return None if loaded.analyzer is None else loaded.analyzer.bundle
 
 
 def _document(key: Key, watch: Any, alarm: str | None) -> dict[str, Any]:

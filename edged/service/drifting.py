@@ -6,8 +6,8 @@ Plain functions, any thread.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -44,6 +44,28 @@ class Item:
     spectrum: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InUse:
+    """The bundles that judge: `own` at stations that have one of their own, `usual` elsewhere. None: it is unusable."""
+
+    usual: Bundle | None
+    own: Mapping[str, Bundle | None] = field(default_factory=dict)
+
+    def at(self, station: str) -> Bundle | None:
+        """Return the one that judges at a station."""
+        return self.own.get(station, self.usual)
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is one at all."""
+        return any(bundle is not None for bundle in (self.usual, *self.own.values()))
+
+    def tell(self, monitor: Monitor) -> None:
+        """Let the monitor know whose readings can change what."""
+        monitor.bundle = self.usual.digest if self.usual is not None else monitor.bundle
+        monitor.own_bundles = {name: bundle.digest for name, bundle in self.own.items() if bundle is not None}
+
+
 def items(journal: Journal, *, after_seq: int, limit: int) -> list[Item]:
     """Return the next records. One that was spoilt hides none behind it. Raises StoreError."""
     return [_item(journal, seq, body) for seq, body in journal.numbered(after_seq=after_seq, limit=limit)]
@@ -70,7 +92,7 @@ def record_at(journal: Journal, seq: int) -> Record | None:
     return next(readable(journal, after_seq=seq - 1, limit=1), None)
 
 
-def take(monitor: Monitor, item: Item, bundle: Bundle) -> list[Told]:
+def take(monitor: Monitor, item: Item, in_use: InUse) -> list[Told]:
     """Show one record to the monitor. One that another bundle judged, or that lost its spectrum, does not count."""
     record = item.record
     if record is None:
@@ -86,7 +108,8 @@ def take(monitor: Monitor, item: Item, bundle: Bundle) -> list[Told]:
         return []  # `edged journal verify` tells of it
     if record.kind == "reference":
         return _white(monitor, item.seq, record, spectrum)
-    if record.bundle is None or record.bundle.digest != bundle.digest or record.verdict is None:
+    bundle = in_use.at(record.station)
+    if bundle is None or record.bundle is None or record.bundle.digest != bundle.digest or record.verdict is None:
         return []
     grid = grid_of(bundle.manifest)
     if spectrum.axis_unit != grid.unit:

@@ -81,7 +81,9 @@ class Lookout:
             if self._publisher is not None:
                 state = self._publisher.state
                 self._health.set("broker_away", stands=not state.connected, detail=state.error)
-            self._health.set("bundle_unusable", stands=self._model.analyzer is None, detail=self._model.problem)
+            self._health.set("bundle_unusable", stands=bool(self._model.problem), detail=self._model.problem)
+            for name, own in self._model.own.items():
+                self._health.set("bundle_unusable", stands=own.analyzer is None, subject=name, detail=own.problem)
             for name in self._stations:
                 await self.look_at_reference(name, now)
             self._say_what_changed(now)
@@ -120,7 +122,7 @@ class Lookout:
             kept = await self._measuring.references(name, status.identity.serial_number)
         except StoreError:
             return  # `store_fails` says so
-        config, analyzer, reference = self._configuration.station[name], self._model.analyzer, kept.white
+        config, analyzer, reference = self._configuration.station[name], self._model.at(name).analyzer, kept.white
         wants_white = analyzer is None or analyzer.bundle.manifest.quantity != "intensity"
         await self._look_at_selftests(name, status.identity.serial_number, now)
         age_s = reference.age_s(now) if reference else None

@@ -14,6 +14,7 @@ from edged.acquire.references import Reference, Role, unpack_spectrum
 from edged.acquire.station import Station
 from edged.acquire.worker import WorkerFull, WorkerStopped
 from edged.config.vocabulary import StationConfig
+from edged.infer.analyze import Analyzer
 from edged.infer.errors import EngineFault, InferError, NotOffered
 from edged.infer.judge import Question
 from edged.infer.verdict import Preset
@@ -138,10 +139,9 @@ class Measuring:
     async def sample(self, name: str, asked: Asked) -> Record:
         """Measure a sample and return its record, which is on disk. Raises one of EXPECTED; then there is none."""
         place = self._place(name)
-        question = self._question(place, asked)
+        analyzer = self._analyzer(name)
+        question = self._question(analyzer, place, asked)
         explain = _explained(place.config, asked, question)
-        analyzer = self._model.analyzer
-        assert analyzer is not None
         reading = await self._reading(place)
         references = await self.references(name, reading.scan.identity.serial_number)
         finished = await self._model(
@@ -314,16 +314,20 @@ class Measuring:
             raise UnknownStation(name, list(self._places))
         return self._places[name]
 
-    def _question(self, place: _Place, asked: Asked) -> Question:
-        if self._model.analyzer is None:
-            raise EngineFault(f"no model to judge with: {self._model.problem}", hint="edged bundle show")
+    def _analyzer(self, name: str) -> Analyzer:
+        loaded = self._model.at(name)
+        if loaded.analyzer is None:
+            raise EngineFault(f"no model to judge with: {loaded.problem}", hint="edged bundle list")
+        return loaded.analyzer
+
+    def _question(self, analyzer: Analyzer, place: _Place, asked: Asked) -> Question:
         procedure = asked.procedure or place.config.procedure
         if asked.procedure is None and asked.claimed is not None:
             procedure = "verify"  # who names a claim wants it verified
         claimed = asked.claimed
         if claimed is None and procedure == "verify":
             claimed = place.config.claimed
-        return self._model.analyzer.question(
+        return analyzer.question(
             procedure=procedure, preset=asked.preset or place.config.preset or self._preset, claimed=claimed
         )
 

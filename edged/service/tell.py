@@ -14,9 +14,10 @@ from edged.acquire.station import Station, StationStatus
 from edged.config.vocabulary import Configuration, StationConfig
 from edged.infer.analyze import Analyzer
 from edged.publish.mqtt import PublisherState
-from edged.publish.payloads import BundleReport, Description, StationHealth, StationInfo
+from edged.publish.payloads import BundleReport, Description, JudgingBundle, StationHealth, StationInfo
 from edged.publish.payloads import Health as HealthPayload
 from edged.service.health import Ailment
+from edged.service.threads import Loaded, ModelThread
 from edged.store.record import Record
 
 Overall = Literal["well", "degraded", "unwell"]
@@ -42,13 +43,14 @@ def overall(ailments: list[Ailment]) -> Overall:
 def station_document(
     status: StationStatus,
     config: StationConfig,
+    own: Loaded | None,
     reference: Reference | None,
     selftests: SelfTests,
     latest: Record | None,
     to_disk_ms: float | None,
     now: Moment,
 ) -> dict[str, Any]:
-    """One station, for `edged status --json`."""
+    """One station, for `edged status --json`. own: its model, None where it is the usual one."""
     identity = status.identity
     shown: dict[str, Any] = {
         "name": status.name,
@@ -62,6 +64,7 @@ def station_document(
         "waiting": status.waiting,
         "procedure": config.procedure,
         "trigger": config.trigger,
+        "bundle": None if own is None else bundle_document(own),
         "instrument": None,
         "environment": dataclasses.asdict(status.environment) if status.environment else None,
         "reference": None,
@@ -108,10 +111,11 @@ def _selftest_document(state: SelfTestState, config: StationConfig, now: Moment)
     }
 
 
-def bundle_document(analyzer: Analyzer | None, problem: str) -> dict[str, Any]:
-    """The model, for `edged status --json`."""
+def bundle_document(loaded: Loaded) -> dict[str, Any]:
+    """A model, for `edged status --json`."""
+    analyzer = loaded.analyzer
     if analyzer is None:
-        return {"name": None, "problem": problem}
+        return {"name": None, "problem": loaded.problem or "each station has one of its own"}
     manifest = analyzer.bundle.manifest
     return {
         "name": manifest.name,
@@ -165,20 +169,25 @@ def description(configuration: Configuration, stations: list[Station]) -> Descri
     return Description(version=__version__, stations=tuple(infos))
 
 
-def bundle_report(analyzer: Analyzer | None) -> BundleReport:
-    """The model, for the broker."""
+def bundle_report(model: ModelThread) -> BundleReport:
+    """The models, for the broker."""
+    own = {name: JudgingBundle(**_reported(loaded.analyzer)) for name, loaded in model.own.items()}
+    return BundleReport(**_reported(model.analyzer), stations=own)
+
+
+def _reported(analyzer: Analyzer | None) -> dict[str, Any]:
     if analyzer is None:
-        return BundleReport()
+        return {}
     manifest = analyzer.bundle.manifest
-    return BundleReport(
-        name=manifest.name,
-        version=manifest.version,
-        digest=analyzer.bundle.digest,
-        procedures=manifest.procedures,
-        labels=tuple(c.label for c in manifest.classes),
-        amounts=tuple(a.label for a in manifest.amounts),
-        compounds=tuple(c.label for c in manifest.compounds),
-    )
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "digest": analyzer.bundle.digest,
+        "procedures": manifest.procedures,
+        "labels": tuple(c.label for c in manifest.classes),
+        "amounts": tuple(a.label for a in manifest.amounts),
+        "compounds": tuple(c.label for c in manifest.compounds),
+    }
 
 
 def health_payload(

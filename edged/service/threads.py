@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -63,22 +64,57 @@ class StoreThread:
         return await self.worker.stop(STOP_WITHIN_S)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A model that judges, or why there is none."""
+
+    analyzer: Analyzer | None
+    problem: str = ""
+
+
 class ModelThread:
-    """The model on its own thread, which also turns counts into spectra."""
+    """The models on one thread, which also turns counts into spectra.
+
+    analyzer, problem: of the stations that name no bundle; None and empty where no station needs it. own: of those that
+    do, by station.
+    """
 
     def __init__(self) -> None:
         self.worker = Worker("infer", size=STORE_QUEUE)
         self.analyzer: Analyzer | None = None
         self.problem = "not loaded yet"
+        self.own: Mapping[str, Loaded] = {}
 
-    async def load(self, path: Path | None, storage: Path) -> None:
-        """Load the bundle at `path`, or the first usable of the slots. A failure is kept in `problem`, not raised."""
-        try:
-            self.analyzer = await self.worker.call(lambda: load_analyzer(path, storage), within_s=INFER_WITHIN_S)
+    @property
+    def usual(self) -> Loaded:
+        """What judges at stations that name no bundle."""
+        return Loaded(analyzer=self.analyzer, problem=self.problem)
+
+    def at(self, station: str) -> Loaded:
+        """Return what judges at a station."""
+        return self.own.get(station) or self.usual
+
+    async def load(self, path: Path | None, storage: Path, stations: Mapping[str, str | None] | None = None) -> None:
+        """Load the bundle at `path`, or the first usable of the slots, and those that stations name for themselves.
+
+        stations: name -> its bundle, a name or a path, None for the usual one. A failure is kept as a `problem`, not
+        raised. A bundle that several stations name is loaded once.
+        """
+        named = {name: text for name, text in (stations or {}).items() if text is not None}
+        if not stations or len(named) < len(stations):
+            usual = await self._loaded(lambda: load_analyzer(path, storage), "")
+            self.analyzer, self.problem = usual.analyzer, usual.problem
+        else:
             self.problem = ""
+        found = {text: await self._loaded(_opening(text, storage), f" bundle={text}") for text in {*named.values()}}
+        self.own = {name: found[text] for name, text in named.items()}
+
+    async def _loaded(self, load: Callable[[], Analyzer], which: str) -> Loaded:
+        try:
+            return Loaded(analyzer=await self.worker.call(load, within_s=INFER_WITHIN_S))
         except (BundleError, InferError) as error:
-            self.problem = str(error)
-            log.error("no model to judge with: %s", error)
+            log.error("no model to judge with:%s %s", which, error)
+            return Loaded(analyzer=None, problem=str(error))
 
     async def __call__(self, work: Callable[[], T], /) -> T:
         """Run `work` on the thread. Raises what it raises, WorkerFull or WorkerStopped."""
@@ -86,8 +122,13 @@ class ModelThread:
 
     async def close(self) -> bool:
         """End the thread; false when it hangs."""
-        self.analyzer = None
+        self.analyzer, self.own = None, {}
         return await self.worker.stop(STOP_WITHIN_S)
+
+
+def named_analyzer(text: str, storage: Path) -> Analyzer:
+    """Return the bundle of that name or path; no other takes its place. Raises BundleError or InferError."""
+    return Analyzer(Slots(storage / BUNDLES_FOLDER).named(text))
 
 
 def load_analyzer(path: Path | None, storage: Path) -> Analyzer:
@@ -105,3 +146,7 @@ def load_analyzer(path: Path | None, storage: Path) -> Analyzer:
             log.error("bundle=%s is unusable, trying the one before it: %s", entry.name, error)
     last: Bundle = read_bundle(fallbacks[-1].path) if fallbacks else slots.current()
     return Analyzer(last)
+
+
+def _opening(text: str, storage: Path) -> Callable[[], Analyzer]:
+    return lambda: named_analyzer(text, storage)

@@ -9,6 +9,7 @@ from firmware_sim.contract import OperatorError
 from firmware_sim.devices._obp_firmware import BAUDS, QUIRKS
 from firmware_sim.devices._obp_models import MODELS
 from firmware_sim.devices.obp import NETWORK_BAUD, ObpOnLine, ObpOnUsb
+from firmware_sim.mixtures import Library, Mixtures
 from firmware_sim.sample import Products
 from firmware_sim.scene import Raman, Ramp, Scene, lamp_with
 
@@ -18,6 +19,7 @@ RAMP = "ramp"
 @click.command(short_help="an Ocean STS, Spark, QE Pro, Ventana, FX or HDX on RS-232, TCP or USB")
 @click.option("--model", type=click.Choice(list(MODELS)), default="sts-nir", show_default=True, help="Which one.")
 @click.option("--sample", help="A product or compound, white, dark, or ramp. Default: products in turn; polystyrene.")
+@click.option("--library", help="For a Ventana: mixtures of the liquids of this library, such as solvents13.")
 @click.option(
     "--baud",
     type=click.Choice([str(baud) for baud in BAUDS]),
@@ -39,6 +41,7 @@ def obp(
     *,
     model: str,
     sample: str | None,
+    library: str | None,
     baud: str,
     quirks: tuple[str, ...],
     white: bool,
@@ -48,7 +51,8 @@ def obp(
     """Simulate an Ocean instrument with the Ocean Binary Protocol.
 
     Runs until SIGTERM, Ctrl-C or `quit`. Events go to standard output, one JSON object a line; standard input takes:
-    sample NAME, next, faults PLAN, hangup [SECONDS], quit. A Ventana tells each change of its laser.
+    sample NAME, next, faults PLAN, hangup [SECONDS], quit. A Ventana tells each change of its laser. A sample of a
+    library is a liquid, or several with the percents of light that each gives.
 
     On a pseudo terminal it understands a program only at its own baud rate, and bytes take their time.
 
@@ -56,6 +60,7 @@ def obp(
     Examples:
       edged-sim obp --pty /tmp/sts --model sts-nir --sample 100AC --seed 7
       edged-sim obp --tcp 57357 --model fx --sample ramp
+      edged-sim obp --pty /tmp/ventana --model ventana --library solvents13 --sample "Toluene 60 Ethanol 40"
     """
     if not 1 <= len(at.serial_number) <= 16 or not at.serial_number.isascii():
         raise OperatorError(f"serial number {at.serial_number!r}: 1 to 16 plain characters")
@@ -64,7 +69,7 @@ def obp(
     rate = NETWORK_BAUD if at.medium == "tcp" and facts.tells_product else int(baud)
     device = face(
         model,
-        _scene(sample, raman=facts.laser_nm is not None, white=white, seed=at.seed),
+        _scene(sample, library, raman=facts.laser_nm is not None, white=white, seed=at.seed),
         serial_number=at.serial_number,
         seed=at.seed,
         speed=at.speed,
@@ -76,11 +81,13 @@ def obp(
     serve(device, at)
 
 
-def _scene(sample: str | None, *, raman: bool, white: bool, seed: int) -> Scene:
+def _scene(sample: str | None, library: str | None, *, raman: bool, white: bool, seed: int) -> Scene:
+    if library is not None and (sample == RAMP or not raman):
+        raise OperatorError("--library is for a model with a laser, and not for ramp")
     if sample == RAMP:
         return Ramp()
     if raman:
-        scene = Raman()
+        scene: Raman | Mixtures = Raman() if library is None else Mixtures(Library.named(library), seed=seed)
         if sample is not None:
             scene.place(sample)
         return scene

@@ -270,8 +270,9 @@ class ObpFirmware:
         if error := self._strikes("error", self.bench.frames + 1):
             self.bench.frames += 1
             raise Refused(int(error.parameter(0, INTERNAL)))
+        sample = self.bench.scene.label
         spectrum = self.bench.spectrum(now_s, self._strikes)
-        self._tell({"event": "scan", "frame": self.bench.frames})
+        self._tell({"event": "scan", "frame": self.bench.frames, "sample": sample})
         return spectrum
 
     def _strikes(self, name: str, frame: int) -> Fault | None:

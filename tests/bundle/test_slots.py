@@ -247,3 +247,14 @@ def test_the_newest_of_a_name_is_by_number_and_not_by_letter(slots: Slots, tmp_p
 def test_what_edged_ships_with_begins_with_the_default() -> None:
     assert SHIPPED[0].stem.startswith(f"{module.DEFAULT}-")
     assert len({path.stem for path in SHIPPED}) == len(SHIPPED)
+
+
+def test_what_somebody_names_is_a_file_by_its_path_and_else_an_installed_one(slots: Slots, tmp_path: Path) -> None:
+    file, installed = made(tmp_path, "1.0.0"), slots.install(made(tmp_path, "1.1.0"))
+    file = file.rename(tmp_path / "tiny.edgebundle")
+
+    assert slots.named(str(file)).manifest.version == "1.0.0"
+    assert [slots.named(text).digest for text in ("tiny", "tiny-1.1.0")] == [installed.digest] * 2
+    for text in ("tiny-1.0.0", "none.edgebundle", "../bundles/tiny-1.1.0", ""):
+        with pytest.raises(BundleMissing):
+            slots.named(text)

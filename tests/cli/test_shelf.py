@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from edged.bundle.archive import bundle_bytes, bundle_from_bytes
+from edged.bundle.archive import bundle_bytes, bundle_from_bytes, read_bundle
+from edged.bundle.slots import built_ins
 from edged.cli.main import main
 from edged.cli.shelf import shelf_for, usual_shelf
 from edged.cli.stage import DemoFailed
 from firmware_sim.contract import OperatorError
 from firmware_sim.main import main as simulate
+from firmware_sim.mixtures import Library
 from firmware_sim.sample import Twin
 from tests.bundle.tiny import dose_bytes, fields, files, tiny_bytes
 
@@ -27,7 +29,13 @@ def told(drug: float, half: float) -> dict[str, Any]:
 def test_a_model_that_names_is_shown_what_it_knows_and_is_right_by_name() -> None:
     shelf = shelf_for(bundle_from_bytes(tiny_bytes(name="spices")), TWIN)
 
-    assert (shelf.twin, shelf.products, shelf.procedure, shelf.wants_white) == ("spices", ("A", "C"), "identify", True)
+    assert (shelf.samples, shelf.products, shelf.procedure, shelf.wants_white) == (
+        "spices",
+        ("A", "C"),
+        "identify",
+        True,
+    )
+    assert shelf.technique == "nir"
     assert [shelf.is_right("A", {"label": label}) for label in ("A", "C", None)] == [True, False, False]
 
 
@@ -53,7 +61,27 @@ def test_a_model_that_knows_no_product_or_only_verifies_has_no_shelf() -> None:
 def test_the_usual_shelf_leaves_the_model_to_edged() -> None:
     shelf = usual_shelf(TWIN)
 
-    assert (shelf.bundle, shelf.twin, shelf.products) == (None, None, TWIN)
+    assert (shelf.bundle, shelf.samples, shelf.products) == (None, None, TWIN)
+
+
+def test_the_built_in_solvents_are_shown_mixtures_that_fit_the_table_and_right_is_every_compound_and_no_other() -> None:
+    """By hand: of thirteen neighbours in the list two hold the one with the long name."""
+    (path,) = [path for path in built_ins() if path.stem.startswith("solvents13-")]
+    shelf = shelf_for(read_bundle(path), Library.named("solvents13").products)
+
+    def right(*labels: str) -> bool:
+        return shelf.is_right("Ethanol 60 Methanol 40", {"components": [{"label": label} for label in labels]})
+
+    assert (shelf.technique, shelf.samples, shelf.wants_white, len(shelf.products)) == (
+        "raman",
+        "solvents13",
+        False,
+        11,
+    )
+    assert right("Methanol", "Ethanol")
+    assert not right("Methanol")
+    assert not right("Methanol", "Ethanol", "Toluene")
+    assert not right()
 
 
 def test_a_twin_is_found_by_its_name_and_no_path_is_followed() -> None:

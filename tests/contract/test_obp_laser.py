@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from drivers.clock import ManualClock
-from drivers.contract import ExposureSettings
-from drivers.errors import AskAgain, DriverError, InterlockOpen, Interrupted, LaserAlarm
+from drivers.contract import ExposureSettings, Medium
+from drivers.devices._obp_message import encode
+from drivers.errors import AskAgain, DriverError, InterlockOpen, Interrupted, LaserAlarm, NoAnswer
 from drivers.links.faulty import Faults, FaultyPipes
 from drivers.session import Session
+from firmware_sim.devices._obp_firmware import ObpFirmware
 from firmware_sim.devices.obp import ObpOnUsb
 from firmware_sim.scene import RAMAN_LINES
 from tests.contract.obp_ends import OBP, instrument, scans_of, session_on
@@ -147,6 +149,108 @@ def test_a_scan_cut_off_anywhere_leaves_the_laser_to_close_and_close_switches_it
         assert not firmware.bench.laser_on, steps
 
     assert lit > 5  # the test has caught it while it was on
+
+
+LINES: list[Medium] = ["serial", "tcp"]
+
+
+def on_a_line(medium: Medium, **more: object) -> ObpFirmware:
+    return instrument("ventana", medium, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("medium", LINES)
+def test_on_a_line_a_light_source_tells_the_model_and_is_off_before_that_is_asked(medium: Medium):
+    """Neither says a Ventana its product id, nor has its spectrum another length than an STS's."""
+    firmware = on_a_line(medium)
+    firmware.bench.switch_laser(True, 0.0)
+    lit_at: list[tuple[int, bool]] = []
+    serve = firmware.serve
+
+    def listen(message: bytes, arrived_s: float, *, fired: bool = False) -> list[tuple[float, bytes]]:
+        lit_at.append((int.from_bytes(message[8:12], "little"), firmware.bench.laser_on))
+        return serve(message, arrived_s, fired=fired)
+
+    firmware.serve = listen  # type: ignore[method-assign]
+    unit = session_on(firmware).perform(OBP.over(medium).open())
+
+    assert (unit.identity.model, unit.calibration.excitation_nm) == ("Ventana", 785.0)
+    assert unit.limits is not None
+    assert unit.limits.laser_mw == (1.0, 100.0)
+    finding_the_line, off = {0x100, 0x810}, 0x810031
+    assert off in {asked for asked, lit in lit_at if lit} <= finding_the_line | {off}
+
+
+@pytest.mark.parametrize("medium", LINES)
+def test_on_a_line_a_laser_is_told_off_even_where_a_long_exposure_keeps_the_answer_back(medium: Medium):
+    firmware, clock = on_a_line(medium), ManualClock()
+    session = session_on(firmware, clock)
+    unit = session.perform(OBP.over(medium).open())
+    long = ExposureSettings(integration_ms=20_000.0, laser_mw=40.0, laser_unattended=True)
+    session.perform(OBP.over(medium).configure(unit, long))
+    firmware.bench.switch_laser(True, clock.now_s())
+    firmware.serve(encode(0x101100, b"", flags=0, regarding=1, md5=False), clock.now_s())
+
+    with pytest.raises(NoAnswer):
+        session.perform(OBP.over(medium).close(), interruptible=False)
+
+    assert not firmware.bench.laser_on
+
+
+@pytest.mark.parametrize("medium", LINES)
+def test_on_a_line_the_laser_is_lit_inside_a_scan_only(medium: Medium):
+    firmware = on_a_line(medium)
+    (scan,) = scans_of(firmware, medium, SETTINGS)
+
+    assert [(on, mw) for _, on, mw in firmware.laser_log] == [(True, pytest.approx(40.0)), (False, 0.0)]
+    assert (scan.laser_mw, scan.raw.shape, scan.dark is not None) == (40.0, (2, 1024), True)
+
+
+@pytest.mark.parametrize("medium", LINES)
+def test_on_a_line_a_laser_that_a_scan_left_on_is_switched_off_by_close(medium: Medium):
+    firmware = on_a_line(medium)
+    session = session_on(firmware)
+    session.perform(OBP.over(medium).open())
+    firmware.bench.switch_laser(True, 0.0)
+
+    session.perform(OBP.over(medium).close())
+
+    assert not firmware.bench.laser_on
+
+
+@pytest.mark.parametrize("medium", LINES)
+def test_on_a_line_a_laser_that_does_not_go_off_is_an_alarm(medium: Medium):
+    firmware = on_a_line(medium, quirks=["stuck-laser"])
+    firmware.bench.switch_laser(True, 0.0)
+
+    with pytest.raises(LaserAlarm) as caught:
+        session_on(firmware).perform(OBP.over(medium).open())
+
+    assert "cut its power" in caught.value.hint
+
+
+@pytest.mark.parametrize("medium", LINES)
+@pytest.mark.parametrize(("model", "told"), [("sts-nir", "STS-NIR"), ("fx", "Ocean FX")])
+def test_on_a_line_an_instrument_without_a_laser_offers_none(medium: Medium, model: str, told: str):
+    unit = session_on(instrument(model, medium)).perform(OBP.over(medium).open())
+
+    assert unit.identity.model == told
+    assert unit.limits is not None
+    assert unit.limits.laser_mw is None
+
+
+@pytest.mark.parametrize("medium", LINES)
+def test_on_a_line_closing_what_has_gone_silent_takes_no_longer_than_a_station_waits(medium: Medium):
+    """edged gives a closing three seconds."""
+    firmware, clock = instrument("sts-nir", medium), ManualClock()
+    session = session_on(firmware, clock)
+    session.perform(OBP.over(medium).open())
+    firmware.operate("faults drop=1")
+    began_s = clock.now_s()
+
+    with pytest.raises(NoAnswer):
+        session.perform(OBP.over(medium).close(), interruptible=False)
+
+    assert clock.now_s() - began_s < 3.0
 
 
 class Stopping(UsbWire):

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from drivers.contract import Identity
 from edged.acquire.reading import Moment
 from edged.acquire.references import pack_spectrum
-from edged.bundle.archive import Bundle, read_bundle
+from edged.bundle.archive import Bundle, bundle_from_bytes, read_bundle
 from edged.bundle.slots import built_in
 from edged.infer.analyze import Analyzer
 from edged.infer.verdict import Gate, Outcome, Verdict
-from edged.monitor.monitor import MAX_PRODUCTS, Rules
+from edged.monitor.monitor import MAX_PRODUCTS, Monitor, Rules
+from edged.monitor.product import Learning
 from edged.service.control import Refusal
 from edged.service.drift import DriftWatch
-from edged.service.drifting import as_absorbance, product_of, score
+from edged.service.drifting import InUse, as_absorbance, items, product_of, score, take
 from edged.service.health import Health
 from edged.service.pipeline import SPECTRUM, Asked
 from edged.service.threads import ModelThread, StoreThread
@@ -32,6 +33,7 @@ from edged.store.identity import Uuid7
 from edged.store.journal import Journal
 from edged.store.record import BundleInfo, Draft, InstrumentInfo, ReadingInfo, Record, TakenAt
 from firmware_sim.drift import Drift
+from tests.bundle.tiny import tiny_bytes
 from tests.monitor.drifting import GRID, powders, stream
 
 RULES = Rules(readings=60)
@@ -254,6 +256,27 @@ def test_what_was_not_accepted_or_is_of_another_bundle_does_not_count(
         3,
         60,
     )
+
+
+def test_a_result_counts_by_the_bundle_that_judges_at_its_own_station(
+    tmp_path: Path, bundle: Bundle, rows: NDArray[np.float64]
+) -> None:
+    other, ledger = bundle_from_bytes(tiny_bytes()), Ledger(tmp_path, bundle)
+    ledger.results(some(rows, 3, 3))
+    ledger.results(some(rows, 2, 4), station="spare")
+    with Journal.open(ledger.path, read_only=True) as journal:
+        found = items(journal, after_seq=0, limit=20)
+
+    def counted(in_use: InUse) -> dict[str, int]:
+        monitor = Monitor(RULES)
+        for item in found:
+            take(monitor, item, in_use)
+        return {key.station: len(watch.rows) for key, watch in monitor.products.items() if isinstance(watch, Learning)}
+
+    assert counted(InUse(usual=bundle)) == {"bench": 3, "spare": 2}
+    assert counted(InUse(usual=bundle, own={"spare": other})) == {"bench": 3}
+    assert counted(InUse(usual=other, own={"spare": bundle})) == {"spare": 2}
+    assert counted(InUse(usual=bundle, own={"spare": None})) == {"bench": 3}
 
 
 def test_to_learn_anew_is_a_record_with_who_and_why_and_ends_the_alarm(
