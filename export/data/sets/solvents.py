@@ -20,11 +20,12 @@ from export.data.spectra import Spectra, group_numbers, scans_of
 FOLDER = "raman_solvent_mixtures_deepraman"
 FIRST_CM1, STEP_CM1 = 240.0, 2.0  # not stored: inferred from bands of cyclohexane, acetonitrile, toluene and ethanol
 MIXTURE = "mixture"
-HOLDS = {  # rows 0 to 2 and 3 to 5 of the six
+HOLDS = {
     "mixture of liquids": ("Acetonitrile", "Ethanol", "Methanol"),
-    "mixture of powders": ("Polyacrylamide", "Sodium Acetate Trihydrate", "Sodium Carbonate"),
+    "mixture of two powders": ("Polyacrylamide", "Sodium Acetate Trihydrate"),
+    "mixture of three powders": ("Polyacrylamide", "Sodium Acetate Trihydrate", "Sodium Carbonate"),
 }
-MIXTURES_EACH = 3
+MIXTURES = {"mixture of liquids": 3, "mixture of two powders": 1, "mixture of three powders": 2}  # in the file's order
 FOUND_NOT_STATED = "what the mixtures hold is what their publisher's notebook finds in them, not a stated composition"
 PURE = (  # the order of the first rows, as the source's paper lists them
     "Toluene",
@@ -60,7 +61,7 @@ def load_powders(data: Path) -> Spectra:
     digests: dict[str, str] = {}
     values = np.concatenate([read_array(folder / name, digests) for name in (_POWDERS, _UNKNOWN)])
     names = [row[0].split("_")[0].strip() for row in read_rows(folder / _POWDER_NAMES, digests)]
-    labels = (*names, *[label for label in HOLDS for _ in range(MIXTURES_EACH)])
+    labels = (*names, *[label for label, count in MIXTURES.items() for _ in range(count)])
     return _spectra(values, labels, names, digests, holds=HOLDS, remarks=(FOUND_NOT_STATED,))
 
 

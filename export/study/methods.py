@@ -1,0 +1,144 @@
+"""What the study of solvents tries: least squares by scipy, what edged ships, its fit alone, and networks taught
+here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import get_args
+
+from edged.infer.verdict import Preset
+from export.components.recipe import load_components_recipe
+from export.components.words import Schooling, Unmixing
+from export.data.mixtures.recipes import A0, A1
+from export.data.mixtures.words import Synthesis
+from export.models.catalogue import named
+from export.preprocess.words import SavgolStep, SnvStep, StepWords
+from export.study.mixtures import Taught
+from export.study.namings import Learnt, LeastSquares, NamingCell, Shipped, Where, shipped
+
+SEEDS = 3
+RECIPE = "solvents13"
+REFERENCE = "NNLS, counts"
+"""The peer that all are compared with."""
+
+FIRST = SavgolStep(kind="savgol", window=9, order=2, derivative=1)
+SECOND = SavgolStep(kind="savgol", window=11, order=2, derivative=2)
+OF_NETWORKS: tuple[StepWords, ...] = (FIRST, SnvStep(kind="snv"))
+PEERS: Mapping[str, LeastSquares] = {
+    REFERENCE: LeastSquares(constant=True),
+    "NNLS, counts, over 1 %": LeastSquares(constant=True, share=0.01),
+    "NNLS, counts, over 5 %": LeastSquares(constant=True, share=0.05),
+    "NNLS, counts without a constant": LeastSquares(),
+    "NNLS, counts up to 3000": LeastSquares(constant=True, stop=3000.0),
+    "NNLS, first derivative": LeastSquares(steps=(FIRST,)),
+    "NNLS, first derivative, over 1 %": LeastSquares(steps=(FIRST,), share=0.01),
+    "NNLS, second derivative": LeastSquares(steps=(SECOND,)),
+}
+LIBRARIES: tuple[Where, ...] = get_args(Where)
+SCHOOLING: Mapping[Where, Schooling] = {
+    "raman-solvents": Schooling(epochs=12, mixtures=6000),
+    "raman-powders": Schooling(epochs=12, mixtures=3000),
+}
+"""Half the mixtures for half as many compounds."""
+OF_BANKS = Schooling(epochs=12, mixtures=800, balanced=True)
+MOVES_CM1, THIRTEEN = 2.0, 13
+HELD_OUT, FALSE_NAMES = 2000, 0.3  # as the default preset of the bundle
+
+
+def cells() -> tuple[NamingCell, ...]:
+    """Return all cells: what needs no schooling first."""
+    peers = [
+        NamingCell(name=name, library=library, method=words) for name, words in PEERS.items() for library in LIBRARIES
+    ]
+    bundle = shipped(RECIPE).stem
+    presets = [
+        NamingCell(name=f"shipped, {preset}", library="raman-solvents", method=Shipped(bundle=bundle, preset=preset))
+        for preset in get_args(Preset)
+    ]
+    return (*peers, *presets, *fits(), *(cell for seed in range(SEEDS) for cell in networks(seed)))
+
+
+def fits() -> list[NamingCell]:
+    """Return our fit alone: as the recipe has it, and with other guesses of what an instrument does."""
+    recipe = load_components_recipe(RECIPE)
+    own = recipe.unmixing
+    still = own.model_copy(update={"shift": 0.0, "broadening": 0.0})
+    twice = own.model_copy(update={"shift": 2.0 * own.shift, "broadening": 2.0 * own.broadening})
+    assert recipe.synthesis.raman is not None
+    restless = recipe.synthesis.raman.model_copy(update={"component_shift_cm1": MOVES_CM1})
+    ways: dict[str, tuple[Unmixing, Synthesis]] = {
+        "fit": (own, recipe.synthesis),
+        "fit, no error of axis or width": (still, recipe.synthesis),
+        "fit, twice the errors": (twice, recipe.synthesis),
+        "fit, twice the errors, limits from bands that move": (
+            twice,
+            recipe.synthesis.model_copy(update={"raman": restless}),
+        ),
+    }
+    return [
+        _learnt(name, library, unmixing=words, limits_on=limits_on)
+        for name, (words, limits_on) in ways.items()
+        for library in LIBRARIES
+    ]
+
+
+def networks(seed: int) -> list[NamingCell]:
+    """Return what is taught on mixtures of the pure spectra, alone and confirmed; the bank by one seed only."""
+    recipe = load_components_recipe(RECIPE)
+    made = {"A0": A0, "A1": A1, "A1 of the bundle": recipe.synthesis}
+    resuca = named("resuca", points=recipe.axis.points)
+    found = []
+    for library in LIBRARIES:
+        taught = {name: taught_by(library, words) for name, words in made.items()}
+        found += [_learnt(f"shared trunk, {name}", library, taught=words, seed=seed) for name, words in taught.items()]
+        if seed == 0:
+            banks = {
+                name: words.model_copy(update={"network": resuca, "schooling": OF_BANKS})
+                for name, words in taught.items()
+            }
+            found += [_learnt(f"ResUCA, {name}", library, taught=banks[name]) for name in ("A0", "A1")]
+            found.append(
+                _learnt(
+                    "shared trunk, A1 of the bundle, confirmed",
+                    library,
+                    taught=taught["A1 of the bundle"],
+                    unmixing=recipe.unmixing,
+                )
+            )
+    many = recipe.synthesis.composition.model_copy(update={"components": (1, THIRTEEN)})
+    words = taught_by("raman-solvents", recipe.synthesis.model_copy(update={"composition": many}))
+    found.append(_learnt("shared trunk, up to thirteen", "raman-solvents", taught=words, seed=seed))
+    if seed == 0:
+        found.append(
+            _learnt("shared trunk, up to thirteen, confirmed", "raman-solvents", taught=words, unmixing=recipe.unmixing)
+        )
+    return found
+
+
+def taught_by(library: Where, words: Synthesis) -> Taught:
+    """Return the bundle's own network, taught on mixtures of a recipe."""
+    network = load_components_recipe(RECIPE).network
+    return Taught(steps=OF_NETWORKS, network=network, schooling=SCHOOLING[library], synthesis=words)
+
+
+def _learnt(
+    name: str,
+    library: Where,
+    *,
+    taught: Taught | None = None,
+    unmixing: Unmixing | None = None,
+    limits_on: Synthesis | None = None,
+    seed: int = 0,
+) -> NamingCell:
+    """A cell whose limits are from mixtures of what taught it, unless said otherwise."""
+    recipe = load_components_recipe(RECIPE)
+    words = Learnt(
+        axis=recipe.axis,
+        taught=taught,
+        unmixing=unmixing,
+        limits_on=limits_on or (recipe.synthesis if taught is None else taught.synthesis),
+        held_out=HELD_OUT,
+        false_names=FALSE_NAMES,
+        wrongly_unknown=recipe.wrongly_unknown,
+    )
+    return NamingCell(name=name, library=library, method=words, seed=seed)
