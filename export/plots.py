@@ -137,6 +137,22 @@ def recall(rows: Mapping[str, Sequence[tuple[float, float]]]) -> bytes:
     return _png(figure)
 
 
+def false_names(rows: Mapping[str, Sequence[tuple[float, float]]], *, note: str) -> bytes:
+    """False names a sample against their target; one line a detector of (target, found). Above the line is too many."""
+    figure, axes = _figure(7.2, 4.6)
+    ends = [min(x for line in rows.values() for x, _ in line), max(x for line in rows.values() for x, _ in line)]
+    axes.plot(ends, ends, color=SOFT, lw=1, ls="--")
+    for number, (name, line) in enumerate(rows.items()):
+        colour, style = COLOURS[number % len(COLOURS)], "--" if number >= len(COLOURS) else "-"
+        axes.plot([x for x, _ in line], [y for _, y in line], color=colour, ls=style, marker="o", ms=4, label=name)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel(f"false names a sample, target ({note})")
+    axes.set_ylabel("found")
+    axes.legend(fontsize=8, frameon=False, loc="lower right")
+    return _png(figure)
+
+
 def fractions(truth: NDArray[np.float64], told: NDArray[np.float64], names: Sequence[str]) -> bytes:
     """Told against true fractions [n, compounds]; what was not told, nan, is left out."""
     figure, axes = _figure(6.4, 5.0)

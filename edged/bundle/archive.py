@@ -42,6 +42,7 @@ MEMBER_LIMITS = {  # name -> largest size once unpacked; a zip bomb ends here
     "report.html": 32 << 20,  # plots are embedded
     "LICENSE.txt": 1 << 20,
     "library.npz": 16 << 20,  # 1024 compounds of 2048 points, and as much for the noise
+    "why.onnx": 4 << 20,  # it reads its numbers from model.onnx; 368 compounds take 0.1 MB
 }
 REQUIRED = ("manifest.json", "model.onnx", "golden.npz", "report.html")
 GOLDEN = ("spectra", "logits", "features", "amounts", "prepared")
@@ -57,6 +58,7 @@ class Bundle:
     golden: float32 arrays `spectra` [n, points], `features` [n, k], and `logits` [n, classes or compounds], `amounts`
     [n, amounts] and `prepared` [n, m] where the manifest has such; read-only.
     library: the arrays of `edged.bundle.components`, float32 and read-only; empty where nothing is confirmed.
+    why: the graph of single compounds, `edged.infer.alone`; empty where there is none.
     path: where it was read from, or None when it came from memory. license_text is empty when there is none.
     """
 
@@ -66,6 +68,7 @@ class Bundle:
     library: Mapping[str, NDArray[np.float32]]
     report: bytes
     license_text: str
+    why: bytes
     digest: str
     size_bytes: int
     path: Path | None
@@ -202,6 +205,7 @@ def _checked(data: bytes, path: Path | None) -> Bundle:
         library=_library(members.get("library.npz"), manifest),
         report=members["report.html"],
         license_text=license_text,
+        why=_why(members.get("why.onnx"), manifest),
         digest=hashlib.sha256(data).hexdigest(),
         size_bytes=len(data),
         path=path,
@@ -305,6 +309,12 @@ def _library(raw: bytes | None, manifest: Manifest) -> dict[str, NDArray[np.floa
             hint=BUILD_AGAIN,
         )
     return arrays
+
+
+def _why(raw: bytes | None, manifest: Manifest) -> bytes:
+    if raw is not None and manifest.components is None:
+        raise BundleUnfit("why.onnx is there, and no compounds of which it could speak", hint=BUILD_AGAIN)
+    return raw or b""
 
 
 def _problems(error: Exception) -> str:

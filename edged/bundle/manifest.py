@@ -1,8 +1,8 @@
 """The bundle's manifest: everything the daemon must know about a model besides its graph.
 
 `<name>-<version>.edgebundle` is a zip (stored or deflated) of: manifest.json, model.onnx, golden.npz, report.html, and
-nothing else but LICENSE.txt and library.npz. The graph takes `spectrum` float32 [N, points] on the manifest's axis and
-gives `features` float32 [N, k], `logits` float32 [N, classes] where there are classes, and `amounts` float32
+nothing else but LICENSE.txt, library.npz and why.onnx. The graph takes `spectrum` float32 [N, points] on the manifest's
+axis and gives `features` float32 [N, k], `logits` float32 [N, classes] where there are classes, and `amounts` float32
 [N, amounts] where there are amounts.
 
     procedure           what it needs

@@ -15,15 +15,13 @@ from numpy.typing import NDArray
 
 from edged.bundle.archive import Bundle
 from edged.infer.errors import EngineFault
-from edged.infer.runtime import load_onnxruntime
+from edged.infer.runtime import USE_ANOTHER, first_line, open_graph, runtime_errors
 
 if TYPE_CHECKING:
     import onnxruntime
 
 INPUT: Final = "spectrum"
 OUTPUTS: Final = ("logits", "features", "amounts", "prepared")  # in this order, those that the manifest speaks of
-_EXTERNAL_DATA = b"\x0a\x08location\x12"  # protobuf of the key by which a graph names a weights file outside itself
-_USE_ANOTHER = "install another bundle, or go back to the previous one: edged bundle rollback"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,7 @@ class Engine:
     @classmethod
     def load(cls, bundle: Bundle, *, threads: int = 1) -> Engine:
         """Load the graph and prove it. Raises EngineFault when it does not fit its manifest or computes differently."""
-        session = _session(bundle, threads)
+        session = open_graph(bundle.model, whose=bundle.file_name, threads=threads)
         widths = _widths(bundle)
         _check_ports(session, bundle, widths)
         engine = cls(session, points=bundle.manifest.axis.points, widths=widths)
@@ -107,7 +105,7 @@ class Engine:
         ]
         if wrong:
             raise EngineFault(
-                f"{bundle.file_name} computes differently on this CPU: {'; '.join(wrong)}", hint=_USE_ANOTHER
+                f"{bundle.file_name} computes differently on this CPU: {'; '.join(wrong)}", hint=USE_ANOTHER
             )
         return found
 
@@ -120,13 +118,13 @@ class Engine:
     def _run(self, rows: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         try:
             values = self._session.run(list(self._widths), {INPUT: rows})
-        except _runtime_errors() as error:
-            raise EngineFault(f"the graph failed: {_first_line(error)}", hint=_USE_ANOTHER) from error
+        except runtime_errors() as error:
+            raise EngineFault(f"the graph failed: {first_line(error)}", hint=USE_ANOTHER) from error
         found = dict(zip(self._widths, values, strict=True))
         for name, width in self._widths.items():
             if found[name].shape != (len(rows), width):
                 shapes = f"{found[name].shape}, not {(len(rows), width)}"
-                raise EngineFault(f"the graph gave {name} {shapes}", hint=_USE_ANOTHER)
+                raise EngineFault(f"the graph gave {name} {shapes}", hint=USE_ANOTHER)
         if not all(np.isfinite(array).all() for array in values):
             raise EngineFault("the graph gave a value that is not a finite number", hint="re-measure the sample")
         return found
@@ -149,31 +147,6 @@ def _largest(values: NDArray[np.float32] | None) -> float:
     return (0.0 if values is None else float(np.abs(values).max())) or 1.0
 
 
-def _session(bundle: Bundle, threads: int) -> onnxruntime.InferenceSession:
-    onnxruntime = load_onnxruntime()
-    if _EXTERNAL_DATA in bundle.model:
-        raise EngineFault(
-            f"{bundle.file_name}: the graph reads files outside the bundle", hint="build it with its weights inside"
-        )
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.use_deterministic_compute = True
-    options.enable_cpu_mem_arena = False  # the arena keeps the largest run's memory for ever
-    options.enable_mem_pattern = False
-    options.log_severity_level = 4  # what matters is raised
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a spinning thread drains a battery
-    options.add_session_config_entry("session.use_env_allocators", "0")
-    try:
-        return onnxruntime.InferenceSession(bundle.model, options, providers=["CPUExecutionProvider"])
-    except _runtime_errors() as error:
-        raise EngineFault(
-            f"{bundle.file_name}: onnxruntime {onnxruntime.__version__} does not load the graph: {_first_line(error)}",
-            hint=_USE_ANOTHER,
-        ) from error
-
-
 def _check_ports(session: onnxruntime.InferenceSession, bundle: Bundle, widths: Mapping[str, int]) -> None:
     found = {port.name: port for port in (*session.get_inputs(), *session.get_outputs())}
     inputs = [port.name for port in session.get_inputs()]
@@ -181,7 +154,7 @@ def _check_ports(session: onnxruntime.InferenceSession, bundle: Bundle, widths: 
         raise EngineFault(
             f"{bundle.file_name}: the graph has inputs {inputs} and outputs {sorted(set(found) - set(inputs))}; "
             f"wanted {[INPUT]} and {list(widths)}",
-            hint=_USE_ANOTHER,
+            hint=USE_ANOTHER,
         )
     for name, wanted in {INPUT: bundle.manifest.axis.points, **widths}.items():
         port = found[name]
@@ -190,18 +163,5 @@ def _check_ports(session: onnxruntime.InferenceSession, bundle: Bundle, widths: 
         if not fits or (isinstance(shape[1], int) and shape[1] != wanted) or port.type != "tensor(float)":
             raise EngineFault(
                 f"{bundle.file_name}: {name} is {port.type} {shape}; wanted tensor(float) [N, {wanted}]",
-                hint=_USE_ANOTHER,
+                hint=USE_ANOTHER,
             )
-
-
-def _runtime_errors() -> tuple[type[Exception], ...]:
-    """Every exception of onnxruntime: they share no base of their own."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
-
-    own = [kind for kind in vars(state).values() if isinstance(kind, type) and issubclass(kind, Exception)]
-    return (*own, RuntimeError, ValueError, MemoryError)
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).splitlines() or [type(error).__name__]
-    return "".join(c if c.isprintable() else "?" for c in lines[0])[:300]

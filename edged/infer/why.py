@@ -97,34 +97,50 @@ def require_explained(procedure: Procedure) -> None:
 
 
 class Explainer:
-    """Explains the verdicts of one bundle. `run`: rows float32 [k, points] to logits [k, classes or compounds]."""
+    """Explains the verdicts of one bundle.
 
-    def __init__(self, bundle: Bundle, run: Callable[[Rows], NDArray[np.floating]]) -> None:
+    run: rows float32 [k, points] to logits [k, classes or compounds]. run_alone: the same rows and some columns of the
+    logits to those columns alone, where the bundle can say them without the rest.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        run: Callable[[Rows], NDArray[np.floating]],
+        run_alone: Callable[[Rows, list[int]], NDArray[np.floating]] | None = None,
+    ) -> None:
         self._manifest = bundle.manifest
         self._library = bundle.library
         self._golden = bundle.golden
-        self._run = run
+        self._run, self._run_alone = run, run_alone
         compounds = [(info.label, info.title) for info in self._manifest.compounds]
         self._titles = compounds or [(info.label, info.title) for info in self._manifest.classes]
         self._columns = {label: column for column, (label, _) in enumerate(self._titles)}
         self._known: dict[int, tuple[Reals, NDArray[np.bool_]] | None] = {}
 
-    def explain(self, row: Rows, verdict: Verdict) -> Explanation | None:
-        """Explain the verdict on a row [points] of the manifest's axis; None where it names no class and no compound.
+    def targets(self, verdict: Verdict) -> list[int]:
+        """Return the columns of the logits that are explained; none where the verdict names no class and no compound.
 
-        Raises NotOffered for amounts and for an axis that is too long, and what `run` raises.
+        Raises NotOffered for amounts and for an axis that is too long.
         """
         require_explained(verdict.procedure)
-        axis = self._manifest.axis
+        points = self._manifest.axis.points
         columns = [self._columns[label] for label in _labels(verdict)]
-        if not columns:
-            return None
-        columns = columns[: most_targets(axis.points)]
-        if not columns:
+        if columns and not most_targets(points):
             raise NotOffered(
-                f"an answer on an axis of {axis.points} points is not explained: its curves would be too large to keep",
+                f"an answer on an axis of {points} points is not explained: its curves would be too large to keep",
                 hint="use a bundle with fewer points, or leave the explanation out",
             )
+        return columns[: most_targets(points)]
+
+    def explain(self, row: Rows, verdict: Verdict) -> Explanation | None:
+        """Explain the verdict on a row [points] of the manifest's axis; None where there are no targets.
+
+        Raises what `targets` and `run` raise.
+        """
+        columns, axis = self.targets(verdict), self._manifest.axis
+        if not columns:
+            return None
         ask = self._evidence(columns)
         curves = relevance(row, axis, ask)
         told = [bands(curve, axis) for curve in curves]
@@ -164,6 +180,8 @@ class Explainer:
 
     def _evidence(self, columns: list[int]) -> Callable[[Rows], Reals]:
         def ask(rows: Rows) -> Reals:
+            if self._run_alone is not None and self._manifest.compounds:
+                return self._run_alone(rows, columns).astype(np.float64)
             logits = self._run(rows).astype(np.float64)
             if self._manifest.compounds:
                 return logits[:, columns]

@@ -38,8 +38,7 @@ class Member:
     thresholds: Mapping[Preset, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if not (self.compound.strip() and len(self.compound) <= MAX_LABEL and self.compound.isprintable()):
-            raise BankUnfit(f"{self.compound[:80]!a}: a compound's name is 1 to {MAX_LABEL} printable characters")
+        check_name(self.compound)
         for preset, threshold in self.thresholds.items():
             if preset not in get_args(Preset):
                 raise BankUnfit(f"{self.compound}: no preset {preset!a}; there are {', '.join(get_args(Preset))}")
@@ -151,6 +150,12 @@ class Bank:
                 f"{compound[:80]!a}: no such compound in the bank", hint=f"there are {_some(self.compounds)}"
             )
         return self.compounds.index(compound)
+
+
+def check_name(compound: str) -> None:
+    """Raise BankUnfit for what no compound may be called."""
+    if not (compound.strip() and len(compound) <= MAX_LABEL and compound.isprintable()):
+        raise BankUnfit(f"{compound[:80]!a}: a compound's name is 1 to {MAX_LABEL} printable characters")
 
 
 def check_size(words: ResucaWords | ResNet1dWords, points: int, members: int) -> None:

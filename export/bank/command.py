@@ -1,35 +1,49 @@
-"""The commands `edged-export bank ...`: which compounds a bank knows, and how they come and go."""
+"""The commands `edged-export bank ...`: which compounds a bank knows, and how they are learned, come and go."""
 
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from edged.bundle.errors import BundleError
 from edged.infer.verdict import Preset
 from export.errors import ExportError
 
 if TYPE_CHECKING:
     from export.bank.bank import Bank
+    from export.bank.kit import Kit
+    from export.progress import Report
+
+LEARNING = "learning"  # below the bank's folder: epochs of a compound that is being learned
+EXIT_STOPPED = 130
 
 BANK = click.argument("bank", type=click.Path(file_okay=False, path_type=Path))
 SOURCE = click.argument("source", metavar="FROM", type=click.Path(file_okay=False, path_type=Path))
 COMPOUNDS = click.argument("compounds", metavar="[COMPOUND]...", nargs=-1)
+OUT = click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Write the bundle into this folder.")
+DATA = click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Folder of public spectra, for a bank that may not hold its own.  [default: $EDGED_DATA or ../shared/data]",
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 
 
 @click.group()
 def bank() -> None:
-    """Compounds that one graph looks for: list, add, replace, drop, set thresholds.
+    """Compounds that one graph looks for: learn, list, add, replace, drop, set thresholds, pack.
 
-    BANK is a folder that a program made with bank_from and save_bank: docs/banks.md. No build leaves one yet, and its
-    graph is no bundle. Each compound is kept apart; after a change the graph is made anew, and what it says of the
-    other compounds stays the same to the last bit.
+    BANK is a folder: `edged-export build` leaves it beside the bundle where the recipe says scheme = "bank", or a
+    program makes it: docs/banks.md. Each compound is kept apart; after a change the graph is made anew, and what it
+    says of the other compounds stays the same to the last bit.
 
     Example: edged-export bank list banks/actives
     """
@@ -60,18 +74,102 @@ def list_compounds(bank: Path, as_json: bool) -> None:
 
 @bank.command()
 @BANK
+@click.argument("compound")
+@click.argument("spectra", metavar="[SPECTRA]...", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--replace", "again", is_flag=True, help="Learn a compound anew that the bank has; without SPECTRA, from its own."
+)
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
+@OUT
+@DATA
+@JSON
+def learn(
+    bank: Path, compound: str, spectra: tuple[Path, ...], out: Path | None, data: Path | None, **options: Any
+) -> None:
+    """Teach a bank one compound from at least ten of its SPECTRA, files or folders in any format that edged reads.
+
+    Nothing of the other compounds changes by a bit. What was stopped with Ctrl-C goes on where it was when the same
+    command is given again. Others have never seen the newcomer: one that is named in its stead learns again, with it,
+    by --replace without SPECTRA.
+
+    Example: edged-export bank learn banks/actives caffeine measured/caffeine --out dist
+    """
+    with _told():
+        from export.bank import learned
+        from export.bank.newcomer import read_newcomer
+        from export.bank.school import forget
+
+        found, kit = _load(bank), _kit(bank)
+        _check_name(found, compound, again=options["again"], spectra=spectra)
+        newcomer = read_newcomer(compound, spectra, kit.recipe) if spectra else None
+        with _progress(options["as_json"]) as stage:
+            how: dict[str, Any] = {
+                "data": _data(data),
+                "work": bank / LEARNING,
+                "seed": options["seed"],
+                "stage": stage,
+            }
+            if newcomer is None:
+                done = learned.learn_again(found, kit, compound, **how)
+            else:
+                done = learned.learn(found, kit, newcomer, **how)
+        told = _write(done.bank, done.kit, bank, out)
+        forget(done.lesson, bank / LEARNING)
+    if options["as_json"]:
+        click.echo(json.dumps(told | {"learned": done.told.model_dump(mode="json")}, sort_keys=True))
+        return
+    for remark in done.told.remarks:
+        click.echo(f"note  {remark}")
+    for preset, said in done.told.presets.items():
+        click.echo(
+            f"{preset}: found in {100 * said.recall:.1f} % of {said.mixtures_with_it} made mixtures with it; "
+            f"named in {said.named_in_them} of {said.mixtures_without_it} without"
+        )
+        for other, share in said.false_names_of_others.often.items():
+            click.echo(
+                f"note  {preset}: {other} is named in {100 * share:.0f} % of mixtures with {compound} and no {other}: "
+                f"edged-export bank learn {bank} {shlex.quote(other)} --replace"
+            )
+    click.echo(done.told.limit)
+    _say(told)
+
+
+@bank.command()
+@BANK
+@OUT
+@JSON
+def pack(bank: Path, out: Path | None, as_json: bool) -> None:
+    """Write the bundle of a bank as it is now; without --out, into the folder dist.
+
+    Example: edged-export bank pack banks/actives --out dist
+    """
+    with _told():
+        from export.bank.bundle import write_bank_bundle
+
+        written = write_bank_bundle(_load(bank), _kit(bank), out or Path("dist"))
+    if as_json:
+        click.echo(json.dumps({"bundle": str(written.path), "digest": written.digest}, sort_keys=True))
+    else:
+        click.echo(f"{written.path}: {len(written.manifest.compounds)} compounds, {written.size_bytes:,} bytes")
+
+
+@bank.command()
+@BANK
 @SOURCE
 @COMPOUNDS
 @JSON
 def add(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool) -> None:
     """Add compounds of the bank FROM behind those of BANK; without names, all that it has.
 
+    A bank that a build has left takes compounds of its own kin only: banks of the same recipe and the same build.
+
     Example: edged-export bank add banks/actives banks/caffeine caffeine
     """
     with _told():
         found, other = _load(bank), _load(source)
-        entering = found.members_of(other, compounds or other.compounds)
-        _save(found.with_members(entering), bank, as_json)
+        names = compounds or other.compounds
+        entered = found.with_members(found.members_of(other, names))
+        _save(entered, bank, as_json, _kin(bank, source, names))
 
 
 @bank.command()
@@ -86,21 +184,36 @@ def replace(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool)
     """
     with _told():
         found, other = _load(bank), _load(source)
-        entering = found.members_of(other, compounds or other.compounds)
-        _save(found.with_replaced(entering), bank, as_json)
+        names = compounds or other.compounds
+        entered = found.with_replaced(found.members_of(other, names))
+        _save(entered, bank, as_json, _kin(bank, source, names))
 
 
 @bank.command()
 @BANK
 @click.argument("compounds", metavar="COMPOUND...", nargs=-1, required=True)
+@OUT
 @JSON
-def drop(bank: Path, compounds: tuple[str, ...], as_json: bool) -> None:
+def drop(bank: Path, compounds: tuple[str, ...], out: Path | None, as_json: bool) -> None:
     """Take compounds out of a bank. The last one stays.
 
     Example: edged-export bank drop banks/actives caffeine
     """
     with _told():
-        _save(_load(bank).without(compounds), bank, as_json)
+        from export.bank.folder import load_kit
+        from export.bank.kit import raised
+
+        left, kit = _load(bank).without(compounds), load_kit(bank)
+        if kit is None:
+            _refuse_out(out)
+            _save(left, bank, as_json)
+        else:
+            kit = kit.without(compounds)
+            told = _write(left, kit.with_version(raised(kit.words.version)), bank, out)
+            if as_json:
+                click.echo(json.dumps(told, sort_keys=True))
+            else:
+                _say(told)
 
 
 @bank.command()
@@ -115,7 +228,8 @@ def threshold(bank: Path, compound: str, preset: Preset, logit: float, as_json: 
     Example: edged-export bank threshold banks/actives caffeine balanced 2.25
     """
     with _told():
-        _save(_load(bank).with_thresholds(compound, {preset: logit}), bank, as_json)
+        changed = _load(bank).with_thresholds(compound, {preset: logit})
+        _save(changed, bank, as_json, _with_threshold(bank, changed, compound, preset, logit))
 
 
 @bank.command()
@@ -127,7 +241,9 @@ def fuse(bank: Path, as_json: bool) -> None:
     Example: edged-export bank fuse banks/actives
     """
     with _told():
-        _save(_load(bank), bank, as_json)
+        from export.bank.folder import load_kit
+
+        _save(_load(bank), bank, as_json, load_kit(bank))
 
 
 @contextmanager
@@ -135,7 +251,7 @@ def _told() -> Iterator[None]:
     """Say what is wrong in one line, and leave with 1."""
     try:
         yield
-    except (ExportError, OSError) as error:
+    except (ExportError, BundleError, OSError) as error:
         click.echo(f"edged-export: {error}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as missing:
@@ -151,10 +267,10 @@ def _load(folder: Path) -> Bank:
     return load_bank(folder)
 
 
-def _save(bank: Bank, folder: Path, as_json: bool) -> None:
+def _save(bank: Bank, folder: Path, as_json: bool, kit: Kit | None = None) -> None:
     from export.bank.folder import save_bank
 
-    graph = save_bank(bank, folder)
+    graph = save_bank(bank, folder, kit)
     size = graph.stat().st_size
     if as_json:
         click.echo(json.dumps(_summary(bank, size), sort_keys=True))
@@ -170,3 +286,113 @@ def _summary(bank: Bank, size: int) -> dict[str, Any]:
         "points": bank.points,
         "input_range": bank.input_range,
     }
+
+
+def _kit(folder: Path) -> Kit:
+    """The kit of a bank that must have one."""
+    from export.bank.folder import load_kit
+    from export.errors import BankUnfit
+
+    kit = load_kit(folder)
+    if kit is None:
+        raise BankUnfit(
+            f"{folder}: has no kit: it was made by a program, which knows neither spectra nor recipe",
+            hint='build it: a recipe with scheme = "bank", docs/banks.md',
+        )
+    return kit
+
+
+def _kin(folder: Path, source: Path, names: tuple[str, ...]) -> Kit | None:
+    """The kit of a bank that compounds of another have entered; None where it has none."""
+    from export.bank.folder import load_kit
+    from export.errors import BankUnfit
+
+    kit, other = load_kit(folder), load_kit(source)
+    if kit is None:
+        return None
+    if other is None:
+        raise BankUnfit(
+            f"{source}: has no kit, so nothing speaks for its compounds",
+            hint="teach them to the bank: edged-export bank learn",
+        )
+    from export.bank.changes import entered
+
+    return entered(kit, other, names, data=_data(None))
+
+
+def _with_threshold(folder: Path, bank: Bank, compound: str, preset: Preset, logit: float) -> Kit | None:
+    from export.bank.folder import load_kit
+
+    kit = load_kit(folder)
+    if kit is None:
+        return None
+    from export.bank.changes import with_threshold
+
+    return with_threshold(bank, kit, compound, preset, logit, data=_data(None))
+
+
+def _data(folder: Path | None) -> Path:
+    return folder or Path(os.environ.get("EDGED_DATA") or "../shared/data")
+
+
+def _check_name(bank: Bank, compound: str, *, again: bool, spectra: tuple[Path, ...]) -> None:
+    from export.bank.bank import check_name
+    from export.errors import BankUnfit
+
+    check_name(compound)
+    there = compound in bank.compounds
+    if not there and not spectra:
+        raise BankUnfit(f"{compound}: is not in the bank: it is learned from its spectra", hint="name files or folders")
+    if there == again:
+        return
+    if again:
+        raise BankUnfit(f"{compound[:80]!a}: no such compound in the bank", hint="leave --replace out")
+    raise BankUnfit(f"{compound}: is in the bank", hint="--replace learns it anew")
+
+
+def _refuse_out(out: Path | None) -> None:
+    from export.errors import BankUnfit
+
+    if out is not None:
+        raise BankUnfit("--out: this bank has no kit, and nothing to make a bundle of", hint="leave --out out")
+
+
+def _write(bank: Bank, kit: Kit, folder: Path, out: Path | None) -> dict[str, Any]:
+    """Write the bundle, where one is wanted, then the bank; return what people want to know of them."""
+    from export.bank.bundle import write_bank_bundle
+    from export.bank.folder import save_bank
+
+    told: dict[str, Any] = {"bank": str(folder), "compounds": list(bank.compounds), "version": kit.words.version}
+    if out is not None:
+        bundle = write_bank_bundle(bank, kit, out)
+        told |= {"bundle": str(bundle.path), "digest": bundle.digest, "bundle_bytes": bundle.size_bytes}
+    told["graph_bytes"] = save_bank(bank, folder, kit).stat().st_size
+    return told
+
+
+def _say(told: dict[str, Any]) -> None:
+    click.echo(f"{told['bank']}: {len(told['compounds'])} compounds, graph of {told['graph_bytes']:,} bytes")
+    if "bundle" in told:
+        click.echo(f"{told['bundle']}: {told['bundle_bytes']:,} bytes")
+
+
+@contextmanager
+def _progress(quiet: bool) -> Iterator[Callable[[str], Report]]:
+    """Bars, one a stage, on a terminal; Ctrl-C says how to go on."""
+    from rich.console import Console
+
+    from export.progress import bar
+
+    console = Console(stderr=True, quiet=quiet)
+    with ExitStack() as bars:
+
+        def stage(name: str) -> Report:
+            bars.close()
+            return bars.enter_context(bar(console, name))
+
+        try:
+            yield stage
+        except KeyboardInterrupt:
+            bars.close()
+            click.echo("edged-export: stopped; the same command goes on where it was", err=True)
+            sys.exit(EXIT_STOPPED)

@@ -4,6 +4,8 @@
     members/NAME.f32    the numbers of one compound, or of the trunk, float32 little-endian in the order of its layout;
                         NAME is the SHA-256 of the file in hex
     bank.onnx           the int8 graph
+    kit/NAME.json, .npz what a bundle needs besides, and what a new compound learns from, where a build left the bank;
+                        NAME is the SHA-256 of the file in hex
 
 The index is written last and at once, so a process that dies leaves the bank as it was. A file of numbers has exactly
 the size that the network in the index says; nothing in it is parsed.
@@ -14,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import numpy as np
 import onnx
@@ -27,8 +29,11 @@ from export.bank.plan import BankWords, Layout, member_layout, trunk_layout
 from export.errors import BankDamaged, BankUnfit
 from export.words import Words
 
+if TYPE_CHECKING:
+    from export.bank.kit import Kit
+
 SCHEMA: Final = 1
-INDEX, GRAPH, MEMBERS = "bank.json", "bank.onnx", "members"
+INDEX, GRAPH, MEMBERS, KIT = "bank.json", "bank.onnx", "members", "kit"
 MAX_INDEX_BYTES: Final = 4 << 20  # 1024 compounds need a tenth
 MAX_GRAPH_BYTES: Final = 1 << 30  # of protobuf: no larger message is read
 COPY_AGAIN: Final = "copy the folder again, or train what is missing"
@@ -46,7 +51,8 @@ class Entry(Words):
 
 
 class Index(Words):
-    """The whole of `bank.json`. graph: the SHA-256 of `bank.onnx` as it was made of these members."""
+    """The whole of `bank.json`. graph: the SHA-256 of `bank.onnx` as it was made of these members. kit: that of its
+    words, null for a bank that a program has made."""
 
     format: Literal[1] = Field(alias="schema")
     network: BankWords
@@ -55,6 +61,7 @@ class Index(Words):
     trunk: Digest | None
     members: Annotated[tuple[Entry, ...], Field(min_length=1, max_length=MAX_COMPOUNDS)]
     graph: Digest
+    kit: Digest | None = None
 
 
 def load_bank(folder: Path) -> Bank:
@@ -83,10 +90,28 @@ def load_bank(folder: Path) -> Bank:
         raise BankDamaged(f"{folder}: {error.message}", hint=error.hint or COPY_AGAIN) from error
 
 
-def save_bank(bank: Bank, folder: Path) -> Path:
-    """Write a bank and its graph, whatever was there before; return the graph's path.
+def load_kit(folder: Path) -> Kit | None:
+    """Read the kit of a bank; None where it has none. Raises BankDamaged where it is not what was written."""
+    from export.bank.kit import check_kit
+    from export.bank.kit_file import MAX_ARRAY_BYTES, MAX_WORDS_BYTES, arrays_digest, read_kit
 
-    Files of members that are no longer in the bank are removed.
+    index = _index(folder)
+    if index.kit is None:
+        return None
+    path = folder / KIT / f"{index.kit}.json"
+    words = _read(path, MAX_WORDS_BYTES, "the kit")
+    if hashlib.sha256(words).hexdigest() != index.kit:
+        raise BankDamaged(f"{path}: the content has changed since it was written", hint=COPY_AGAIN)
+    arrays = _read(folder / KIT / f"{arrays_digest(words, where=str(path))}.npz", MAX_ARRAY_BYTES, "the kit")
+    kit = read_kit(words, arrays, where=str(path))
+    check_kit(kit, tuple(entry.compound for entry in index.members), where=str(path))
+    return kit
+
+
+def save_bank(bank: Bank, folder: Path, kit: Kit | None = None) -> Path:
+    """Write a bank, its graph and its kit, whatever was there before; return the graph's path.
+
+    Files of members that are no longer in the bank are removed, and those of another kit.
     """
     from export.bank.fuse import fused
 
@@ -97,6 +122,10 @@ def save_bank(bank: Bank, folder: Path) -> Path:
         path = _file(folder, digest_of(numbers))
         if not path.exists() or path.read_bytes() != numbers.astype("<f4").tobytes():
             _write(path, numbers.astype("<f4").tobytes())
+    files = {} if kit is None else _kit_files(kit)
+    for name, content in files.items():
+        (folder / KIT).mkdir(exist_ok=True)
+        _write(folder / KIT / name, content)
     _write(folder / GRAPH, graph)
     index = Index(
         schema=SCHEMA,
@@ -108,11 +137,15 @@ def save_bank(bank: Bank, folder: Path) -> Path:
             Entry(compound=m.compound, numbers=m.digest(), thresholds=dict(m.thresholds)) for m in bank.members
         ),
         graph=hashlib.sha256(graph).hexdigest(),
+        kit=next((Path(name).stem for name in files), None),
     )
     _write(folder / INDEX, index.model_dump_json(by_alias=True, indent=1).encode() + b"\n")
     kept = {_file(folder, digest_of(numbers)).name for numbers in rows}
     for path in (folder / MEMBERS).glob("*.f32"):
         if path.name not in kept:
+            path.unlink()
+    for path in (folder / KIT).glob("*.*"):
+        if path.name not in files:
             path.unlink()
     return folder / GRAPH
 
@@ -124,6 +157,17 @@ def load_graph(folder: Path) -> onnx.ModelProto:
     if hashlib.sha256(content).hexdigest() != _index(folder).graph:
         raise BankDamaged(f"{path}: not the graph of these compounds", hint=f"edged-export bank fuse {folder}")
     return onnx.load_from_string(content)
+
+
+def _kit_files(kit: Kit) -> dict[str, bytes]:
+    """The files of a kit, the words first."""
+    from export.bank.kit_file import kit_bytes
+
+    words, arrays = kit_bytes(kit)
+    return {
+        f"{hashlib.sha256(words).hexdigest()}.json": words,
+        f"{hashlib.sha256(arrays).hexdigest()}.npz": arrays,
+    }
 
 
 def _index(folder: Path) -> Index:

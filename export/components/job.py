@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +16,7 @@ from export.components.recipe import ComponentsRecipe
 from export.components.trials import Trial, outsiders_in, trial_of
 from export.components.unmix import Unmixer
 from export.data.catalogue import known_set, load_set
+from export.data.folder import read_folder
 from export.data.mixtures.library import Library, library_of
 from export.data.origin import DataSet
 from export.data.spectra import Spectra
@@ -24,11 +25,13 @@ from export.errors import DataUnusable
 from export.workplace import Workplace
 
 Rows = NDArray[np.int64]
+HELD_EVERY = 3  # of a bank's groups, this one is held out of its training
 STAGES = dict.fromkeys(("train", "calibrate", "convert", "quantise", "verify"), "export.components.stages") | {
     stage: f"export.components.{stage}" for stage in ("trial", "report", "pack")
 }
 STAGE_OF = {  # file in the work folder -> the stage that writes it
     "model.pt": "train",
+    "bank/bank.json": "train",
     "history.json": "train",
     "components.json": "calibrate",
     "library.npz": "calibrate",
@@ -56,7 +59,8 @@ class Part:
 class ComponentsJob(Workplace):
     """What a stage works on. `quick` builds a small bundle for tests; its recipe is already quickened.
 
-    workers: processes that train at the same time; the result does not depend on it.
+    beside: the folder of the recipe's file, from which its own folder of spectra is named. workers: processes that
+    train at the same time; the result does not depend on it.
     """
 
     threads: ClassVar = 1  # small systems of equations are slower on many threads, and the builder's sums differ
@@ -67,21 +71,37 @@ class ComponentsJob(Workplace):
     work: Path
     seed: int
     quick: bool
+    beside: Path = Path()
     workers: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
 
     @cached_property
     def spectra(self) -> Spectra:
         """The recipe's set. Raises DataUnusable when it does not fit the recipe."""
-        return self.load(self.recipe.data.set)
+        name = self.recipe.data.set
+        return self.load(name) if name is not None else self._fitting(self.source.name, self.source.load(self.data))
 
-    @property
+    @cached_property
     def source(self) -> DataSet:
-        """What is known of the recipe's set. Raises DataUnusable for an unknown name."""
-        return known_set(self.recipe.data.set)
+        """What is known of the recipe's set, or of its own folder. Raises DataUnusable for an unknown name."""
+        words = self.recipe.data
+        if words.set is not None:
+            return known_set(words.set)
+        assert words.folder is not None
+        path = self.beside / words.folder
+        about = words.about.model_dump()
+        return DataSet(name=path.name, folder=path.name, files={}, paper="", load=lambda _: self._own(path), **about)
+
+    def _own(self, path: Path) -> Spectra:
+        """The user's own spectra, each label a pure compound."""
+        spectra = read_folder(path, unit=self.recipe.axis.unit, quantity=self.recipe.quantity)
+        return replace(spectra, contents={label: {label: 1.0} for label in spectra.classes})
 
     def load(self, name: str) -> Spectra:
         """Load a set that the model's axis lies inside of. Raises DataUnusable."""
-        spectra, recipe, axis = load_set(name, self.data), self.recipe, self.recipe.axis
+        return self._fitting(name, load_set(name, self.data))
+
+    def _fitting(self, name: str, spectra: Spectra) -> Spectra:
+        recipe, axis = self.recipe, self.recipe.axis
         if (spectra.axis_unit, spectra.quantity) != (axis.unit, recipe.quantity):
             raise DataUnusable(
                 f"{name} holds {spectra.quantity} over {spectra.axis_unit}, "
@@ -118,6 +138,8 @@ class ComponentsJob(Workplace):
     def parts(self) -> tuple[Part, ...]:
         """Who learns from what, and is tried on what. Raises DataUnusable for too few groups of a compound."""
         library, count = self.library, self.recipe.folds
+        if self.recipe.is_bank:
+            return (dealt(library),)
         if count == 1:
             return (Part(learnt=library, held=library),)
         part = grouped_parts(library.compound, library.groups, parts=count, seed=self.seed, names=library.names)
@@ -160,7 +182,14 @@ class ComponentsJob(Workplace):
                 f"fractions.taught_by: {', '.join(sorted(lost))} is not among data.trials", hint="name it there too"
             )
         notes = []
-        if len(self.parts) == 1:
+        if self.recipe.is_bank:
+            few = sum(len(groups) < HELD_EVERY for groups in groups_of(self.library))
+            if few:
+                notes.append(
+                    f"{few} of {len(self.library.names)} compounds have fewer than {HELD_EVERY} preparations: limits "
+                    "are chosen and tried on mixtures of the scans of theirs that were learnt from"
+                )
+        elif len(self.parts) == 1:
             notes.append("one fold: limits are chosen and tried on mixtures of the scans that were learnt from")
         scans = np.bincount(self.library.compound)
         if int(scans.min()) == 1:
@@ -171,6 +200,22 @@ class ComponentsJob(Workplace):
     def grid(self) -> NDArray[np.float64]:
         """The model's own axis."""
         return self.recipe.grid
+
+
+def groups_of(library: Library) -> list[NDArray[np.int64]]:
+    """Return the groups that each compound has, in their order."""
+    return [np.unique(library.groups[library.compound == column]) for column in range(len(library.names))]
+
+
+def dealt(library: Library) -> Part:
+    """Hold out every third group of each compound; of one with fewer than three, all scans are on both sides."""
+    learnt, held = np.ones(len(library.compound), np.bool_), np.ones(len(library.compound), np.bool_)
+    for column, groups in enumerate(groups_of(library)):
+        if len(groups) >= HELD_EVERY:
+            own = library.compound == column
+            out = own & np.isin(library.groups, groups[HELD_EVERY - 1 :: HELD_EVERY])
+            learnt[out], held[own & ~out] = False, False
+    return Part(learnt=_rows(library, learnt), held=_rows(library, held))
 
 
 def _rows(library: Library, chosen: NDArray[np.bool_]) -> Library:

@@ -7,6 +7,7 @@ the kind that was taught.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,8 +49,14 @@ class RealMixtures:
 class Lesson:
     """What a detector learns from: mixtures of `library`, made as `synthesis` says, seen on `grid`.
 
-    real: are seen once an epoch, changed by the recipe's optics where it has such. Raises DataUnusable for a balanced
-    schooling of what is no bank, and of real mixtures, which nobody can balance.
+    real: are seen once an epoch, changed by the recipe's optics where it has such.
+    asked: the compounds that the network is to name, in this order; none: all of the library.
+    draws: instead of mixtures made for it alone, each member of a balanced bank takes this many of an epoch's, half
+    with its compound; of the others, look-alikes as often as the composition says. Making mixtures for each of hundreds
+    of members would cost more than teaching them.
+
+    Raises DataUnusable for a balanced schooling of what is no bank, and of real mixtures, which nobody can balance; for
+    draws that are not balanced; and for a compound that the library lacks.
     """
 
     library: Library
@@ -60,18 +67,36 @@ class Lesson:
     schooling: Schooling
     seed: tuple[int, ...]
     real: RealMixtures | None = None
+    asked: tuple[str, ...] = ()
+    draws: int = 0
 
     def __post_init__(self) -> None:
+        if odd := sorted(set(self.asked) - set(self.library.names)):
+            raise DataUnusable(f"the library has no {odd[0]}", hint="asked: compounds of the library")
         if not self.schooling.balanced:
+            if self.draws:
+                raise DataUnusable(f"{self.draws} draws without balance", hint="balanced = true, or no draws")
             return
         if self.real is not None or not isinstance(self.network, ResucaWords | DeepCidWords):
             what = "with real mixtures" if self.real is not None else f"of {self.network!r}"
             raise DataUnusable(f"a balanced schooling {what}", hint="balanced = false, or the members of a bank alone")
 
+    @property
+    def compounds(self) -> tuple[str, ...]:
+        """What the network names."""
+        return self.asked or self.library.names
+
+    @property
+    def columns(self) -> NDArray[np.int64]:
+        """The places of `compounds` in the library."""
+        return np.array([self.library.names.index(name) for name in self.compounds], dtype=np.int64)
+
     def digest(self) -> str:
         """Return the SHA-256 of all that the detector depends on, the code apart, in hex."""
         words = [part.model_dump_json() for part in (self.synthesis, self.network, self.schooling, *self.steps)]
-        found = hashlib.sha256("\n".join([*words, repr([self.library.names]), repr(self.seed)]).encode())
+        words += [repr([self.library.names]), repr(self.seed)]
+        words += [repr((self.asked, self.draws))] if self.asked or self.draws else []
+        found = hashlib.sha256("\n".join(words).encode())
         one = self.library
         arrays: list[NDArray[Any]] = [self.grid, one.axis, one.values, one.compound, one.groups]
         if self.real is not None:
@@ -79,6 +104,28 @@ class Lesson:
         for array in arrays:
             found.update(repr((array.shape, array.dtype.str)).encode() + np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """What is seen once. spectra: prepared, [n, points], or [n, members, points]; present: [n, members], 0 or 1.
+
+    drawn: [draws, members], which of the n each member sees in its turn; None: all see all, in one order.
+    """
+
+    spectra: Tensor
+    present: Tensor
+    drawn: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.present if self.drawn is None else self.drawn)
+
+    def of(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is seen at these turns, and what it holds."""
+        if self.drawn is None:
+            return self.spectra[rows], self.present[rows]
+        taken = self.drawn[rows]
+        return self.spectra[taken], self.present.gather(0, taken)
 
 
 class Detector(nn.Module):
@@ -113,7 +160,7 @@ def learn(lesson: Lesson, progress: Report | None = None) -> Detector:
 def _learn(lesson: Lesson, progress: Report) -> Detector:
     rng = np.random.default_rng(lesson.seed)
     torch.manual_seed(int(rng.integers(2**62)))
-    school, compounds = lesson.schooling, len(lesson.library.names)
+    school, compounds = lesson.schooling, len(lesson.compounds)
     steps = build(lesson.steps, lesson.grid)
     first, _ = _mixtures(lesson, rng, None)
     steps.fit(first)
@@ -122,7 +169,7 @@ def _learn(lesson: Lesson, progress: Report) -> Detector:
         network = network.with_references(steps(_references(lesson)))
     bank = school.balanced
     optimiser = torch.optim.AdamW(network.parameters(), lr=school.learning_rate, weight_decay=school.weight_decay)
-    rows_seen = school.mixtures + (0 if lesson.real is None else len(lesson.real.values))
+    rows_seen = lesson.draws or school.mixtures + (0 if lesson.real is None else len(lesson.real.values))
     batches = -(-rows_seen // school.batch)
     rate = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, school.learning_rate, total_steps=school.epochs * batches, pct_start=WARM_UP
@@ -132,11 +179,12 @@ def _learn(lesson: Lesson, progress: Report) -> Detector:
     network.train()
     for epoch in range(school.epochs):
         progress("epochs", epoch, school.epochs)
-        spectra, present = _balanced(lesson, rng, steps) if bank else _prepared(lesson, rng, steps)
+        shown = _epoch(lesson, rng, steps)
         total = 0.0
-        for rows in torch.randperm(len(spectra)).split(school.batch):
+        for rows in torch.randperm(len(shown)).split(school.batch):
             if len(rows) > 1:  # the statistics of one spectrum are none
-                loss = nn.functional.binary_cross_entropy_with_logits(network(spectra[rows]), present[rows])
+                spectra, present = shown.of(rows)
+                loss = nn.functional.binary_cross_entropy_with_logits(network(spectra), present)
                 optimiser.zero_grad()
                 (loss * compounds if bank else loss).backward()  # each member has a loss of its own
                 _clip(network, members=compounds if bank else 1)
@@ -144,10 +192,10 @@ def _learn(lesson: Lesson, progress: Report) -> Detector:
                 averaged.update_parameters(network)
                 total += loss.item() * len(rows)
             rate.step()
-        losses.append(total / len(spectra))
+        losses.append(total / len(shown))
     with torch.no_grad():  # averaged weights want their own batch statistics
-        parts = [(_balanced if bank else _prepared)(lesson, rng, steps)[0] for _ in range(min(FIT_COPIES, 2))]
-        update_bn([part for part in torch.cat(parts).split(school.batch) if len(part) > 1], averaged)
+        first_half, other_half = (_epoch(lesson, rng, steps) for _ in range(min(FIT_COPIES, 2)))
+        update_bn(_in_turn(_joined(first_half, other_half), school.batch), averaged)
     progress("epochs", school.epochs, school.epochs)
     module: nn.Module = averaged.module
     return Detector(steps, module, tuple(losses)).eval()
@@ -163,6 +211,63 @@ def _mixtures(lesson: Lesson, rng: np.random.Generator, target: str | None) -> t
         target=target,
     )
     return torch.from_numpy(made.values), torch.from_numpy(made.present.astype(np.float32))
+
+
+def _epoch(lesson: Lesson, rng: np.random.Generator, steps: Pipeline) -> Epoch:
+    if lesson.schooling.balanced and not lesson.draws:
+        spectra, present = _balanced(lesson, rng, steps)
+        return Epoch(spectra=spectra, present=present)
+    spectra, present = _prepared(lesson, rng, steps)
+    drawn = torch.from_numpy(_drawn(lesson, present.numpy() > 0, rng)) if lesson.draws else None
+    return Epoch(spectra=spectra, present=present[:, lesson.columns], drawn=drawn)
+
+
+def _joined(one: Epoch, other: Epoch) -> Epoch:
+    """One after the other."""
+    return Epoch(
+        spectra=torch.cat([one.spectra, other.spectra]),
+        present=torch.cat([one.present, other.present]),
+        drawn=None
+        if one.drawn is None or other.drawn is None
+        else torch.cat([one.drawn, other.drawn + len(one.spectra)]),
+    )
+
+
+def _in_turn(shown: Epoch, batch: int) -> Iterator[Tensor]:
+    """The spectra of an epoch, batch by batch."""
+    for rows in torch.arange(len(shown)).split(batch):
+        if len(rows) > 1:
+            yield shown.of(rows)[0]
+
+
+def _drawn(lesson: Lesson, present: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.int64]:
+    """For each member rows of the mixtures [draws, members], half with its compound; present: of the whole library.
+
+    Raises DataUnusable.
+    """
+    words = lesson.synthesis.composition
+    nearest = lesson.library.nearest(words.nearest)
+    columns = []
+    for column, name in zip(lesson.columns.tolist(), lesson.compounds, strict=True):
+        holds = present[:, column]
+        alike = ~holds & present[:, nearest[column]].any(axis=1)
+        parts = _numbers(lesson.draws, words.neighbours if alike.any() else 0.0)
+        lots = [np.flatnonzero(holds), np.flatnonzero(~holds), np.flatnonzero(alike)]
+        if not len(lots[0]) or not len(lots[1]):
+            raise DataUnusable(
+                f"{len(lots[0])} of {len(present)} mixtures hold {name}",
+                hint="a member learns from some with it and some without: more mixtures an epoch, or fewer components",
+            )
+        taken = [rng.choice(lot, n, replace=len(lot) < n) for lot, n in zip(lots, parts, strict=True) if n]
+        columns.append(rng.permutation(np.concatenate(taken)))
+    return np.stack(columns, axis=1)
+
+
+def _numbers(draws: int, alike: float) -> tuple[int, int, int]:
+    """How many draws hold the compound, do not, and hold what looks like it instead."""
+    with_it = draws // 2
+    look_alikes = round(alike * (draws - with_it))
+    return with_it, draws - with_it - look_alikes, look_alikes
 
 
 def _prepared(lesson: Lesson, rng: np.random.Generator, steps: Pipeline) -> tuple[Tensor, Tensor]:
@@ -189,7 +294,7 @@ def _changed(lesson: Lesson, real: RealMixtures, rng: np.random.Generator) -> ND
 def _balanced(lesson: Lesson, rng: np.random.Generator, steps: Pipeline) -> tuple[Tensor, Tensor]:
     """For each member mixtures of its own: [n, compounds, points] and [n, compounds]; half hold its compound."""
     spectra, present = [], []
-    for column, name in enumerate(lesson.library.names):
+    for column, name in zip(lesson.columns.tolist(), lesson.compounds, strict=True):
         made, holds = _mixtures(lesson, rng, name)
         order = torch.randperm(len(made))
         with torch.no_grad():
@@ -199,9 +304,9 @@ def _balanced(lesson: Lesson, rng: np.random.Generator, steps: Pipeline) -> tupl
 
 
 def _references(lesson: Lesson) -> Tensor:
-    """The mean spectrum of each compound on the grid, [compounds, points]."""
+    """The mean spectrum of each compound that is asked for, on the grid, [compounds, points]."""
     library = lesson.library
-    means = [np.interp(lesson.grid, library.axis, row) for row in library.means()]
+    means = [np.interp(lesson.grid, library.axis, row) for row in library.means()[lesson.columns]]
     return torch.from_numpy(np.stack(means).astype(np.float32))
 
 

@@ -96,7 +96,7 @@ class Bench:
     """
 
     def __init__(self, compounds: tuple[Compound, ...], folds: Sequence[Fold], *, sure: bool = True) -> None:
-        self._rate: Rate = _worst_rate if sure else _plain_rate
+        self._rate: Rate = worst_rate if sure else _plain_rate
         self.compounds, self.folds = compounds, tuple(folds)
         self.chosen_on = joined([fold.chosen_on for fold in folds])
         self.tried_on = joined([fold.tried_on for fold in folds])
@@ -105,7 +105,7 @@ class Bench:
         """Return a preset that judges by logits alone. Raises VerificationFailed."""
         mixtures, n = self.chosen_on, len(self.compounds)
         limits = [
-            _level(mixtures.logits[~mixtures.present[:, c], c], self._each(false_names), self._rate) for c in range(n)
+            level(mixtures.logits[~mixtures.present[:, c], c], self._each(false_names), self._rate) for c in range(n)
         ]
         point = screening_point(open_point(n, thresholds=tuple(limits)))
         return self._with_trial(point.model_copy(update={"false_names": false_names}))
@@ -153,7 +153,7 @@ class Bench:
         """
         absent, n = ~self.chosen_on.present, len(self.compounds)
         open_said = self._ask(open_point(n, thresholds=thresholds), tried=False)
-        high = np.array([max(_level(open_said.supports[absent[:, c], c], rate, self._rate), 1.0) for c in range(n)])
+        high = np.array([max(level(open_said.supports[absent[:, c], c], rate, self._rate), 1.0) for c in range(n)])
         low = LOWEST * high
         for _ in range(HALVINGS):
             middle = np.sqrt(low * high)
@@ -213,20 +213,20 @@ def _plain_rate(named: int, negatives: int) -> float:
     return named / max(negatives, 1)
 
 
-def _worst_rate(named: int, negatives: int) -> float:
+def worst_rate(named: int, negatives: int) -> float:
     """The upper confidence limit of a rate as the other half may show it: two such counts differ by chance alone."""
     worst = named + int(np.ceil(LUCK * np.sqrt(2.0 * named + 1.0)))
     return largest_rate(min(worst, negatives), negatives)
 
 
-def _level(scores: NDArray[np.floating], rate: float, told: Rate) -> float:
+def level(scores: NDArray[np.floating], rate: float, told: Rate) -> float:
     """The least limit above which no more scores lie than `rate` allows, as `told`."""
     ordered = np.sort(scores)[::-1]
     allowed = -1
     while allowed + 1 < len(ordered) and told(allowed + 1, len(ordered)) <= rate:
         allowed += 1
     if allowed < 0:
-        fewest = int(np.ceil(_worst_rate(0, BILLION) * BILLION / rate))
+        fewest = int(np.ceil(worst_rate(0, BILLION) * BILLION / rate))
         raise VerificationFailed(
             f"{len(ordered)} negatives cannot bear a rate of {rate:.3g}",
             hint=f"more held-out mixtures: with none named it takes {fewest:,}",

@@ -5,6 +5,7 @@ Nothing in it tells of the day or the machine: one seed on one machine gives equ
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,16 @@ import numpy as np
 
 from edged.bundle.archive import SUFFIX, Bundle, bundle_bytes, bundle_from_bytes, write_bundle
 from edged.bundle.manifest import Manifest
-from export.components.graph import DISTANCE, FEATURES
+from export.bank.bank import Bank
+from export.bank.folder import INDEX, load_bank, load_kit, save_bank
+from export.bank.kit import Kit, KitWords, pure_words
+from export.components.fused import kept_bank
+from export.components.graph import DISTANCE, FEATURES, beside_bank
 from export.components.job import ComponentsJob
-from export.components.stages import load_table
+from export.components.stages import gate_of, golden_spectra, height_of, load_table
 from export.data.catalogue import known_set
 from export.data.split import values_digest
+from export.errors import BankUnfit
 from export.manifest import TOOLS, whence
 from export.pack import licence_text
 
@@ -26,11 +32,17 @@ SAME_SCANS = "mixtures made of the very scans that were learnt from: real sample
 
 
 def pack(job: ComponentsJob, out: Path) -> Bundle:
-    """Stage: write the bundle into the folder `out` and return it as read back."""
+    """Stage: write the bundle into the folder `out`, a bank beside it, and return the bundle as read back."""
     manifest = manifest_of(job, metrics=job.read_json("trial.json")["summary"])
     out.mkdir(parents=True, exist_ok=True)
+    beside = out / f"{manifest.name}-bank"
+    if job.recipe.is_bank:
+        _refuse_to_lose(beside, manifest)
     target = out / f"{manifest.name}-{manifest.version}{SUFFIX}"
-    return write_bundle(target, manifest, _members(job, job.need("report.html").read_bytes()))
+    bundle = write_bundle(target, manifest, _members(job, job.need("report.html").read_bytes()))
+    if job.recipe.is_bank:
+        save_bank(_with_thresholds(kept_bank(job), manifest), beside, kit_of(job, bundle.manifest, bundle.license_text))
+    return bundle
 
 
 def draft(job: ComponentsJob) -> Bundle:
@@ -61,6 +73,64 @@ def manifest_of(job: ComponentsJob, *, metrics: dict[str, Any]) -> Manifest:
             "digests": {},
         }
     )
+
+
+def kit_of(job: ComponentsJob, manifest: Manifest, licence: str) -> Kit:
+    """Return what the bank beside a bundle needs, so that compounds may enter it later.
+
+    Those of a public set that may not be given away stay out: whoever trains a compound has the set at hand.
+    """
+    recipe, table = job.recipe, manifest.components
+    ships = job.source.ships or recipe.data.folder is not None
+    assert table is not None
+    laid = gate_of(job, job.library, 0).laid
+    arrays = {"mean": laid.mean[None], "plane": laid.rows, "golden": golden_spectra(job)}
+    arrays["golden"] = arrays["golden"][: recipe.quantisation.golden_vectors]
+    if ships:
+        arrays["spectra"] = job.library.values.astype(np.float32)
+    if table.confirmation is not None:
+        arrays |= job.unmixer.arrays()
+    words = KitWords(
+        schema=1,
+        recipe=recipe,
+        version=recipe.version,
+        built=recipe.version,
+        seed=job.seed,
+        quick=job.quick,
+        rates={preset: point.false_names / len(table.compounds) for preset, point in table.presets.items()},
+        table=table,
+        gate_limit=job.read_json("calibration.json")["gate"]["limit"],
+        height=height_of(job.unmixer),
+        pure=pure_words(job.library if ships else None, like=job.library, complete=ships),
+        values_sha256=manifest.data_sheet["library"]["values_sha256"],
+        sheet=manifest.data_sheet,
+        licence=licence,
+        metrics=manifest.metrics,
+    )
+    return Kit(words=words, arrays={name: rows.copy() for name, rows in arrays.items()})
+
+
+def _with_thresholds(bank: Bank, manifest: Manifest) -> Bank:
+    """The bank, each compound with the least logit of each preset that has one."""
+    table = manifest.components
+    assert table is not None
+    members = []
+    for column, member in enumerate(bank.members):
+        limits = {preset: point.thresholds[column] for preset, point in table.presets.items()}
+        told = {preset: limit for preset, limit in limits.items() if limit is not None}
+        members.append(replace(member, thresholds=told))
+    return bank.with_replaced(members)
+
+
+def _refuse_to_lose(folder: Path, manifest: Manifest) -> None:
+    """Raise BankUnfit where a bank lies that has changed since it was built: what was learned would be lost."""
+    if not (folder / INDEX).exists():
+        return
+    kit, compounds = load_kit(folder), tuple(compound.label for compound in manifest.compounds)
+    if kit is None or kit.words.version != kit.words.built or load_bank(folder).compounds != compounds:
+        raise BankUnfit(
+            f"{folder}: a bank that is not as a build left it: it would be lost", hint="move it away, or another --out"
+        )
 
 
 def _gate(job: ComponentsJob) -> dict[str, Any]:
@@ -111,8 +181,10 @@ def data_sheet(job: ComponentsJob) -> dict[str, Any]:
 
 def _members(job: ComponentsJob, report: bytes) -> dict[str, bytes]:
     confirms = any(words.confirm for words in job.recipe.presets.values())
+    model = job.need("model.onnx").read_bytes()
     return {
-        "model.onnx": job.need("model.onnx").read_bytes(),
+        "model.onnx": model,
+        **(beside_bank(model, kept_bank(job)) if job.recipe.is_bank else {}),
         "golden.npz": job.need("golden.npz").read_bytes(),
         "report.html": report,
         "LICENSE.txt": licence_text(job.source).encode(),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from edged.bundle.components import MAX_CLAIMED
 from edged.bundle.manifest import Axis
@@ -18,9 +18,12 @@ from export.errors import RecipeError
 from export.learning import Positive
 from export.models.catalogue import NetworkWords
 from export.models.network import NetworkKind
+from export.models.resnet1d import ResNet1dWords
+from export.models.resuca import ResucaWords
 from export.preprocess.pipeline import axis_after, build
 from export.preprocess.words import StepWords
 from export.reading import names_components, recipe_fields, recipe_text, recipe_words
+from export.recipe import About
 from export.words import Words
 
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -30,17 +33,33 @@ MOST_HELD_OUT = 200_000
 class Data(Words):
     """Which spectra.
 
-    set: its pure compounds are the library. split: how scans are held out that nothing is learnt from; absent where
-    each compound has too few. outsiders: sets of things that the library does not hold; what holds a compound of it is
-    left aside. trials: sets of real mixtures, and of pure scans that were held out, to be tested on; no stage learns
-    or chooses from them what is found. in_sight: what whoever wrote the recipe knew of the trials while writing it.
+    set: its pure compounds are the library. folder: the user's own instead, as `export.data.folder` reads it, by its
+    path from the recipe's folder on; each label is a pure compound. `about` tells of them. split: how scans are held
+    out that nothing is learnt from; absent where each compound has too few. outsiders: sets of things that the library
+    does not hold; what holds a compound of it is left aside. trials: sets of real mixtures, and of pure scans that were
+    held out, to be tested on; no stage learns or chooses from them what is found. in_sight: what whoever wrote the
+    recipe knew of the trials while writing it.
     """
 
-    set: str
+    set: str | None = None
+    folder: Annotated[str | None, Field(min_length=1)] = None
+    about: About = About()
     split: SplitWords | None = None
     outsiders: tuple[str, ...] = ()
     trials: tuple[str, ...] = ()
     in_sight: str = "nothing"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Data:
+        if (self.set is None) == (self.folder is None):
+            raise ValueError("set: name either a public set or a folder of your own")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Say nothing of a folder where there is none: recipes of before keep their digests."""
+        unsaid = {"folder", "about"} if self.folder is None else set()
+        return {key: value for key, value in handler(self).items() if key not in unsaid}
 
 
 class PresetWords(Words):
@@ -89,12 +108,14 @@ class FractionWords(Words):
 
 
 class Quantisation(Words):
-    """scheme: float keeps the networks' weights, `weights` stores them as int8. tolerance: of a logit, on any CPU.
+    """scheme: float keeps the networks' weights, `weights` stores them as int8, `bank` fuses what each compound has of
+    its own into one int8 graph, and leaves a bank beside the bundle that compounds may enter later: docs/banks.md.
 
-    prepared_tolerance: of the prepared spectrum, as a share of its largest golden value.
+    tolerance: of a logit, on any CPU. prepared_tolerance: of the prepared spectrum, as a share of its largest golden
+    value.
     """
 
-    scheme: Literal["float", "weights"]
+    scheme: Literal["float", "weights", "bank"]
     tolerance: Positive
     prepared_tolerance: Annotated[float, Field(gt=0, le=0.1)] = 1e-4
     golden_vectors: Annotated[int, Field(ge=1, le=256)]
@@ -160,6 +181,20 @@ class ComponentsRecipe(Words):
         return self
 
     @model_validator(mode="after")
+    def _makes_a_bank(self) -> ComponentsRecipe:
+        if not self.is_bank:
+            return self
+        if not isinstance(self.network, ResucaWords | ResNet1dWords):
+            raise ValueError("network.kind: a bank is made of resuca or resnet1d")
+        if self.folds != 1:
+            raise ValueError("folds: a bank is one network a compound: 1")
+        if self.fractions is not None:
+            raise ValueError("fractions: no real mixture teaches those of a compound that enters later: leave them out")
+        if fitted := [step.kind for step in self.steps if step.fitted]:
+            raise ValueError(f"steps: {fitted[0]} learns from spectra, of which a compound that enters later had none")
+        return self
+
+    @model_validator(mode="after")
     def _fits_the_axis(self) -> ComponentsRecipe:
         named = {"steps": self.steps, "unmixing.steps": self.unmixing.steps, "gate.steps": self.gate.steps}
         for where, steps in named.items():
@@ -175,6 +210,11 @@ class ComponentsRecipe(Words):
         except ValueError as error:
             raise ValueError(f"network.{error}") from error
         return self
+
+    @property
+    def is_bank(self) -> bool:
+        """Whether a bank is left beside the bundle."""
+        return self.quantisation.scheme == "bank"
 
     @property
     def grid(self) -> NDArray[np.float64]:

@@ -5,7 +5,7 @@ Each reads what the one before has left in the work folder and leaves its own; a
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import onnx
@@ -20,8 +20,9 @@ from edged.infer.verdict import Preset
 from export.compare import run_all, session
 from export.components.evidence import Mixture, Said, joined, rates, recall_by_share
 from export.components.fractions import Stated, teach
+from export.components.fused import bundled, keep_bank, voice_of
 from export.components.gate import MIXTURES, MixtureGate
-from export.components.graph import OUTPUTS, ComponentsGraph
+from export.components.graph import OUTPUTS, ComponentsGraph, Preparation
 from export.components.job import ComponentsJob
 from export.components.learn import Detector, Lesson, learn
 from export.components.operate import Bench, Fold, compounds_of, confirmation_of
@@ -31,6 +32,7 @@ from export.data.mixtures.library import Library
 from export.data.mixtures.synthesise import Mixtures, synthesise
 from export.errors import StageMissing, VerificationFailed
 from export.kept import kept, made_or_kept
+from export.preprocess.pipeline import build
 from export.progress import Report
 from export.quantise.candidates import quantised
 from export.to_onnx import module_graph
@@ -40,6 +42,13 @@ COMPARED = 256  # mixtures on which graphs are compared, beside the scans of the
 Half = Literal["choosing", "trying"]
 HALVES: tuple[Half, ...] = get_args(Half)
 SINGLE = 1  # thread: what a build leaves is the same to the bit on one machine
+
+
+class Voice(Protocol):
+    """What tells logits: a detector, or the int8 graph of a bank."""
+
+    def say(self, spectra: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the logits of spectra on the grid."""
 
 
 def train(job: ComponentsJob, progress: Report) -> dict[str, Any]:
@@ -62,6 +71,8 @@ def train(job: ComponentsJob, progress: Report) -> dict[str, Any]:
     )
     torch.save(detectors, job.path("model.pt"))
     job.write_json("history.json", {"losses": [detector.losses for detector in detectors]})
+    if job.recipe.is_bank:
+        keep_bank(job, detectors[0])
     lots = [held_out(job, number, "trying", detector) for number, detector in enumerate(detectors)]
     tried = joined(lots)
     return {"members": len(detectors), "held_out_f1_at_one_half": rates(tried.logits > 0.0, tried.present)["f1"]}
@@ -106,12 +117,12 @@ def convert(job: ComponentsJob) -> dict[str, Any]:
 
 
 def quantise(job: ComponentsJob) -> dict[str, Any]:
-    """Stage: leave model.onnx, whose networks keep int8 weights where the recipe says so; all else stays float."""
-    model = onnx.load_from_string(job.need("float.onnx").read_bytes())
-    final = quantised(model, job.recipe.quantisation.scheme)
+    """Stage: leave model.onnx, whose networks are in int8 where the recipe says so; all else stays float."""
+    model, scheme = onnx.load_from_string(job.need("float.onnx").read_bytes()), job.recipe.quantisation.scheme
+    final = bundled(job, _preparation(job)) if scheme == "bank" else quantised(model, scheme)
     job.path("model.onnx").write_bytes(final.SerializeToString(deterministic=True))
     sizes = {"float_bytes": model.ByteSize(), "size_bytes": final.ByteSize()}
-    found = {"scheme": job.recipe.quantisation.scheme, **sizes, "ratio": final.ByteSize() / model.ByteSize()}
+    found = {"scheme": scheme, **sizes, "ratio": final.ByteSize() / model.ByteSize()}
     job.write_json("quantise.json", found)
     return found
 
@@ -136,9 +147,8 @@ def verify(job: ComponentsJob) -> dict[str, Any]:
                 hint="report the versions of torch, onnx and onnxruntime",
             )
     n = job.recipe.quantisation.golden_vectors
-    job.path("golden.npz").write_bytes(
-        pack_golden(rows[:n], final.logits[:n], final.features[:n], prepared=final.prepared[:n])
-    )
+    prepared = final.prepared[:n] if load_table(job).confirmation is not None else None
+    job.path("golden.npz").write_bytes(pack_golden(rows[:n], final.logits[:n], final.features[:n], prepared=prepared))
     job.write_json("verify.json", found)
     return found
 
@@ -157,9 +167,19 @@ def load_table(job: ComponentsJob) -> Components:
 
 def graph_of(job: ComponentsJob, detectors: list[Detector]) -> ComponentsGraph:
     """Return the whole graph in torch, ready to run."""
-    height = float(np.linalg.norm(job.unmixer.references, axis=1).mean())
     gate = gate_of(job, job.library, 0)
-    return ComponentsGraph(detectors, job.recipe.steps, job.unmixer.steps, gate, height=height).eval()
+    return ComponentsGraph(detectors, job.recipe.steps, job.unmixer.steps, gate, height=height_of(job.unmixer)).eval()
+
+
+def _preparation(job: ComponentsJob) -> Preparation:
+    """What stands around a bank, in torch."""
+    gate, steps = gate_of(job, job.library, 0), build(job.recipe.steps, job.grid)
+    return Preparation(steps, job.unmixer.steps, gate, height=height_of(job.unmixer)).eval()
+
+
+def height_of(unmixer: Unmixer) -> float:
+    """Return the length of a mean reference."""
+    return float(np.linalg.norm(unmixer.references, axis=1).mean())
 
 
 def bench_of(job: ComponentsJob) -> Bench:
@@ -170,26 +190,27 @@ def bench_of(job: ComponentsJob) -> Bench:
             f"{job.work}: trained with {len(detectors)} folds, the recipe wants {len(job.parts)}",
             hint=f"run: edged-export train {job.recipe.name}",
         )
+    voices: list[Voice] = [voice_of(job)] if job.recipe.is_bank else [*detectors]
     folds = []
-    for number, (part, detector) in enumerate(zip(job.parts, detectors, strict=True)):
+    for number, (part, voice) in enumerate(zip(job.parts, voices, strict=True)):
         unmixer = Unmixer(part.learnt, job.recipe.unmixing, job.grid)
         folds.append(
             Fold(
                 library=unmixer.arrays(),
                 confirmation=confirmation_of(unmixer, tolerance=job.recipe.quantisation.prepared_tolerance),
-                chosen_on=held_out(job, number, "choosing", detector),
-                tried_on=held_out(job, number, "trying", detector),
+                chosen_on=held_out(job, number, "choosing", voice),
+                tried_on=held_out(job, number, "trying", voice),
             )
         )
     return Bench(compounds_of(job.library.names), folds)
 
 
-def held_out(job: ComponentsJob, number: int, half: Half, detector: Detector) -> Mixture:
+def held_out(job: ComponentsJob, number: int, half: Half, voice: Voice) -> Mixture:
     """Return mixtures of the scans that a member has not seen, and what it says of them."""
     made = _held_out(job, number, half)
     whole = made.effective.sum(axis=1, keepdims=True)
     return Mixture(
-        logits=detector.say(made.values),
+        logits=voice.say(made.values),
         prepared=job.unmixer.prepare(made.values).astype(np.float32),
         present=made.present,
         shares=np.divide(made.effective, whole, out=np.zeros_like(made.effective), where=whole > 0).astype(np.float64),

@@ -77,10 +77,16 @@ def trial(job: ComponentsJob, progress: Report) -> dict[str, Any]:
 
 
 def _made(job: ComponentsJob) -> tuple[Rows, NDArray[np.bool_]] | None:
-    """Mixtures of pure scans that were held out of everything, and what they hold; None where none were."""
-    if not job.tested.any():
+    """Mixtures of pure scans that were held out of everything, and what they hold; None where none were.
+
+    Of a bank without such they are made of the scans that its members have not seen, which limits were chosen on.
+    """
+    if job.tested.any():
+        library = library_of(job.spectra, np.flatnonzero(job.tested)).of(job.library.names)
+    elif job.recipe.is_bank:
+        library = job.parts[0].held
+    else:
         return None
-    library = library_of(job.spectra, np.flatnonzero(job.tested)).of(job.library.names)
     made = synthesise(library, job.recipe.synthesis, job.recipe.held_out.trying, job.rng(40), grid=job.grid)
     return made.values, made.present
 

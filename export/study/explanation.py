@@ -1,7 +1,8 @@
 """Do the bands that an explanation tells belong to the compound? Measured where every band is known: on made spectra.
 
-Three made Raman libraries of 24 compounds in families that share most of their bands, a detector taught for each, and
-mixtures that it has not seen. The explanation is the daemon's own, asked of the detector.
+Made Raman libraries of 24 compounds in families that share most of their bands, networks taught on each, and mixtures
+that they have not seen: a page for a shared trunk, asked in float, and one for separate networks, an int8 bank in which
+each compound is asked alone, by the graph that a bundle holds for that. The explanation is the daemon's own.
 
     python -m export.study.explanation
 """
@@ -16,18 +17,25 @@ from pathlib import Path
 
 import click
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from edged.bundle.vocabulary import Axis
 from edged.infer.explain import Ask, bands, bridge_bands, positions, relevance, structure, windows
 from edged.infer.verdict import OFF_BAND_LIMIT
+from export.bank.alone import WHICH, alone
+from export.bank.fuse import fused
+from export.bank.ranges import bank_from
+from export.compare import session
 from export.components.learn import Detector, Lesson, learn
 from export.components.words import Schooling
 from export.data.mixtures.recipes import A1
 from export.data.mixtures.synthesise import Mixtures, synthesise
 from export.data.mixtures.synthetic import Bands, SyntheticLibrary, synthetic_library
+from export.models.network import Network
 from export.models.resnet1d import ResNet1dWords
+from export.models.resuca import ResucaWords
 from export.page import Code, Heading, Page, Picture, Table, Text
 from export.preprocess.words import SavgolStep, SnvStep
 from export.study.command import RESULTS
@@ -41,8 +49,7 @@ SYNTHESIS = A1.model_copy(
     update={"composition": A1.composition.model_copy(update={"components": (1, 4), "outsiders": 0.0})}
 )
 STEPS = (SavgolStep(kind="savgol", window=5, order=2, derivative=1), SnvStep(kind="snv"))
-NETWORK = ResNet1dWords(stem=16, widths=(16, 32, 48, 64))
-SCHOOL = Schooling(epochs=14, mixtures=4000)
+CALIBRATED_ON = 2048  # mixtures that a bank's ranges are taken from
 TILE = 5  # points, 17 cm-1: what is deleted at a time
 DELETED = 20
 DELETIONS_OF = 60  # found compounds of each library: the greedy order asks for 2,000 rows of each
@@ -50,11 +57,41 @@ ORDERS = ("by relevance", "at random", "greedy: what hurts most, asked anew at e
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pupil:
+    """Who is taught and asked; `told` says it in a sentence, `page` is the name of what is written."""
+
+    network: ResNet1dWords | ResucaWords
+    school: Schooling
+    page: str
+    title: str
+    told: str
+
+
+TRUNK = Pupil(
+    network=ResNet1dWords(stem=16, widths=(16, 32, 48, 64)),
+    school=Schooling(epochs=14, mixtures=4000),
+    page="explanation",
+    title="Do the bands that an explanation tells belong to the compound?",
+    told="a small shared trunk",
+)
+BANK = Pupil(
+    network=ResucaWords(stem=8, widths=(8, 16, 24, 32)),  # `resuca-lite`
+    school=Schooling(epochs=5, mixtures=4000),
+    page="explanation-bank",
+    title="Do the bands that an explanation tells belong to the compound? Separate networks, each asked alone",
+    told="an int8 bank of a network a compound, `resuca-lite`, each explained by the graph that asks it alone,",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Taught:
-    """A library, the detector that has learned it, mixtures that it has not seen, and its logits of them."""
+    """A library, who has learned it, mixtures that are new to him, and his logits of them.
+
+    say: spectra [n, points] on AXIS, and columns, to the logits of those, [n, columns].
+    """
 
     made: SyntheticLibrary
-    detector: Detector
+    say: Callable[[Rows | NDArray[np.float32], Sequence[int]], NDArray[np.float32]]
     mixtures: Mixtures
     logits: NDArray[np.float32]
 
@@ -65,7 +102,7 @@ class Taught:
 
     def ask(self, columns: Sequence[int]) -> Ask:
         """What a graph would say of rows, for these compounds."""
-        return lambda rows: self.detector.say(rows)[:, list(columns)].astype(np.float64)
+        return lambda rows: self.say(rows, columns).astype(np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +121,32 @@ class Pointed:
     share: Rows
 
 
-def taught(seed: int) -> Taught:
-    """Make a library, teach a detector, make its trial."""
+class Separate:
+    """A detector's networks as an int8 bank, all of which or each of which alone may be asked."""
+
+    def __init__(self, words: ResucaWords, detector: Detector, names: Sequence[str], seen: NDArray[np.float32]) -> None:
+        assert isinstance(detector.network, Network)
+        self._steps = detector.steps
+        bank = bank_from(words, detector.network, names, self._prepared(seen))
+        self._all, self._alone = session(fused(bank)), session(alone(bank))
+
+    def say_all(self, rows: Rows | NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the logits of the bank's own graph."""
+        return np.asarray(self._all.run(["logits"], {"prepared": self._prepared(rows)})[0])
+
+    def say(self, rows: Rows | NDArray[np.float32], columns: Sequence[int]) -> NDArray[np.float32]:
+        """Return the logits of some compounds, asked alone."""
+        feed = {"prepared": self._prepared(rows), WHICH: np.array(columns, np.int64)}
+        return np.asarray(self._alone.run(["logits"], feed)[0])
+
+    @torch.no_grad()
+    def _prepared(self, rows: Rows | NDArray[np.float32]) -> NDArray[np.float32]:
+        prepared = self._steps(torch.from_numpy(np.ascontiguousarray(rows, dtype=np.float32)))
+        return np.asarray(prepared.numpy(), dtype=np.float32)
+
+
+def taught(pupil: Pupil, seed: int) -> Taught:
+    """Make a library, teach networks, make their trial."""
     made = synthetic_library(COMPOUNDS, 512, seed=seed, scans=SCANS)
     grid = positions(AXIS)
     lesson = Lesson(
@@ -93,13 +154,22 @@ def taught(seed: int) -> Taught:
         synthesis=SYNTHESIS,
         grid=grid,
         steps=STEPS,
-        network=NETWORK,
-        schooling=SCHOOL,
+        network=pupil.network,
+        schooling=pupil.school,
         seed=(seed, 0),
     )
     detector = learn(lesson)
     trial = synthesise(made.library, SYNTHESIS, MIXTURES, np.random.default_rng([seed, 1]), grid=grid)
-    return Taught(made=made, detector=detector, mixtures=trial, logits=detector.say(trial.values))
+    if isinstance(pupil.network, ResNet1dWords):
+        return Taught(made=made, say=saying(detector), mixtures=trial, logits=detector.say(trial.values))
+    seen = synthesise(made.library, SYNTHESIS, CALIBRATED_ON, np.random.default_rng([seed, 3]), grid=grid)
+    bank = Separate(pupil.network, detector, made.library.names, seen.values)
+    return Taught(made=made, say=bank.say, mixtures=trial, logits=bank.say_all(trial.values))
+
+
+def saying(detector: Detector) -> Callable[[Rows | NDArray[np.float32], Sequence[int]], NDArray[np.float32]]:
+    """Return what a detector says of some compounds."""
+    return lambda rows, columns: detector.say(rows)[:, list(columns)]
 
 
 def pointing(subject: Taught) -> Pointed:
@@ -201,32 +271,33 @@ def _without_tiles(row: Rows, tiles: Numbers, chosen: Sequence[int]) -> NDArray[
     return np.interp(at, at[kept], row[kept]).astype(np.float32)
 
 
-def page_of() -> Page:
-    """Measure, and put it on a page."""
-    began_s = time.process_time()
-    pointed, curves = [], []
-    for seed in SEEDS:
-        subject = taught(seed)
-        pointed.append(pointing(subject))
-        curves.append(deletion(subject, np.random.default_rng([seed, 2])))
-    minutes = (time.process_time() - began_s) / 60.0
+def measured(pupil: Pupil, seed: int) -> tuple[Pointed, Rows]:
+    """Teach one library, play the pointing game, delete."""
+    subject = taught(pupil, seed)
+    return pointing(subject), deletion(subject, np.random.default_rng([seed, 2]))
+
+
+def page_of(pupil: Pupil, found: Sequence[tuple[Pointed, Rows]], minutes: float) -> Page:
+    """Put on a page what was measured of each library, in so many minutes of CPU."""
+    curve = np.mean([left for _, left in found], axis=0)
     asked = sum(map(len, windows(AXIS)))
     opening = f"""Three made Raman libraries of {COMPOUNDS} compounds (seeds {", ".join(map(str, SEEDS))}), 12 to 35
-        bands each, relatives that share most of them; for each a small shared trunk taught on
-        {SCHOOL.epochs * SCHOOL.mixtures:,} mixtures of the recipe A1 with one to four compounds: axis and resolution of
-        other instruments, fluorescence, glass, noise, spikes. Of {MIXTURES} new mixtures each compound that is there
-        and is found (logit above zero) is explained, by {asked} windows. {minutes:.0f} minutes of CPU. Written by"""
+        bands each, relatives that share most of them; for each {pupil.told} taught on
+        {pupil.school.epochs * pupil.school.mixtures:,} mixtures of the recipe A1 with one to four compounds: axis and
+        resolution of other instruments, fluorescence, glass, noise, spikes. Of {MIXTURES} new mixtures each compound
+        that is there and is found (logit above zero) is explained, by {asked} windows. {minutes:.0f} minutes of CPU.
+        Written by"""
     return Page(
-        title="Do the bands that an explanation tells belong to the compound?",
+        title=pupil.title,
         parts=(
             Text(" ".join(opening.split())),
             Code("python -m export.study.explanation"),
             Heading("Pointing"),
-            _pointing_table(pointed),
+            _pointing_table([pointed for pointed, _ in found]),
             Text(_WORDS_OF_POINTING),
             Heading("Deletion"),
-            _deletion_table(np.mean(curves, axis=0)),
-            Picture("explanation.png", "what is left of a logit as tiles are bridged", _drawn(np.mean(curves, axis=0))),
+            _deletion_table(curve),
+            Picture(f"{pupil.page}.png", "what is left of a logit as tiles are bridged", _drawn(curve)),
             Text(_WORDS_OF_DELETION),
         ),
     )
@@ -300,9 +371,12 @@ def _drawn(curve: Rows) -> bytes:
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=RESULTS, show_default=True, help="Where the page goes.")
 def main(out: Path) -> None:
-    """Measure and write the page."""
-    for path in page_of().write(out, "explanation"):
-        click.echo(path)
+    """Measure and write the pages."""
+    for pupil in (TRUNK, BANK):
+        began_s = time.process_time()
+        found = [measured(pupil, seed) for seed in SEEDS]
+        for path in page_of(pupil, found, (time.process_time() - began_s) / 60.0).write(out, pupil.page):
+            click.echo(path)
 
 
 if __name__ == "__main__":

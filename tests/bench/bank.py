@@ -90,7 +90,7 @@ def compared(kind: str, size: Size, folder: Path) -> list[Measured]:
     """Measure every way to run a bank of this kind; ours comes first. Files are written to the folder."""
     words = named(kind, points=size.points)
     assert isinstance(words, ResucaWords)
-    network = _made(words, size)
+    network = random_members(words, size)
     compounds = [f"c{number}" for number in range(size.compounds)]
     seen, unseen = prepared(size.calibration, seed=2, points=size.points), prepared(16, seed=3, points=size.points)
     made = bank_from(words, network, compounds, seen)
@@ -124,7 +124,7 @@ def _least(way: Way, size: Size) -> Fresh:
     return Fresh(load_s=min(each.load_s for each in found), memory_mb=min(each.memory_mb for each in found))
 
 
-def _made(words: ResucaWords, size: Size) -> Resuca:
+def random_members(words: ResucaWords, size: Size) -> Resuca:
     """Random members, no two alike, whose batch normalisations have seen spectra."""
     torch.manual_seed(1)
     network = words.build(points=size.points, classes=size.compounds)

@@ -21,7 +21,7 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from export.bank import fuse, integers
+from export.bank import fuse, integers, layers
 from export.bank.bank import Bank
 from export.bank.ranges import bank_from
 from export.compare import interleaved_us, session
@@ -88,7 +88,7 @@ def _times(kind: str, compounds: int, points: int) -> None:
 
 
 def _apart(bank: Bank) -> onnx.ModelProto:
-    with mock.patch.object(fuse, "WIDE", 1):
+    with mock.patch.object(layers, "WIDE", 1):
         return fuse.fused(bank)
 
 

@@ -14,7 +14,8 @@ from onnx.reference import ReferenceEvaluator
 
 from export.bank import fuse
 from export.bank.bank import Bank, Member
-from export.bank.fuse import FEWEST_SHARING, fused, joined
+from export.bank.fuse import fused, joined
+from export.bank.layers import FEWEST_SHARING
 from export.bank.plan import member_layout
 from export.bank.ranges import bank_from
 from export.compare import session

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from export.components.learn import Lesson, RealMixtures, _clip, learn
+from export.components.learn import Lesson, RealMixtures, _clip, _drawn, _epoch, learn
 from export.components.words import Schooling
 from export.data.augment import STILL
 from export.data.mixtures.library import Library
@@ -18,6 +20,7 @@ from export.models.catalogue import FIXED
 from export.models.network import NetworkKind
 from export.models.resnet1d import ResNet1dWords
 from export.models.resuca import ResucaWords
+from export.preprocess.pipeline import build
 from export.preprocess.words import SnvStep
 
 GRID = np.linspace(1000.0, 1500.0, 64)
@@ -110,6 +113,80 @@ def test_a_small_gradient_is_left_alone() -> None:
     _clip(holder, members=2)
 
     torch.testing.assert_close(weights.grad, torch.full((4,), 0.1))
+
+
+def drawing(draws: int, *, asked: tuple[str, ...] = (), neighbours: float = 0.0) -> Lesson:
+    words = SYNTHESIS.composition.model_copy(update={"neighbours": neighbours, "nearest": 1})
+    bank = ResucaWords(stem=4, widths=(4, 8), strides=(1, 2), dropout=0.0)
+    return replace(
+        lesson(bank, balanced=True),
+        synthesis=SYNTHESIS.model_copy(update={"composition": words}),
+        draws=draws,
+        asked=asked,
+    )
+
+
+def test_members_that_draw_from_the_same_mixtures_see_their_compound_in_half() -> None:
+    taught = drawing(100, asked=("three", "one"))
+    shown = _epoch(taught, np.random.default_rng(0), build(taught.steps, GRID))
+
+    spectra, present = shown.of(torch.arange(len(shown)))
+
+    assert spectra.shape == (100, 2, 64)
+    assert present.sum(dim=0).tolist() == [50, 50]
+    highest = GRID[spectra.argmax(dim=2).numpy()]  # a mixture whose highest band is a compound's holds it
+    for member, centre in enumerate((1400.0, 1100.0)):
+        assert present[np.abs(highest[:, member] - centre) < 5.0, member].all()
+
+
+def test_look_alikes_are_drawn_as_often_as_the_composition_says() -> None:
+    """Of 1, 2 and 3 the one in the middle is nearest to both others; all lack one of two, half of that by choice."""
+    taught, rng = drawing(4000, neighbours=1.0), np.random.default_rng(0)
+    present = rng.random((5000, 3)) < 0.3
+    nearest = taught.library.nearest(1)[:, 0]
+
+    drawn = _drawn(taught, present, rng)
+
+    for member in range(3):
+        of_others = ~present[drawn[:, member], member]
+        assert of_others.sum() == 2000
+        assert present[drawn[of_others, member], nearest[member]].all()
+
+
+def test_a_bank_that_draws_names_what_it_is_asked_for() -> None:
+    detector = learn(
+        replace(
+            drawing(512, asked=("three", "one")),
+            schooling=Schooling(epochs=6, mixtures=400, batch=32, ema=0.9, balanced=True),
+        )
+    )
+
+    made = synthesise(library(), SYNTHESIS, 400, np.random.default_rng(8), grid=GRID)
+    right = (detector.say(made.values) > 0.0) == made.present[:, [2, 0]]
+    assert right.mean() > 0.9
+
+
+def test_what_is_asked_or_drawn_changes_what_is_kept() -> None:
+    """The digest of a lesson that says nothing of either is what it was before there were such words."""
+    digests = {drawing(0).digest(), drawing(8).digest(), drawing(0, asked=("one",)).digest()}
+
+    assert len(digests) == 3
+    assert lesson().digest() == "ffce128b3fc29fdcdf680b61368168c2f32d35559f30281bac790ac71efabc62"
+
+
+def test_draws_without_balance_and_compounds_of_no_library_are_refused() -> None:
+    with pytest.raises(DataUnusable, match="draws without balance"):
+        replace(lesson(), draws=10)
+    with pytest.raises(DataUnusable, match="has no four"):
+        replace(lesson(), asked=("one", "four"))
+
+
+def test_a_compound_that_no_mixture_holds_cannot_be_drawn() -> None:
+    present = np.tile([True, False, True], (50, 1))
+    present[::2, 0] = False
+
+    with pytest.raises(DataUnusable, match="0 of 50 mixtures hold two"):
+        _drawn(drawing(10), present, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("real", [False, True])

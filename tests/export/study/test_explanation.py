@@ -13,18 +13,26 @@ from edged.infer.explain import positions
 from export.components.learn import Detector
 from export.data.mixtures.synthesise import Mixtures
 from export.data.mixtures.synthetic import Bands, synthetic_library
+from export.models.resuca import ResucaWords
 from export.preprocess.pipeline import Pipeline
 from export.study.explanation import (
     AXIS,
+    BANK,
     DELETED,
+    SEEDS,
     TILE,
+    TRUNK,
+    Pupil,
+    Separate,
     Taught,
     _deletion_table,
     _pointing_table,
     _without_tiles,
     deletion,
     is_hit,
+    page_of,
     pointing,
+    saying,
 )
 
 AT = positions(AXIS)
@@ -54,7 +62,7 @@ def subject() -> Taught:
         effective=shares,
     )
     detector = Detector(Pipeline([]), linear).eval()
-    return Taught(made=made, detector=detector, mixtures=mixtures, logits=detector.say(mixtures.values))
+    return Taught(made=made, say=saying(detector), mixtures=mixtures, logits=detector.say(mixtures.values))
 
 
 def test_a_hit_lies_within_half_a_width_of_a_band() -> None:
@@ -99,6 +107,29 @@ def test_what_matters_is_deleted_first_and_nothing_is_faster_than_greedy(subject
     assert greedy[1] <= by_relevance[1] + 1e-6
     assert by_relevance[4] < 0.7 * at_random[4]
     assert (AXIS.points - 2) // TILE == 102
+
+
+def test_separate_networks_are_asked_alone_and_say_what_the_bank_says() -> None:
+    torch.manual_seed(0)
+    words = ResucaWords(stem=4, widths=(4,), strides=(2,))
+    detector = Detector(Pipeline([]), words.build(points=AXIS.points, classes=3)).eval()
+    rows = np.random.default_rng(0).normal(size=(6, AXIS.points)).astype(np.float32)
+
+    bank = Separate(words, detector, ("a", "b", "c"), rows)
+
+    assert np.ptp(bank.say_all(rows)) > 0.0
+    assert bank.say(rows, [2, 0]).tobytes() == bank.say_all(rows)[:, [2, 0]].tobytes()
+
+
+@pytest.mark.parametrize("pupil", [TRUNK, BANK], ids=["trunk", "bank"])
+def test_a_page_says_who_was_taught(subject: Taught, pupil: Pupil) -> None:
+    found = [(pointing(subject), np.linspace(1.0, 0.0, 3 * (DELETED + 1)).reshape(3, -1))] * len(SEEDS)
+
+    text = page_of(pupil, found, 2.4).markdown()
+
+    assert pupil.told in text
+    assert "2 minutes of CPU" in text
+    assert f"{pupil.page}.png" in text
 
 
 def test_the_tables_say_what_was_found(subject: Taught) -> None:

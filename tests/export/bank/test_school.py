@@ -1,0 +1,95 @@
+"""One compound is taught alone: what was stopped goes on to the same numbers, and a trunk is not moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
+
+from export.bank.newcomer import Newcomer, extended
+from export.bank.school import Lesson, forget, teach
+from export.components.fused import prepared
+from export.errors import StageMissing
+from export.models.network import Network
+from export.preprocess.pipeline import build
+from tests.export.bank.kits import newcomer, pure, recipe
+from tests.export.bank.made import network
+
+POINTS = 128
+WHOLE = {"kind": "resuca", "stem": 4, "widths": [4, 8], "strides": [2, 2], "dropout": 0.1}
+SHARED = {"kind": "resnet1d", "stem": 16, "widths": [16, 32], "strides": [2, 2], "dropout": 0.1}
+SCHOOL = {"epochs": 6, "mixtures": 512, "learning_rate": 1e-2}
+
+
+def lesson(words: dict[str, object]) -> Lesson:
+    said = recipe(words, points=POINTS, schooling={**SCHOOL, "balanced": words["kind"] == "resuca"})
+    axis, values = newcomer(4)
+    library = extended(pure(4), Newcomer(name="fifth", axis=axis, values=values, remarks=(), digests={}))
+    trunk = network(said.network, 4, seed=1, points=POINTS) if words is SHARED else None  # type: ignore[arg-type]
+    return Lesson(library=library, compound="fifth", recipe=said, trunk=trunk, seed=3)
+
+
+def silent(what: str, done: int, total: int) -> None:
+    """Nobody looks."""
+
+
+def fresh_logits(of: Lesson, taught: Network) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """What a network says of mixtures that no lesson had, and which hold the compound."""
+    rows, present = of.mixtures(999)
+    with torch.no_grad():
+        said = taught(torch.from_numpy(prepared(build(of.recipe.steps, of.recipe.grid), torch.from_numpy(rows))))
+    return said[:, 0].numpy(), present
+
+
+def test_what_was_stopped_goes_on_and_comes_to_the_same_numbers(tmp_path: Path) -> None:
+    of = lesson(WHOLE)
+    through = teach(of, tmp_path / "through", silent)
+
+    def stop(what: str, done: int, total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        teach(of, tmp_path / "stopped", stop)
+    seen: list[int] = []
+    resumed = teach(of, tmp_path / "stopped", lambda what, done, total: seen.append(done))
+
+    assert seen[0] == 2
+    assert all(
+        torch.equal(a, b) for a, b in zip(through.state_dict().values(), resumed.state_dict().values(), strict=True)
+    )
+    forget(of, tmp_path / "stopped")
+    assert not (tmp_path / "stopped").exists()
+
+
+def test_what_is_kept_and_damaged_is_told(tmp_path: Path) -> None:
+    of = lesson(WHOLE)
+    (tmp_path / f"{of.digest()}.pt").write_bytes(b"nothing")
+
+    with pytest.raises(StageMissing, match="delete it and learn again"):
+        teach(of, tmp_path, silent)
+
+
+def test_a_whole_network_tells_mixtures_that_hold_its_compound(tmp_path: Path) -> None:
+    of = lesson(WHOLE)
+
+    said, present = fresh_logits(of, teach(of, tmp_path, silent))
+
+    assert roc_auc_score(present, said) > 0.8
+
+
+def test_a_head_learns_and_leaves_the_trunk_as_it_is(tmp_path: Path) -> None:
+    of = lesson(SHARED)
+    assert of.trunk is not None
+    before = {name: value.clone() for name, value in of.trunk.state_dict().items()}
+
+    taught = teach(of, tmp_path, silent)
+
+    said, present = fresh_logits(of, taught)
+    assert roc_auc_score(present, said) > 0.7  # the trunk's weights are as they were drawn
+    assert all(torch.equal(of.trunk.state_dict()[name], value) for name, value in before.items())
+    assert all(torch.equal(taught.state_dict()[name], value) for name, value in before.items() if "out." not in name)
