@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from export.study import components, fusion, grid, solvents, tablets
+from export.study import components, fusion, grid, library, solvents, tablets
 from export.study.study import Study
 
 STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
@@ -14,4 +14,5 @@ STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
     "components": components.study,
     "fusion": fusion.study,
     "solvents": solvents.study,
+    "library": library.study,
 }

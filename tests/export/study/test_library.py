@@ -1,0 +1,229 @@
+"""The study of a large synthetic library: what may be learnt from, how limits are chosen, what is counted, and that
+every page says that no instrument saw any of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from scipy.optimize import nnls
+
+from edged.bundle.vocabulary import Axis
+from export.components.unmix import Unmixer
+from export.components.words import Schooling
+from export.data.mixtures.library import Library
+from export.data.mixtures.synthesise import synthesise
+from export.models.resuca import ResucaWords
+from export.page import Page, Picture, Table
+from export.study.banks import SHARES, BankCell, BankOutcome, BankWords, expected_rate, measure, members_of
+from export.study.library import LIBRARY, MARK, OF_NETWORKS, UNMIXING, cells, study
+from export.study.made_library import CHOSEN_ON, LEARNT, LOTS, SCANS, TRIED_ON, LibraryWords, Scans
+from export.study.strangers import KINDS, REST, kinds_of, strangers
+from export.study.strangers import LIBRARY as ALONE
+
+COMPOUNDS, CHOOSING, TRYING = 8, 600, 300
+SMALL = LibraryWords(
+    compounds=COMPOUNDS,
+    points=512,
+    synthesis=LIBRARY.synthesis,
+    axis=Axis(unit="cm-1", start=220.0, stop=1980.0, points=256),
+)
+TINY = BankWords(
+    steps=OF_NETWORKS,
+    network=ResucaWords(stem=4, widths=(4,), strides=(2,)),
+    schooling=Schooling(epochs=2, mixtures=200, batch=32, balanced=True),
+    members=2,
+    draws=64,
+)
+NOWHERE = Path("nowhere")
+Rows = NDArray[Any]
+
+
+def cell(bank: BankWords | None, *, unknowns: int = 0) -> BankCell:
+    return BankCell(
+        name="R-T" if bank else "NNLS",
+        library=SMALL,
+        bank=bank,
+        unmixing=UNMIXING,
+        confirmed=bank is None,
+        choosing=CHOOSING,
+        trying=TRYING,
+        unknowns=unknowns,
+    )
+
+
+@pytest.fixture(scope="module")
+def fit() -> BankOutcome:
+    return measure(cell(None, unknowns=30), NOWHERE)
+
+
+@pytest.fixture(scope="module")
+def some() -> BankOutcome:
+    return measure(cell(TINY), NOWHERE)
+
+
+def test_no_scan_is_both_learnt_and_tried() -> None:
+    scans = Scans(SMALL)
+    parts = [scans.learnt, scans.chosen_on, scans.tried_on]
+
+    assert [len(part.groups) for part in parts] == [COMPOUNDS * n for n in (LEARNT, CHOSEN_ON, TRIED_ON)]
+    assert len(set().union(*(part.groups.tolist() for part in parts))) == COMPOUNDS * SCANS
+    assert all(part.synthetic for part in parts)
+
+
+def test_lots_share_the_signal_to_noise_of_the_recipe() -> None:
+    assert LIBRARY.signal_to_noise == pytest.approx((300.0, 96.55, 31.07, 10.0), rel=1e-3)
+    ranges = [lot.raman.noise for lot in LIBRARY.lots() if lot.raman]
+
+    assert len(ranges) == LOTS
+    assert [1 / least for least, _ in ranges] == pytest.approx(LIBRARY.signal_to_noise[:-1])
+    assert [1 / most for _, most in ranges] == pytest.approx(LIBRARY.signal_to_noise[1:])
+
+
+def test_a_library_without_noise_has_no_lots() -> None:
+    quiet = SMALL.synthesis.raman
+    assert quiet is not None
+    silent = SMALL.synthesis.model_copy(update={"raman": quiet.model_copy(update={"noise": (0.0, 0.0)})})
+
+    with pytest.raises(ValidationError, match="signal to noise"):
+        LibraryWords(compounds=COMPOUNDS, synthesis=silent, axis=SMALL.axis)
+
+
+def test_a_rate_is_that_of_the_next_sample() -> None:
+    """Of 99 exchangeable scores the next is the largest once in a hundred."""
+    assert expected_rate(0, 99) == pytest.approx(0.01)
+    assert expected_rate(4, 99) == pytest.approx(0.05)
+
+
+def _by_hand(library: Library, unmixer: Unmixer, n: int, purpose: int) -> list[tuple[Rows, Rows, Rows]]:
+    """Weights by scipy, presence and shares of every lot."""
+    lots = []
+    for number, words in enumerate(SMALL.lots()):
+        rng = np.random.default_rng([SMALL.seed, 11, purpose, number])
+        made = synthesise(library, words, n // LOTS, rng, grid=SMALL.grid)
+        weights = np.array([nnls(unmixer.references.T, row)[0] for row in unmixer.prepare(made.values)])
+        shown = made.effective / np.maximum(made.effective.sum(axis=1, keepdims=True), 1e-12)
+        lots.append((weights.astype(np.float32), made.present, shown))
+    return lots
+
+
+def test_false_names_and_recall_are_counted_on_scans_that_chose_no_limit(fit: BankOutcome) -> None:
+    """By hand: the limit lets through as many of n negatives as keep (k + 1) / (n + 1) at the target's part."""
+    scans = Scans(SMALL)
+    unmixer = Unmixer(scans.learnt, UNMIXING, SMALL.grid)
+    chosen, tried = _by_hand(scans.chosen_on, unmixer, CHOOSING, 1), _by_hand(scans.tried_on, unmixer, TRYING, 2)
+    weights, present = (np.concatenate([lot[part] for lot in chosen]) for part in (0, 1))
+    limits = []
+    for c in range(COMPOUNDS):
+        negatives = np.sort(weights[~present[:, c], c])[::-1]
+        allowed = int(np.floor(1.0 / COMPOUNDS * (len(negatives) + 1))) - 1
+        limits.append(negatives[allowed])
+
+    screen = fit.presets[0]
+
+    assert (screen.preset, screen.confirmed) == ("screen", False)
+    false = np.mean([((w > limits) & ~p).sum(axis=1).mean() for w, p, _ in tried])
+    assert screen.false_names == pytest.approx(false, abs=1e-6)
+    for lot, (w, p, shown) in enumerate(tried):
+        for bin_, (low, high) in enumerate(pairwise(SHARES)):
+            inside = p & (shown > low) & (shown <= high)
+            assert screen.holding[bin_][lot] == inside.sum()
+            assert screen.found[bin_][lot] == (inside & (w > limits)).sum()
+
+
+def test_false_names_of_some_members_are_told_as_if_all_were_there(some: BankOutcome) -> None:
+    names = Scans(SMALL).learnt.names
+    chosen = members_of(some.cell, names)
+
+    assert len(chosen) == some.members == 2
+    assert set(chosen) < set(names)
+    assert [names.index(name) for name in chosen] == sorted(names.index(name) for name in chosen)
+    wrong = some.presets[0].false_names * TRYING * 2 / COMPOUNDS
+    assert wrong == pytest.approx(round(wrong), abs=1e-3)  # a count of names of two compounds in 300 mixtures
+    assert some.spectra == 2 * 64
+    assert {p.relatives for p in some.presets} == {None}
+
+
+def test_what_learns_is_what_the_cell_says(some: BankOutcome) -> None:
+    """Weights and the two numbers of each normalised map, counted by hand from the layers of two members."""
+    stem, block, head = 4 * 7 + 8, 2 * (4 * 4 * 5 + 8) + 4 * 4 + 8, 2 * 4 + 1
+
+    assert some.parameters == 2 * (stem + block + head)
+
+
+def test_only_a_network_for_all_compounds_is_confirmed() -> None:
+    with pytest.raises(ValidationError, match="claims of all compounds"):
+        BankCell.model_validate({**cell(TINY).model_dump(), "confirmed": True})
+    with pytest.raises(ValidationError, match="no network is asked"):
+        BankCell.model_validate({**cell(TINY).model_dump(), "told": True})
+    with pytest.raises(ValidationError, match="unknowns"):
+        BankCell.model_validate({**cell(TINY).model_dump(), "unknowns": 10})
+
+
+def test_a_stranger_takes_the_share_that_is_said() -> None:
+    """Least squares by scipy over library and strangers, of spectra with next to no noise."""
+    raman = SMALL.synthesis.raman
+    assert raman is not None
+    clean = SMALL.synthesis.model_copy(
+        update={"raman": type(raman)(normalised="peak", noise=(1e-6, 1e-6), read_noise=1.0)}
+    )
+    library, others = Scans(SMALL).tried_on, strangers(SMALL.points, 1000)
+    made = kinds_of(library, others, [clean], 20, np.random.default_rng(0), grid=SMALL.grid)
+    pure = np.concatenate([library.values, others.values])
+    pure = np.array([np.interp(SMALL.grid, library.axis, row / row.max()) for row in pure])
+
+    assert [len(lots[0]) for lots in made.values()] == [40, 20, 20, 20, 20]
+    for kind, share in {ALONE: 0.0, **KINDS}.items():
+        weights = np.array([nnls(pure.T, row)[0] for row in made[kind][0].astype(np.float64)])
+        strange = weights[:, len(library.values) :].sum(axis=1) / weights.sum(axis=1)
+        assert strange == pytest.approx(np.full(len(strange), share), abs=0.02)
+
+
+def test_nothing_but_a_stranger_is_refused_by_what_a_fit_leaves(fit: BankOutcome) -> None:
+    rest = next(refusal for refusal in fit.refusals if refusal.statistic == REST)
+
+    assert np.mean(rest.refused["all of it"]) > 0.9
+    assert np.mean(rest.refused["10 %"]) < np.mean(rest.refused["half of it"]) < np.mean(rest.refused["all of it"])
+    assert np.mean(rest.wrongly) < 0.15
+
+
+@pytest.fixture(scope="module")
+def page(fit: BankOutcome, some: BankOutcome) -> Page:
+    return study().page([fit, some], NOWHERE)
+
+
+def test_less_hides_a_stranger_when_the_instrument_does_nothing() -> None:
+    told = BankCell.model_validate({**cell(None, unknowns=60).model_dump(), "told": True})
+    found = {hidden.effect: hidden.refused for hidden in measure(told, NOWHERE).hidden}
+
+    as_made, noise_alone = found["as made"], found["none of these, noise alone"]
+    assert len(found) == 7
+    assert noise_alone["all of it"][0] == 1.0
+    assert noise_alone["half of it"][0] > 0.9
+    assert sum(noise_alone["30 %"]) > sum(as_made["30 %"])
+
+
+def test_every_table_and_picture_says_synthetic(page: Page) -> None:
+    assert MARK in page.title
+    assert all(any(MARK in cell for cell in part.header) for part in page.parts if isinstance(part, Table))
+    assert all(MARK in part.alternative for part in page.parts if isinstance(part, Picture))
+    assert sum(isinstance(part, Picture) for part in page.parts) == 2
+
+
+def test_deepcid_is_as_large_as_published(page: Page) -> None:
+    """3,683,586 parameters a compound on 881 points, by its code; 368 times."""
+    assert f"{368 * 3_683_586:,} parameters, 5.4 GB" in page.markdown()
+
+
+def test_all_detectors_are_tried_on_the_same_mixtures_of_the_same_library() -> None:
+    found = cells()
+
+    assert len({one.digest() for one in found}) == len(found) == len({one.name for one in found})
+    assert len({(one.library.digest(), one.choosing, one.trying) for one in found}) == 1
+    assert found[0].library.compounds == 368
+    assert found[0].trying >= 20_000
