@@ -116,18 +116,18 @@ def table(
 ) -> Table:
     """Return rows in the order of their first outcome: mean and standard deviation in percent, the best column bold.
 
-    columns: title, which outcomes belong to it, and what is read from them. The number of outcomes a cell stands on is
-    in the title of the column, where it is the same for all rows. bold: False while cells are missing,
-    since the best of some is not the best.
+    columns: title, which outcomes belong to it, and what is read from them. A cell that stands on fewer outcomes than
+    another of its column says on how many. bold: False while cells are missing, since the best of some is not the best.
     """
     names = list(dict.fromkeys(row(outcome) for outcome in outcomes))
     values = [[_values(outcomes, name, row, of, read) for _, of, read in columns] for name in names]
     best = [max((float(np.mean(line[c])) for line in values if line[c]), default=0.0) for c in range(len(columns))]
+    most = [max((len(line[c]) for line in values), default=0) for c in range(len(columns))]
     rows = [
         [
             name,
             *(
-                _shown(cell, strong=bold and bool(cell) and float(np.mean(cell)) >= best[c] - 1e-9)
+                _shown(cell, most=most[c], strong=bold and bool(cell) and float(np.mean(cell)) >= best[c] - 1e-9)
                 for c, cell in enumerate(line)
             ),
         ]
@@ -143,10 +143,11 @@ def _values(
     return [value for value in found if value is not None]
 
 
-def _shown(values: Sequence[float], *, strong: bool) -> str:
+def _shown(values: Sequence[float], *, most: int, strong: bool) -> str:
     if not values:
         return "–"
     text = f"{100 * float(np.mean(values)):.1f}"
     if len(values) > 1:
         text += f" ± {100 * float(np.std(values, ddof=1)):.1f}"
-    return f"**{text}**" if strong else text
+    text = f"**{text}**" if strong else text
+    return text if len(values) == most else f"{text} (of {len(values)})"

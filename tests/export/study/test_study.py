@@ -292,7 +292,7 @@ def test_a_table_gives_mean_and_spread_and_marks_the_best(data_dir: Path) -> Non
 
     found = table(outcomes, first="model", row=lambda o: o.cell.name, columns=[("all", lambda _: True, accuracy)])
 
-    assert found.rows == [["a", "85.0 ± 7.1"], ["b", "**95.0**"]]
+    assert found.rows == [["a", "85.0 ± 7.1"], ["b", "**95.0** (of 1)"]]
 
 
 def test_a_study_with_missing_cells_marks_no_best_and_names_the_models_without_a_row(data_dir: Path) -> None:

@@ -19,21 +19,24 @@ def test_batches_of_the_types_that_are_alike_stand_in_the_order_of_their_level(d
     table = np.loadtxt(data_dir / "nir_raman_tablets_dyrby" / "nir_opensa_table.csv", delimiter=",")
     level, of_type = table[:, :-1].mean(axis=1).reshape(31, 10).mean(axis=1), table[::10, -1]
     alike = np.flatnonzero(of_type >= 2)
-    cell = next(c for c in cells() if c.name == "SVM" and isinstance(c.split, GroupPart))
+    dealt = [c for c in cells() if c.name == "SVM" and isinstance(c.split, GroupPart) and c.split.seed < 3]
     tested = tuple(range(210, 220))  # batch 22, of which three are called D
-    outcome = Outcome(
-        cell=cell,
-        seconds=1.0,
-        parameters=1,
-        chosen="raw",
-        score=NAMED_WRONGLY,
-        stress=None,
-        settings={},
-        tested=tested,
-        predicted=(3, 3, 3, *(2,) * 7),
-    )
+    outcomes = [
+        Outcome(
+            cell=cell,
+            seconds=1.0,
+            parameters=1,
+            chosen="raw",
+            score=NAMED_WRONGLY,
+            stress=None,
+            settings={},
+            tested=tested,
+            predicted=(3, 3, 3, *(2,) * 7),
+        )
+        for cell in dealt
+    ]
 
-    found = [part for part in parts([outcome], data_dir) if isinstance(part, Table)][-1]
+    found = [part for part in parts(outcomes, data_dir) if isinstance(part, Table)][-1]
 
     assert found.header[:4] == ["batch", "type", "mean absorbance", "all models"]
     assert [row[0] for row in found.rows] == [str(batch + 1) for batch in alike[np.argsort(level[alike])]]
