@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
@@ -78,9 +78,11 @@ class Slots:
         )
 
     def newest(self, name: str) -> Path:
-        """Return the newest bundle named `powders12`, or what `find` does for a name with its version."""
-        versions = [stem for stem in self._known() if stem.rpartition("-")[0] == name]
-        return self.find(max(versions, key=_version) if versions else name)
+        """Return the newest bundle named `powders12`, or what `find` does for a name with its version.
+
+        A built-in one counts only where none is installed, so that an update of edged changes no model that was.
+        """
+        return _newest(self._installed().values(), name) or newest_built_in(name) or self.find(name)
 
     def path_named(self, text: str) -> Path:
         """Return the path of the bundle that somebody named: a file, else an installed or built-in one as `newest`."""
@@ -225,15 +227,23 @@ def built_ins() -> tuple[Path, ...]:
     """Return the bundles that edged ships with, by name and version, the newest of DEFAULT first."""
     folder = Path(str(resources.files("edged.bundle") / "default"))
     paths = [path for path in folder.glob(f"*{SUFFIX}") if _NAME.fullmatch(path.stem)]
-    newest = max(
-        (p for p in paths if p.stem.rpartition("-")[0] == DEFAULT), key=lambda p: _version(p.stem), default=None
-    )
+    newest = _newest(paths, DEFAULT)
     return tuple(sorted(paths, key=lambda path: (path != newest, path.name)))
 
 
 def built_in() -> Path | None:
     """Return the bundle that judges where none was activated, or None."""
     return next(iter(built_ins()), None)
+
+
+def newest_built_in(name: str) -> Path | None:
+    """Return the newest version of that name that edged ships with, or None."""
+    return _newest(built_ins(), name)
+
+
+def _newest(paths: Iterable[Path], name: str) -> Path | None:
+    versions = [path for path in paths if path.stem.rpartition("-")[0] == name]
+    return max(versions, key=lambda path: _version(path.stem), default=None)
 
 
 def _version(stem: str) -> tuple[int, ...]:

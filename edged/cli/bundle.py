@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from edged.bundle.archive import Bundle, read_bundle
+from edged.bundle.archive import SUFFIX, Bundle, read_bundle
 from edged.bundle.components import Components
 from edged.bundle.errors import BundleError, BundleMissing
 from edged.bundle.slots import Slots
@@ -84,20 +86,23 @@ def bundle() -> None:
 @place_options
 @json_option
 def list_(storage: Path | None, config: Path | None, *, as_json: bool) -> None:
-    """What is installed and built in, and which one judges; at stations with one of their own, that one."""
+    """What is installed and built in, what else the configuration names, and which one judges at which stations.
+
+    A file that is named there has the state `file`; what is not there is `missing`, and edged doctor says why.
+    """
     with _reporting(as_json=as_json):
         slots = slots_at(storage, config)
-        entries = slots.entries()
-        own = _own_bundles(slots, configuration_at(config) if storage is None else None)
-        for entry in entries:
-            stations = own.get(entry.path, [])
+        configuration = configuration_at(config) if storage is None else None
+        rows = _rows(slots, configuration)
+        for row in rows:
             if as_json:
-                told = {"name": entry.name, "state": entry.state, "path": str(entry.path), "stations": stations}
-                click.echo(json.dumps(told))
-            else:
-                at = f"  at {', '.join(stations)}" if stations else ""
-                click.echo(f"{entry.name:<40} {entry.state:<10} {entry.path}{at}")
-        if not entries and not as_json:
+                click.echo(json.dumps(dataclasses.asdict(row)))
+                continue
+            idle = "  at no station" if row.state == "active" and configuration and configuration.station else ""
+            at = f"  at {', '.join(row.stations)}" if row.stations else idle
+            where = row.path if row.path is not None else "edged doctor"
+            click.echo(f"{row.name:<40} {row.state:<10} {where}{at}")
+        if not rows and not as_json:
             click.echo("nothing is installed and nothing is built in; edged bundle install FILE --activate")
 
 
@@ -186,14 +191,53 @@ def rollback(storage: Path | None, config: Path | None, *, as_json: bool) -> Non
         _done("active", slots_at(storage, config).rollback(), as_json=as_json)
 
 
-def _own_bundles(slots: Slots, configuration: Configuration | None) -> dict[Path, list[str]]:
-    """Return the stations that name each bundle; a name of which there is none is left to `edged doctor`."""
-    found: dict[Path, list[str]] = {}
-    for name, station in configuration.station.items() if configuration is not None else ():
+@dataclass(slots=True, kw_only=True)
+class _Row:
+    """One line of the list. path None: no file is known. stations: at which it judges, or should."""
+
+    name: str
+    state: str
+    path: str | None
+    stations: list[str] = field(default_factory=list)
+
+
+def _rows(slots: Slots, configuration: Configuration | None) -> list[_Row]:
+    """What is installed and built in, then what else should judge: files, and names of which there is none."""
+    rows: dict[Path | str, _Row] = {
+        entry.path.absolute(): _Row(name=entry.name, state=entry.state, path=str(entry.path))
+        for entry in slots.entries()
+    }
+    if (gone := slots.missing()) is not None:
+        rows[gone] = _Row(name=gone, state="missing", path=None)
+    for station, text, path in _wanted(slots, configuration) if configuration is not None else ():
+        key = text if path is None else path.absolute()
+        if key not in rows:
+            rows[key] = _Row(name=text, state="missing", path=None) if path is None else _file_row(path)
+        rows[key].stations.append(station)
+    return list(rows.values())
+
+
+def _file_row(path: Path) -> _Row:
+    try:
+        is_there = path.is_file()
+    except OSError:  # a name too long, a folder that this user may not enter
+        is_there = False
+    return _Row(name=path.name.removesuffix(SUFFIX), state="file" if is_there else "missing", path=str(path))
+
+
+def _wanted(slots: Slots, configuration: Configuration) -> Iterator[tuple[str, str, Path | None]]:
+    """Yield each station, what names its bundle, and where that lies; None: there is no bundle of that name."""
+    usual, first = configuration.bundle.path, next(iter(slots.fallbacks()), None)
+    for name, station in configuration.station.items():
         if station.bundle is not None:
-            with suppress(BundleMissing):
-                found.setdefault(slots.path_named(station.bundle), []).append(name)
-    return found
+            try:
+                yield name, station.bundle, slots.path_named(station.bundle)
+            except BundleMissing:
+                yield name, station.bundle, None
+        elif usual is not None:
+            yield name, usual, Path(usual)
+        elif first is not None:
+            yield name, first.name, first.path
 
 
 @contextmanager
@@ -213,9 +257,10 @@ def _prove(found: Bundle) -> dict[str, float]:
     from edged.infer.runtime import reads_from_memory
 
     Judge(found.manifest, found.library)  # raises where the library of compounds is no use
+    proven = Engine.load(found).prove(found)
     if found.why and reads_from_memory():
         Alone.load(found).prove(range(found.manifest.logit_columns))
-    return Engine.load(found).prove(found)
+    return proven
 
 
 def _tell(error: BundleError | InferError, *, as_json: bool, name: str | None = None) -> None:

@@ -21,7 +21,7 @@ import click
 
 from edged.bundle.archive import Bundle, read_bundle
 from edged.bundle.errors import BundleError
-from edged.bundle.slots import built_ins
+from edged.bundle.slots import newest_built_in
 from edged.cli.audience import Audience
 from edged.cli.bundle import chosen_bundle
 from edged.cli.shelf import RIGHTLY, Shelf, shelf_for, usual_shelf
@@ -277,10 +277,10 @@ def _stands(bundle_name: str | None) -> list[_Stand]:
 
 def _solvents() -> Shelf:
     """Mixtures of solvents for the built-in bundle, whatever is installed here. Raises BundleError."""
-    found = [path for path in built_ins() if path.stem.rpartition("-")[0] == SOLVENTS]
-    if not found:
+    path = newest_built_in(SOLVENTS)
+    if path is None:
         raise DemoFailed(f"{SOLVENTS} is not built in", hint="is this a whole installation? edged bundle list")
-    shelf = _shelf_of(read_bundle(found[-1]))
+    shelf = _shelf_of(read_bundle(path))
     made_of = "of the spectra that the model learnt from"
     return replace(shelf, bundle=SOLVENTS, title=f"{shelf.products[-1]} is a mixture, by percent of light, {made_of}.")
 

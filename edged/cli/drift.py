@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edged.cli.configuration import config_options, load_or_exit
 from edged.cli.talk import ask_daemon
+
+if TYPE_CHECKING:
+    from edged.bundle.archive import Bundle
+    from edged.config.vocabulary import Configuration
+    from edged.service.drifting import InUse
 
 WITHIN_S = 20.0
 SLICE = 200  # records read at once
@@ -94,40 +99,33 @@ def renew(
 def replay(config: Path, assignments: tuple[str, ...], bundle: Path | None, *, as_json: bool) -> None:
     """Read the journal from its beginning and print what the charts find, by the configuration or as --set says.
 
-    Nothing is written and no daemon is asked. Results whose spectrum retention has dropped do not count.
+    Nothing is written and no daemon is asked. Results whose spectrum retention has dropped do not count, nor do those
+    of a station whose bundle cannot be had.
     """
     from edged.bundle.errors import BundleError
+    from edged.infer.errors import InferError
     from edged.store.errors import StoreError
 
     configuration = load_or_exit(config, assignments)
     try:
         for told in _replayed(configuration, bundle):
             click.echo(json.dumps(told) if as_json else f"{told['seq']:>8}  {told['station']}  {told['message']}")
-    except (StoreError, BundleError) as error:
+    except (StoreError, BundleError, InferError) as error:
         click.echo(json.dumps({"error": {"message": str(error)}}) if as_json else str(error), err=not as_json)
         raise SystemExit(1) from None
 
 
-def _replayed(configuration: Any, path: Path | None) -> Iterator[dict[str, Any]]:
-    from edged.bundle.archive import read_bundle
-    from edged.bundle.slots import Slots
+def _replayed(configuration: Configuration, path: Path | None) -> Iterator[dict[str, Any]]:
     from edged.monitor.monitor import Monitor
     from edged.monitor.product import Alarm, Learned
     from edged.monitor.tell import alarm_text, ended_text
-    from edged.service.drifting import InUse, items, record_at, take
+    from edged.service.drifting import items, record_at, take
     from edged.service.settings import drift_rules
-    from edged.service.threads import BUNDLES_FOLDER
     from edged.store.journal import JOURNAL_FILE, Journal
 
-    storage = Path(configuration.storage.path)
-    slots, usual_path = Slots(storage / BUNDLES_FOLDER), path or configuration.bundle.path
-    own = {} if path is not None else {n: s.bundle for n, s in configuration.station.items() if s.bundle is not None}
-    in_use = InUse(
-        usual=read_bundle(usual_path) if usual_path is not None else slots.current(),
-        own={name: slots.named(text) for name, text in own.items()},
-    )
+    in_use = _in_use(configuration, path)
     monitor, seq = Monitor(drift_rules(configuration.drift)), 0
-    with Journal.open(storage / JOURNAL_FILE, read_only=True) as journal:
+    with Journal.open(Path(configuration.storage.path) / JOURNAL_FILE, read_only=True) as journal:
         while found := items(journal, after_seq=seq, limit=SLICE):
             seq = found[-1].seq
             for told in (one for item in found for one in take(monitor, item, in_use) if one.is_news):
@@ -150,6 +148,39 @@ def _replayed(configuration: Any, path: Path | None) -> Iterator[dict[str, Any]]
                     "changes": dict(alarm.changes),
                     "message": text if isinstance(finding, Alarm) else ended_text(finding, text),
                 }
+
+
+def _in_use(configuration: Configuration, path: Path | None) -> InUse:
+    """Choose as the daemon does; a bundle that cannot be had is told of on stderr, with its stations.
+
+    Raises BundleError or InferError where there is none at all: then nobody can tell which results count.
+    """
+    from edged.bundle.archive import read_bundle
+    from edged.bundle.errors import BundleError
+    from edged.infer.errors import InferError
+    from edged.service.drifting import InUse
+    from edged.service.settings import path_or_none
+    from edged.service.threads import load_analyzer, named_analyzer
+
+    if path is not None:
+        return InUse(usual=read_bundle(path))
+    storage, usual_path = Path(configuration.storage.path), path_or_none(configuration.bundle.path)
+    named = {name: station.bundle for name, station in configuration.station.items()}
+    found: dict[str | None, Bundle | None] = {}  # None: of the stations that name none
+    problems: dict[str | None, BundleError | InferError] = {}
+    for text in dict.fromkeys(named.values()) or [None]:
+        try:
+            analyzer = load_analyzer(usual_path, storage) if text is None else named_analyzer(text, storage)
+            found[text] = analyzer.bundle
+        except (BundleError, InferError) as error:
+            found[text], problems[text] = None, error
+    in_use = InUse(usual=found.get(None), own={name: found[text] for name, text in named.items() if text is not None})
+    if not in_use.is_any:
+        raise next(iter(problems.values()))
+    for text, problem in problems.items():
+        stations = ", ".join(name for name, wanted in named.items() if wanted == text)
+        click.echo(f"{stations}: results do not count: {problem}", err=True)
+    return in_use
 
 
 def _line(row: dict[str, Any]) -> str:

@@ -121,7 +121,7 @@ class Handheld:
     """A simulated instrument: what lies before its window is said on its standard input, its events come out.
 
     What was really there is kept by the number that its scans have or, of an instrument that numbers none, by how often
-    its laser has gone off: once a measurement.
+    its laser has gone off: once a measurement, and once more for each that was done again.
     """
 
     name: str
@@ -158,6 +158,8 @@ class Handheld:
     def put(self, what: str) -> None:
         """Put the white tile (`white`) or a product before the window."""
         line = "white" if what == "white" else f"sample {what}"
+        with self._changed:
+            self._asked = self._measured  # what was measured until now was something else
         assert self.child.process.stdin is not None
         try:
             self.child.process.stdin.write(line + "\n")
@@ -171,10 +173,8 @@ class Handheld:
         self._wait(lambda: self._is_ready or None, "is not ready")
 
     def truth(self, scan_index: int | None) -> str:
-        """Return what was before the window at this scan, as the simulator says. None: at the next one, one by one."""
-        if scan_index is None:
-            self._asked += 1
-        number = self._asked if scan_index is None else scan_index
+        """Return what was before the window at this scan, as the simulator says. None: at the first after `put`."""
+        number = self._asked + 1 if scan_index is None else scan_index
         return self._wait(lambda: self._truths.get(number), f"did not tell of scan {number}")
 
     def end(self) -> None:

@@ -242,8 +242,8 @@ class StationConfig(Section):
     claimed: Text | None = Field(default=None, description="label that `verify` compares with, unless a command says")
     bundle: Path | None = Field(
         default=None,
-        description="a model of its own: the name of an installed or built-in bundle, whose newest version it is,"
-        " name and version, or a .edgebundle file; unset uses [bundle]",
+        description="a model of its own: the name of an installed bundle, else of a built-in one, whose newest version"
+        " it is, name and version, or a .edgebundle file; unset uses [bundle]",
     )
     preset: Preset | None = Field(default=None, description="operating point; unset uses bundle.preset")
     explain: bool = Field(

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from edged.bundle.archive import Bundle
 from edged.infer.engine import INPUT
-from edged.infer.errors import EngineFault, NotOffered
-from edged.infer.runtime import USE_ANOTHER, first_line, open_graph, reads_from_memory, runtime_errors
+from edged.infer.errors import EngineFault
+from edged.infer.runtime import USE_ANOTHER, first_line, open_graph, runtime_errors
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -40,21 +40,20 @@ class Alone:
 
     @classmethod
     def load(cls, bundle: Bundle, *, threads: int = 1) -> Alone:
-        """Open the graph of a bundle that has one.
+        """Open the graph of a bundle that has one, where `reads_from_memory`.
 
-        Raises EngineFault when it does not fit its manifest, NotOffered by an onnxruntime that is too old for it.
+        Raises EngineFault when it does not fit its manifest.
         """
-        if not reads_from_memory():
-            raise NotOffered(
-                f"{bundle.file_name}: this onnxruntime cannot ask its compounds alone, and all of them take too long",
-                hint="install onnxruntime 1.24 or newer",
-            )
         session = open_graph(
             bundle.why, whose=f"{bundle.file_name}: why.onnx", threads=threads, beside={"model.onnx": bundle.model}
         )
         found = cls(session, bundle)
         found._check_ports()
         return found
+
+    def trials(self, columns: Sequence[int]) -> int:
+        """Return how many times `prove` would ask a compound."""
+        return len(set(columns) - self._proven) * len(self._golden["spectra"][:TRIED])
 
     def prove(self, columns: Sequence[int]) -> float:
         """Put the golden spectra to these compounds and return the largest difference of a logit from the golden one;

@@ -23,6 +23,7 @@ from edged.infer.errors import AxisNotCovered, EngineFault, InferError, NotOffer
 from edged.infer.explain import CHUNK, windows
 from edged.infer.judge import Judge, Question
 from edged.infer.resample import resample
+from edged.infer.runtime import reads_from_memory
 from edged.infer.verdict import Preset, Procedure, Reason, Verdict
 from edged.infer.why import Explainer, Explanation
 from edged.spectra.quality import is_unfit
@@ -120,21 +121,26 @@ class Analyzer:
         columns = self._explainer.targets(verdict)
         if not columns:
             return None
+        self._require_time(columns)
         if self._alone is not None:
             self._alone.prove(columns)
-        self._require_time(len(columns))
         return self._explainer.explain(resample(spectrum, self.bundle.manifest), verdict)
 
-    def _require_time(self, targets: int) -> None:
+    def _require_time(self, columns: Sequence[int]) -> None:
+        """Raise NotOffered where these targets, and what must be proven of them before, would take too long."""
         asked = sum(map(len, windows(self.bundle.manifest.axis)))
         if self._alone is not None:
-            asked *= targets
-        if (taken_s := asked * self._once_s) > LONGEST_EXPLANATION_S:
-            raise NotOffered(
-                f"an explanation asks {'one compound' if self._alone else 'the graph'} {asked} times, which would take "
-                f"{taken_s:.0f} s here; {LONGEST_EXPLANATION_S:g} s are allowed",
-                hint="use a bundle whose compounds can be asked alone or share one trunk, or a faster board",
-            )
+            asked = asked * len(columns) + self._alone.trials(columns)
+        if (taken_s := asked * self._once_s) <= LONGEST_EXPLANATION_S:
+            return
+        hint = "use a bundle whose compounds can be asked alone or share one trunk, or a faster board"
+        if self.bundle.why and not self._asks_alone:
+            hint = "install onnxruntime 1.24 or newer: this one cannot ask the compounds of this bundle alone"
+        raise NotOffered(
+            f"an explanation asks {'one compound' if self._alone else 'the graph'} {asked} times, which would take "
+            f"{taken_s:.0f} s here; {LONGEST_EXPLANATION_S:g} s are allowed",
+            hint=hint,
+        )
 
     @cached_property
     def _once_s(self) -> float:
@@ -157,11 +163,19 @@ class Analyzer:
     @cached_property
     def _alone(self) -> Alone | None:
         """Opened for the first explanation: it holds the numbers of all compounds once more."""
-        return Alone.load(self.bundle, threads=self._threads) if self.bundle.why else None
+        return Alone.load(self.bundle, threads=self._threads) if self._asks_alone else None
+
+    @property
+    def _asks_alone(self) -> bool:
+        return bool(self.bundle.why) and reads_from_memory()
 
     @cached_property
     def _explainer(self) -> Explainer:
-        return Explainer(self.bundle, self._logits, self._alone.logits if self._alone else None)
+        return Explainer(self.bundle, self._logits, self._logits_alone if self._asks_alone else None)
+
+    def _logits_alone(self, rows: NDArray[np.float32], columns: Sequence[int]) -> NDArray[np.float32]:
+        assert self._alone is not None
+        return self._alone.logits(rows, columns)
 
     def _logits(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """What the graph says of many rows, each to the bit as if alone; in batches where they have been tried already,

@@ -7,12 +7,12 @@ cache on disk, events over HTTPS. An instrument's computer speaks to nobody whom
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from edged.infer.errors import EngineFault
+from edged.infer.outside import objection
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     import onnxruntime
 
 USE_ANOTHER: Final = "install another bundle, or go back to the previous one: edged bundle rollback"
-_EXTERNAL_DATA: Final = re.compile(rb"[\x00\x08]location")
-"""The key by which a graph names a file of weights outside itself, in every way that protobuf can write its length.
-
-onnxruntime looks for the graph's own constants among the contents that it is given, and for those in the body of a node
-on disk.
-"""
 _NOTHING: Final[Mapping[str, bytes]] = MappingProxyType({})
 OPT_OUT = (
     "ORT_DISABLE_TELEMETRY",
@@ -51,9 +45,10 @@ def open_graph(
     whose: the bundle, for messages. beside: by name, the contents in memory that the graph may read its constants from;
     anything else that it would read is refused. Raises EngineFault.
     """
+    found = objection(graph, beside)
+    if found is not None:
+        raise EngineFault(f"{whose}: {found}", hint=USE_ANOTHER)
     runtime = load_onnxruntime()
-    if len(_EXTERNAL_DATA.findall(graph)) != sum(graph.count(_read_from(name)) for name in beside):
-        raise EngineFault(f"{whose}: the graph reads files outside the bundle", hint="build it with its weights inside")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -64,6 +59,8 @@ def open_graph(
     options.log_severity_level = 4  # what matters is raised
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # a spinning thread drains a battery
     options.add_session_config_entry("session.use_env_allocators", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")  # of no other has `objection` spoken
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     if beside:
         contents = list(beside.values())
         options.add_external_initializers_from_files_in_memory(list(beside), contents, list(map(len, contents)))
@@ -95,9 +92,3 @@ def first_line(error: Exception) -> str:
     """Return what an exception says as a line that any terminal can show."""
     lines = str(error).splitlines() or [type(error).__name__]
     return "".join(c if c.isprintable() else "?" for c in lines[0])[:300]
-
-
-def _read_from(name: str) -> bytes:
-    """A whole entry of `external_data` that names this file: field 13 of a tensor, its length, key and value."""
-    entry = b"\x0a\x08location\x12" + bytes([len(name)]) + name.encode()
-    return b"\x6a" + bytes([len(entry)]) + entry

@@ -72,9 +72,11 @@ def baseline(signals: Array, least_sd: Array) -> Baseline:
 
 
 def neighbours_are_alike(means: Array) -> bool:
-    """Whether in any signal the correlation of means [n, k] with their neighbours is above chance, at 90 % confidence.
+    """Whether in any signal the correlation of means [n, k] with their neighbours is above its own 90 % limit.
 
-    Of independent values it is normal with a spread of 1 / sqrt(n) (Anderson 1942, Ann. Math. Statist. 13, 1).
+    Of independent values it is normal with a spread of 1 / sqrt(n) (Anderson 1942, Ann. Math. Statist. 13, 1). Any one
+    may object, so of seven independent signals one does in nearly half of all cases, and means are taken that nobody
+    needed. That costs delay; means that are alike would cost false alarms.
     """
     off = means - means.mean(axis=0)
     together = np.sum(off[1:] * off[:-1], axis=0)

@@ -1,7 +1,8 @@
 """Control charts on standardised means: a two-sided CUSUM for each signal of a product. numpy only.
 
 Page 1954, Biometrika 41, 100, also for its last zero as the time of the change. One mean counts for so much that it
-takes `fewest` in a row to cross: how far out an odd filling lies proves nothing, that the next ones do so does.
+takes `fewest` to cross, and more with usual ones between: how far out an odd filling lies proves nothing, that the next
+ones do so does.
 """
 
 from __future__ import annotations

@@ -65,9 +65,9 @@ class Rules:
 class Monitor:
     """Holds `products` and `whites`, the latest used last. `touched`: those that changed since they were last kept.
 
-    bundle: digest of the one in use, None when nobody knows; own_bundles: of the stations that have one of their own.
-    What was learned of another one waits for it, unseen, until it is the one unseen longest. evicted: how many had to
-    go.
+    bundle: digest of the one in use, None when nobody knows; own_bundles: of the stations that have one of their own,
+    as far as it is known. What was learned of another one waits for it, unseen, until it is the one unseen longest.
+    evicted: how many had to go.
     """
 
     def __init__(self, rules: Rules) -> None:
@@ -77,7 +77,7 @@ class Monitor:
         self.touched: set[Key] = set()
         self.present: dict[str, str] = {}  # station -> serial number of the instrument that measured there last
         self.bundle: str | None = None
-        self.own_bundles: dict[str, str] = {}
+        self.own_bundles: dict[str, str | None] = {}
         self.evicted = 0
 
     def result(self, key: Key, grid: Grid, seen: Seen) -> list[Told]:
@@ -115,16 +115,23 @@ class Monitor:
                 self.whites.pop(key, None)
 
     def is_in_use(self, key: Key) -> bool:
-        """Whether readings of the bundle in use there can change it."""
-        in_use = self.own_bundles.get(key.station, self.bundle)
-        return in_use is None or key.bundle in ("", in_use)
+        """Whether readings of the bundle in use there can change it.
+
+        Where nobody knows that bundle it is any one; of a station's own, any one but the usual.
+        """
+        if key.bundle == "":
+            return True
+        if key.station not in self.own_bundles:
+            return self.bundle in (None, key.bundle)
+        own = self.own_bundles[key.station]
+        return key.bundle != self.bundle if own is None else key.bundle == own
 
     def alarms(self) -> Iterator[tuple[Key, Alarm]]:
         """Yield what stands, of the bundle in use and of the instruments that are `present`.
 
         Another one may be there another day.
         """
-        for key, alarm in self._standing():
+        for key, alarm in self.standing():
             if self.is_in_use(key) and self.present.get(key.station, key.serial_number) == key.serial_number:
                 yield key, alarm
 
@@ -133,7 +140,8 @@ class Monitor:
         watch = self.products.get(key)
         return "" if watch is None else (watch.grid if isinstance(watch, Learning) else watch.template.grid).unit
 
-    def _standing(self) -> Iterator[tuple[Key, Alarm]]:
+    def standing(self) -> Iterator[tuple[Key, Alarm]]:
+        """Yield what stands, of every bundle and instrument."""
         for key, watch in (*self.products.items(), *self.whites.items()):
             if not isinstance(watch, Learning) and watch.alarm is not None:
                 yield key, watch.alarm
@@ -167,5 +175,5 @@ class Monitor:
             other != key
             and (other.bundle == key.bundle or self.is_in_use(other))
             and (other.station, other.serial_number, alarm.cause) == (key.station, key.serial_number, cause)
-            for other, alarm in self._standing()
+            for other, alarm in self.standing()
         )

@@ -152,7 +152,7 @@ class Watching:
         if crossing is None:
             return None
         crossed = SIGNALS[crossing.signal].name
-        since = min(crossing.means, len(self.history))
+        since = max(1, min(crossing.means, len(self.history)))
         change = self.history[-since:].mean(axis=0)
         in_units = change * np.where(np.isfinite(self.baseline.spread), self.baseline.spread, 0.0)
         self.alarm = Alarm(

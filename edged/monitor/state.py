@@ -23,6 +23,7 @@ Array = NDArray[Any]
 
 EDITION: Final = 3  # of what is written here; another one is learned anew from the journal
 MAX_READINGS: Final = 500  # learning takes their square or more of time, on the thread that judges
+MAX_COUNT: Final = 2**62  # of readings, or a record's number: one more of anything still fits 64 bits
 _K: Final = len(SIGNALS)
 _CHARTS: Final = ("cusum", "since", "level")
 _WATCHED: Final = ("pending", "pending_row", "rows", "history", "history_from")
@@ -30,6 +31,10 @@ _WATCHED: Final = ("pending", "pending_row", "rows", "history", "history_from")
 
 class StateDamaged(ValueError):
     """The bytes are no state that `pack` wrote. Cure: read the journal again."""
+
+
+class OtherEdition(StateDamaged):
+    """The state is whole, but of an edition that another version of edged writes. The cure is the same."""
 
 
 def key_text(key: Key) -> str:
@@ -68,14 +73,12 @@ def pack(watch: Learning | Watching | WhiteWatch) -> bytes:
 
 
 def unpack_into(monitor: Monitor, text: str, body: bytes) -> None:
-    """Put one watch back. Raises StateDamaged."""
+    """Put one watch back. Raises StateDamaged, OtherEdition among it."""
     try:
-        station, serial_number, bundle, product = json.loads(text)
-        f"{station}{serial_number}{bundle}{product}".encode()  # half of a surrogate pair: no record could name it
-        key = Key(station=str(station), serial_number=str(serial_number), bundle=str(bundle), product=product)
         with np.load(io.BytesIO(body), allow_pickle=False) as file:
             plain: dict[str, Any] = json.loads(bytes(file["plain"]))
-            _require(plain["edition"] == EDITION and (product is None or isinstance(product, str)), "edition or key")
+            _check_edition(plain["edition"])
+            key = _key(text)
             match plain["is"]:
                 case "learning":
                     monitor.products[key] = _learning(monitor, file, plain)
@@ -89,6 +92,19 @@ def unpack_into(monitor: Monitor, text: str, body: bytes) -> None:
         raise
     except Exception as error:  # what numpy, zipfile and json raise on damaged bytes is not listed anywhere
         raise StateDamaged(f"{type(error).__name__}: {error}") from error
+
+
+def _check_edition(edition: Any) -> None:
+    _require(_is_count(edition), "edition")
+    if edition != EDITION:
+        raise OtherEdition(f"edition {edition}, this version writes edition {EDITION}")
+
+
+def _key(text: str) -> Key:
+    station, serial_number, bundle, product = json.loads(text)
+    f"{station}{serial_number}{bundle}{product}".encode()  # half of a surrogate pair: no record could name it
+    _require(product is None or isinstance(product, str), "key")
+    return Key(station=str(station), serial_number=str(serial_number), bundle=str(bundle), product=product)
 
 
 def _learning(monitor: Monitor, file: Any, plain: dict[str, Any]) -> Learning:
@@ -129,7 +145,10 @@ def _watching(monitor: Monitor, file: Any, plain: dict[str, Any]) -> Watching:
     shapes: dict[str, tuple[int | None, ...]] = {"cusum": (2, _K), "since": (2, _K), "level": (_K,)}
     for name in _CHARTS:
         setattr(watch.charts, name, _array(file, name, shapes[name]))
-    _require(bool((watch.charts.since >= 0).all()), "since")
+    for name in ("pending_from", "calm", "readings"):
+        _require(_is_count(plain[name]), name)
+        setattr(watch, name, plain[name])
+    _require(_are_counts(watch.charts.since) and bool((watch.charts.since <= watch.readings).all()), "since")
     shapes = {
         "pending": (None, _K),
         "pending_row": (m,),
@@ -141,8 +160,7 @@ def _watching(monitor: Monitor, file: Any, plain: dict[str, Any]) -> Watching:
         setattr(watch, name, _array(file, name, shapes[name]))
     sizes = (len(watch.pending), watch.baseline.batch), (len(watch.rows), ROWS), (len(watch.history), HISTORY)
     _require(all(size <= most for size, most in sizes), "lengths")
-    _require(len(watch.history) == len(watch.history_from), "history")
-    watch.pending_from, watch.calm, watch.readings = (int(plain[n]) for n in ("pending_from", "calm", "readings"))
+    _require(len(watch.history) == len(watch.history_from) and _are_counts(watch.history_from), "history")
     watch.alarm = _alarm(plain["alarm"], SIGNALS, ("cusum",))
     return watch
 
@@ -191,9 +209,16 @@ def _alarm(plain: dict[str, Any] | None, signals: Collection[Signal], charts: Co
     _require(alarm.signal in alarm.changes, "signal of an alarm")
     numbers = (alarm.value, alarm.limit, *alarm.changes.values())
     _require(all(type(number) in (int, float) and math.isfinite(number) for number in numbers), "numbers of an alarm")
-    counts = (alarm.since, alarm.at, alarm.readings)
-    _require(all(type(count) is int and 0 <= count < 2**62 for count in counts), "counts of an alarm")
+    _require(all(_is_count(count) for count in (alarm.since, alarm.at, alarm.readings)), "counts of an alarm")
     return alarm
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < MAX_COUNT
+
+
+def _are_counts(values: Array) -> bool:
+    return values.dtype.kind == "i" and bool(((values >= 0) & (values < MAX_COUNT)).all())
 
 
 def _require(holds: bool, what: str) -> None:

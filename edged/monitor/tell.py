@@ -29,6 +29,11 @@ def ended_text(ended: Ended, text: str) -> str:
     return f"{'not watched any more' if ended.forgotten else 'over'}: {text}"
 
 
+def gone_text(text: str) -> str:
+    """Return the same sentence, of an alarm that charts learned anew do not show."""
+    return f"not found again when the journal was read anew: {text}"
+
+
 def hint_for(alarm: Alarm, station: str) -> str:
     """Return what to do."""
     return HINTS[alarm.cause].replace("STATION", station)

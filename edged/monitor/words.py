@@ -1,4 +1,7 @@
-"""What can drift, what is charted to see it, what to tell people. Imports no other room: records use these words."""
+"""What can drift, what is charted to see it, what to tell people. Imports no other room: records use these words.
+
+So Cause, SignalName and DriftEvent may grow, and never lose a word. ChartName may: records have a list of their own.
+"""
 
 from __future__ import annotations
 

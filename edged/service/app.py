@@ -13,7 +13,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from drivers.registry import load as load_device
 from edged import __version__
 from edged.acquire.instrument import DriverInstrument
-from edged.acquire.lifecycle import State, is_countable
+from edged.acquire.lifecycle import State
 from edged.acquire.station import Station, StationPlan, StationStatus
 from edged.acquire.worker import Worker
 from edged.config.vocabulary import Configuration, StationConfig
@@ -49,7 +49,7 @@ from edged.service.memory import give_back
 from edged.service.notify import Notifier
 from edged.service.pipeline import Asked
 from edged.service.plugs import watch_plugs
-from edged.service.schedule import keep_tested
+from edged.service.schedule import keep_measured, keep_tested
 from edged.service.settings import drift_rules, exposure_plan, mqtt_settings, path_or_none, retention, scan_within_s
 from edged.service.supervise import keep_running
 from edged.service.threads import ModelThread, StoreThread
@@ -64,7 +64,6 @@ RECORDS_STOP_S = 0.5
 PUBLISHER_STOP_S = 1.2
 CONTROL_STOP_S = 0.2
 STATUS_LOOK_S = 1.0
-NOT_YET_S = 0.25  # how often an interval trigger looks whether its station has become ready for the first time
 
 
 class Daemon:
@@ -147,8 +146,9 @@ class Daemon:
         triggers = []
         for name, config in self.configuration.station.items():
             if config.interval_s is not None:
-                measure = functools.partial(self._measuring.sample, name, Asked())
-                part = functools.partial(self._at_intervals, name, config.interval_s, measure)
+                part = functools.partial(
+                    keep_measured, self._stations[name], self._measuring, interval_s=config.interval_s, name=name
+                )
                 triggers.append(self._supervised(group, f"interval {name}", part))
             if config.selftest.interval_h is not None:
                 testing = functools.partial(
@@ -254,25 +254,6 @@ class Daemon:
         for station in self._stations.values():
             if station.status.state in (State.ABSENT, State.PARKED):
                 station.look_again()
-
-    async def _at_intervals(self, name: str, interval_s: float, work: Callable[[], Awaitable[Record]]) -> None:
-        """From the moment the station is ready first. A trigger that finds it busy or away is skipped."""
-        failures = 0
-        while self._stations[name].is_busy:
-            await asyncio.sleep(NOT_YET_S)
-        due_s = time.monotonic()
-        while True:
-            if not self._stations[name].is_busy:
-                try:
-                    await work()
-                    failures = 0
-                except EXPECTED as error:
-                    failures += 1
-                    if is_countable(failures):
-                        log.warning("station=%s interval measurement failed: %s (time %d)", name, error, failures)
-            missed = max(0, int((time.monotonic() - due_s) // interval_s))
-            due_s += (missed + 1) * interval_s
-            await asyncio.sleep(max(0.0, due_s - time.monotonic()))
 
     def _health_payload(self) -> HealthPayload:
         return tell.health_payload(

@@ -1,7 +1,8 @@
 """Drift in the daemon: follows the journal, record by record, and says what it finds. Lives on the event loop.
 
 What is computed runs on the inference thread, what reads and writes on the store's. No measurement waits for it: it
-reads what is on disk already, and after a power cut goes on from where its kept state ends.
+reads what is on disk already, and after a power cut goes on from where its kept state ends. Without a state that can be
+used it learns silently up to the record that was the last at its start, and then tells what stands and was not told.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from edged.acquire.worker import WorkerFull, WorkerStopped
 from edged.bundle.archive import Bundle
 from edged.monitor.monitor import MAX_PRODUCTS, Key, Monitor, Rules, Told
 from edged.monitor.product import Alarm, Ended, Learned, Learning
-from edged.monitor.state import StateDamaged, key_text, pack, unpack_into
-from edged.monitor.tell import alarm_text, ended_text, hint_for, unit_of
+from edged.monitor.state import OtherEdition, StateDamaged, key_text, pack, unpack_into
+from edged.monitor.tell import alarm_text, ended_text, gone_text, hint_for, unit_of
 from edged.monitor.words import CAUSES, DriftEvent
 from edged.service.clock import taken_at
 from edged.service.control import Refusal
 from edged.service.drifting import InUse, Item, items, readable, record_at, take
 from edged.service.health import Health
 from edged.service.pipeline import Asked
+from edged.service.standing import Relearning, end_of, said
 from edged.service.threads import Loaded, ModelThread, StoreThread
 from edged.store.charts import Kept, load_charts, save_charts
 from edged.store.errors import StoreDamaged, StoreError, StoreRejected
@@ -70,7 +72,8 @@ class DriftWatch:
         self._seq = 0  # of the last record taken
         self._kept_seq = 0
         self._to_store: list[tuple[Told, Record]] = []
-        self._told_before: set[tuple[object, ...]] = set()  # before a power cut took the state
+        self._told_before: set[tuple[object, ...]] = set()  # before a power cut took the latest of the state
+        self._relearning: Relearning | None = None  # while all of the state has to be learned again
         self._words: dict[Key, str] = {}  # of the alarms that stand
         self.documents: Mapping[str, list[dict[str, Any]]] = {}
 
@@ -131,7 +134,8 @@ class DriftWatch:
         reachable = max((head.seq if head else 0) - MAX_CATCH_UP, 0)
         self._seq = self._kept_seq = reachable if fresh or kept.seq is None else max(kept.seq, reachable)
         self._to_store, self._words = [], {}
-        self._told_before = await self._store(lambda journal: _told_after(journal, self._seq))
+        self._relearning = Relearning(until=head.seq if head else 0) if fresh else None
+        self._told_before = await self._store(lambda journal: _told_after(journal, self._seq)) if not fresh else set()
         self._monitor.present = await self._store(_present)
         self._in_use().tell(self._monitor)
         await self._show()
@@ -147,6 +151,9 @@ class DriftWatch:
         if not in_use.is_any:
             return False
         found = await self._store(lambda journal: items(journal, after_seq=self._seq, limit=SLICE))
+        if self._relearning is not None:
+            await self._relearn(self._relearning, self._relearning.of(found), in_use)
+            return True
         if not found:
             return False
         taken, self._to_store = await self._model(lambda: self._taken(found, in_use))
@@ -158,6 +165,27 @@ class DriftWatch:
             await self._save()
         await self._show()
         return True
+
+    async def _relearn(self, relearning: Relearning, found: Sequence[Item], in_use: InUse) -> None:
+        """Take the next records and tell nothing; after the last of them make the journal say what stands.
+
+        Nothing is kept before that: a power cut on the way begins it again. So may whatever fails at the end: what was
+        stored already is then part of what the journal says.
+        """
+        if found:
+            taken, told = await self._model(lambda: self._taken(found, in_use))
+            self._seq = taken[-1].seq
+            for one, shown_by in told:
+                relearning.take(one, shown_by)
+            return
+        before = await self._store(lambda journal: said(journal, orders_until=relearning.until))
+        for began in relearning.gone(self._monitor, before):
+            await self._end(began, at_seq=relearning.until)
+        for one, shown_by in relearning.untold(self._monitor, before):
+            await self._keep(one, shown_by)
+        await self._save()
+        self._relearning = None
+        await self._show()
 
     async def _store_findings(self) -> None:
         while self._to_store:
@@ -203,9 +231,20 @@ class DriftWatch:
         if isinstance(finding, Ended) and finding.forgotten:  # the record that showed it may be of another instrument
             whose = await self._record_at(finding.alarm.since)
         draft = self._draft(info, station=key.station, instrument=whose.instrument if whose else None)
-        draft = draft.model_copy(update={"bundle": whose.bundle if whose else None})
+        await self._write(draft.model_copy(update={"bundle": whose.bundle if whose else None}), info)
+
+    async def _end(self, began: Record, *, at_seq: int) -> None:
+        """Store that an alarm of the journal does not stand any more."""
+        assert began.drift is not None
+        assert began.station is not None
+        info = end_of(began.drift, at_seq=at_seq, message=gone_text(began.drift.message))
+        draft = self._draft(info, station=began.station, instrument=began.instrument)
+        await self._write(draft.model_copy(update={"bundle": began.bundle}), info)
+
+    async def _write(self, draft: Draft, info: DriftInfo) -> None:
         record = await self._store(lambda journal: journal.append(draft))
-        log.log(logging.WARNING if event == "began" else logging.INFO, "station=%s %s", key.station, info.message)
+        level = logging.WARNING if info.event == "began" else logging.INFO
+        log.log(level, "station=%s %s", draft.station, info.message)
         self._on_record(record)
 
     async def _info(self, event: DriftEvent, told: Told) -> DriftInfo:
@@ -316,13 +355,16 @@ def _packed(monitor: Monitor) -> dict[str, bytes]:
 
 
 def _restored(kept: Kept, rules: Rules) -> Monitor | None:
-    """On the inference thread. None when nothing was kept or it is damaged: the journal is read again."""
+    """On the inference thread. None when nothing was kept or it cannot be used: the journal is read again."""
     if kept.seq is None:
         return None
     monitor = Monitor(rules)
     for text, body in kept.bodies.items():
         try:
             unpack_into(monitor, text, body)
+        except OtherEdition as error:
+            log.info("the state of drift is of another edition, learning again from the journal: %s", error)
+            return None
         except StateDamaged as error:
             log.error("the state of drift is damaged, learning again from the journal: %s", error)
             return None

@@ -61,9 +61,12 @@ class InUse:
         return any(bundle is not None for bundle in (self.usual, *self.own.values()))
 
     def tell(self, monitor: Monitor) -> None:
-        """Let the monitor know whose readings can change what."""
+        """Let the monitor know whose readings can change what. One that is unusable is still the one it was."""
+        known = monitor.own_bundles
         monitor.bundle = self.usual.digest if self.usual is not None else monitor.bundle
-        monitor.own_bundles = {name: bundle.digest for name, bundle in self.own.items() if bundle is not None}
+        monitor.own_bundles = {
+            name: bundle.digest if bundle is not None else known.get(name) for name, bundle in self.own.items()
+        }
 
 
 def items(journal: Journal, *, after_seq: int, limit: int) -> list[Item]:

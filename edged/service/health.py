@@ -31,7 +31,7 @@ CONDITIONS = {
         severity="fault", text="less free space than storage.reserve_mb; measurements are refused: make room"
     ),
     "bundle_unusable": Condition(
-        severity="fault", text="no model to judge with; measurements are refused: edged bundle list"
+        severity="fault", text="no model to judge with; measurements are refused: edged doctor"
     ),
     "station_parked": Condition(
         severity="fault",

@@ -123,7 +123,7 @@ class Lookout:
         except StoreError:
             return  # `store_fails` says so
         config, analyzer, reference = self._configuration.station[name], self._model.at(name).analyzer, kept.white
-        wants_white = analyzer is None or analyzer.bundle.manifest.quantity != "intensity"
+        wants_white = analyzer is not None and analyzer.bundle.manifest.quantity != "intensity"
         await self._look_at_selftests(name, status.identity.serial_number, now)
         age_s = reference.age_s(now) if reference else None
         limit_s = config.reference_max_age_s

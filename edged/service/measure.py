@@ -317,7 +317,7 @@ class Measuring:
     def _analyzer(self, name: str) -> Analyzer:
         loaded = self._model.at(name)
         if loaded.analyzer is None:
-            raise EngineFault(f"no model to judge with: {loaded.problem}", hint="edged bundle list")
+            raise EngineFault(f"no model to judge with: {loaded.problem}", hint="edged doctor")
         return loaded.analyzer
 
     def _question(self, analyzer: Analyzer, place: _Place, asked: Asked) -> Question:

@@ -1,7 +1,6 @@
-"""Self tests that run by themselves, where the material is always in its place. Lives on the event loop, one task each.
+"""What runs by itself: measurements at an interval, and self tests where the material is always in its place.
 
-When one is due follows from the journal, so a restart of the daemon brings none forward, and another instrument is
-tested as soon as it is there. Nobody is kept waiting: as long as the station is busy or away, it is looked at again.
+Lives on the event loop, one task each. Nobody is kept waiting: a station that is busy or away is looked at again.
 """
 
 from __future__ import annotations
@@ -19,13 +18,38 @@ from edged.service.pipeline import Asked
 
 log = logging.getLogger(__name__)
 
+NOT_YET_S = 0.25  # how often an interval looks whether its station has become ready for the first time
 LOOK_EVERY_S = 1.0
 AGAIN_AFTER_S = 60.0  # when one gave no record: a laser that did not warm up, a full disk; then twice as long each time
 MOST_DOUBLED = 6  # to an hour
 
 
+async def keep_measured(station: Station, measuring: Measuring, *, interval_s: float, name: str) -> NoReturn:
+    """Measure from the moment the station is ready first. A trigger that finds it busy or away is skipped."""
+    time_s, failures = asyncio.get_running_loop().time, 0
+    while station.is_busy:
+        await asyncio.sleep(NOT_YET_S)
+    due_s = time_s()
+    while True:
+        if not station.is_busy:
+            try:
+                await measuring.sample(name, Asked())
+                failures = 0
+            except EXPECTED as error:
+                failures += 1
+                if is_countable(failures):
+                    log.warning("station=%s interval measurement failed: %s (time %d)", name, error, failures)
+        missed = max(0, int((time_s() - due_s) // interval_s))
+        due_s += (missed + 1) * interval_s
+        await asyncio.sleep(max(0.0, due_s - time_s()))
+
+
 async def keep_tested(station: Station, measuring: Measuring, *, now: Callable[[], Moment], name: str) -> NoReturn:
-    """Test the station with its configured material whenever the last test is older than `selftest.interval_h`."""
+    """Test the station with its configured material whenever the last test is older than `selftest.interval_h`.
+
+    When that is follows from the journal, so a restart of the daemon brings none forward, and another instrument is
+    tested as soon as it is there.
+    """
     failures = 0
     while True:
         await asyncio.sleep(LOOK_EVERY_S)

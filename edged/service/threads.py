@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -98,15 +99,19 @@ class ModelThread:
         """Load the bundle at `path`, or the first usable of the slots, and those that stations name for themselves.
 
         stations: name -> its bundle, a name or a path, None for the usual one. A failure is kept as a `problem`, not
-        raised. A bundle that several stations name is loaded once.
+        raised. What is the same bundle is loaded once, however it is named.
         """
         named = {name: text for name, text in (stations or {}).items() if text is not None}
+        made = _each_once()
         if not stations or len(named) < len(stations):
-            usual = await self._loaded(lambda: load_analyzer(path, storage), "")
+            usual = await self._loaded(partial(load_analyzer, path, storage, made), "")
             self.analyzer, self.problem = usual.analyzer, usual.problem
         else:
             self.problem = ""
-        found = {text: await self._loaded(_opening(text, storage), f" bundle={text}") for text in {*named.values()}}
+        found = {
+            text: await self._loaded(partial(named_analyzer, text, storage, made), f" bundle={text}")
+            for text in dict.fromkeys(named.values())
+        }
         self.own = {name: found[text] for name, text in named.items()}
 
     async def _loaded(self, load: Callable[[], Analyzer], which: str) -> Loaded:
@@ -126,27 +131,34 @@ class ModelThread:
         return await self.worker.stop(STOP_WITHIN_S)
 
 
-def named_analyzer(text: str, storage: Path) -> Analyzer:
+def named_analyzer(text: str, storage: Path, made: Callable[[Bundle], Analyzer] = Analyzer) -> Analyzer:
     """Return the bundle of that name or path; no other takes its place. Raises BundleError or InferError."""
-    return Analyzer(Slots(storage / BUNDLES_FOLDER).named(text))
+    return made(Slots(storage / BUNDLES_FOLDER).named(text))
 
 
-def load_analyzer(path: Path | None, storage: Path) -> Analyzer:
+def load_analyzer(path: Path | None, storage: Path, made: Callable[[Bundle], Analyzer] = Analyzer) -> Analyzer:
     """Return the first bundle that loads and proves itself here. Raises the last one's BundleError or InferError."""
     if path is not None:
-        return Analyzer(read_bundle(path))
+        return made(read_bundle(path))
     slots = Slots(storage / BUNDLES_FOLDER)
     fallbacks = slots.fallbacks()
     if (missing := slots.missing()) is not None:
         log.error("bundle=%s is active and not there any more, trying the one before it", missing)
     for entry in fallbacks[:-1]:
         try:
-            return Analyzer(read_bundle(entry.path))
+            return made(read_bundle(entry.path))
         except (BundleError, InferError) as error:
             log.error("bundle=%s is unusable, trying the one before it: %s", entry.name, error)
-    last: Bundle = read_bundle(fallbacks[-1].path) if fallbacks else slots.current()
-    return Analyzer(last)
+    return made(read_bundle(fallbacks[-1].path) if fallbacks else slots.current())
 
 
-def _opening(text: str, storage: Path) -> Callable[[], Analyzer]:
-    return lambda: named_analyzer(text, storage)
+def _each_once() -> Callable[[Bundle], Analyzer]:
+    """Return what makes the Analyzer of a bundle, and gives the same one for the same contents again."""
+    made: dict[str, Analyzer] = {}
+
+    def analyzer_of(bundle: Bundle) -> Analyzer:
+        if bundle.digest not in made:
+            made[bundle.digest] = Analyzer(bundle)
+        return made[bundle.digest]
+
+    return analyzer_of

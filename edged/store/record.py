@@ -7,11 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from edged.infer.verdict import MAX_TARGETS, Model, Preset, Procedure, Verdict, Why
-from edged.monitor.words import Cause, ChartName, DriftEvent, SignalName
+from edged.monitor.words import Cause, DriftEvent, SignalName
 from edged.spectra.quality import Quality as Quality
 from edged.spectra.standards.outcome import CheckName, CheckVerdict, Subject
 
 SCHEMA = "edged.record/1"
+DriftChart = Literal["cusum", "white", "ewma", "zones"]  # a word once stored stays readable; charts come and go
 SPECTRUM = "spectrum.npz"  # attachment: what was judged, or a white reference's counts
 
 
@@ -117,7 +118,7 @@ class DriftInfo(Model):
     product: str | None = None
     cause: Cause | None = Field(default=None, description="what drifted")
     signal: SignalName | None = Field(default=None, description="what showed it first")
-    chart: ChartName | None = None
+    chart: DriftChart | None = Field(default=None, description="`ewma` and `zones`: of records of former versions only")
     value: float | None = Field(default=None, description="of the chart; `white`: of the change, in per cent")
     limit: float | None = None
     since_seq: int | None = Field(default=None, description="the first record after the change, as the CUSUM dates it")

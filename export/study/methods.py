@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
+from edged.bundle.archive import read_bundle
 from edged.infer.verdict import Preset
 from export.components.recipe import load_components_recipe
 from export.components.words import Schooling, Unmixing
@@ -14,7 +15,7 @@ from export.data.mixtures.words import Synthesis
 from export.models.catalogue import named
 from export.preprocess.words import SavgolStep, SnvStep, StepWords
 from export.study.mixtures import Taught
-from export.study.namings import Learnt, LeastSquares, NamingCell, Shipped, Where, shipped
+from export.study.namings import FEW, Learnt, LeastSquares, NamingCell, Shipped, Where, shipped
 
 SEEDS = 3
 RECIPE = "solvents13"
@@ -41,7 +42,7 @@ SCHOOLING: Mapping[Where, Schooling] = {
 }
 """Half the mixtures for half as many compounds."""
 OF_BANKS = Schooling(epochs=12, mixtures=800, balanced=True)
-MOVES_CM1, THIRTEEN = 2.0, 13
+MOVES_CM1 = 2.0
 HELD_OUT, FALSE_NAMES = 2000, 0.3  # as the default preset of the bundle
 
 
@@ -50,9 +51,14 @@ def cells() -> tuple[NamingCell, ...]:
     peers = [
         NamingCell(name=name, library=library, method=words) for name, words in PEERS.items() for library in LIBRARIES
     ]
-    bundle = shipped(RECIPE).stem
+    path = shipped(RECIPE)
+    sha256 = read_bundle(path).digest
     presets = [
-        NamingCell(name=f"shipped, {preset}", library="raman-solvents", method=Shipped(bundle=bundle, preset=preset))
+        NamingCell(
+            name=f"shipped, {preset}",
+            library="raman-solvents",
+            method=Shipped(bundle=path.stem, sha256=sha256, preset=preset),
+        )
         for preset in get_args(Preset)
     ]
     return (*peers, *presets, *fits(), *(cell for seed in range(SEEDS) for cell in networks(seed)))
@@ -60,19 +66,19 @@ def cells() -> tuple[NamingCell, ...]:
 
 def fits() -> list[NamingCell]:
     """Return our fit alone: as the recipe has it, and with other guesses of what an instrument does."""
-    recipe = load_components_recipe(RECIPE)
+    recipe, made = load_components_recipe(RECIPE), of_few()
     own = recipe.unmixing
     still = own.model_copy(update={"shift": 0.0, "broadening": 0.0})
     twice = own.model_copy(update={"shift": 2.0 * own.shift, "broadening": 2.0 * own.broadening})
-    assert recipe.synthesis.raman is not None
-    restless = recipe.synthesis.raman.model_copy(update={"component_shift_cm1": MOVES_CM1})
+    assert made.raman is not None
+    restless = made.raman.model_copy(update={"component_shift_cm1": MOVES_CM1})
     ways: dict[str, tuple[Unmixing, Synthesis]] = {
-        "fit": (own, recipe.synthesis),
-        "fit, no error of axis or width": (still, recipe.synthesis),
-        "fit, twice the errors": (twice, recipe.synthesis),
+        "fit": (own, made),
+        "fit, no error of axis or width": (still, made),
+        "fit, twice the errors": (twice, made),
         "fit, twice the errors, limits from bands that move": (
             twice,
-            recipe.synthesis.model_copy(update={"raman": restless}),
+            made.model_copy(update={"raman": restless}),
         ),
     }
     return [
@@ -85,7 +91,7 @@ def fits() -> list[NamingCell]:
 def networks(seed: int) -> list[NamingCell]:
     """Return what is taught on mixtures of the pure spectra, alone and confirmed; the bank by one seed only."""
     recipe = load_components_recipe(RECIPE)
-    made = {"A0": A0, "A1": A1, "A1 of the bundle": recipe.synthesis}
+    made = {"A0": A0, "A1": A1, "up to five": of_few()}
     resuca = named("resuca", points=recipe.axis.points)
     found = []
     for library in LIBRARIES:
@@ -99,20 +105,28 @@ def networks(seed: int) -> list[NamingCell]:
             found += [_learnt(f"ResUCA, {name}", library, taught=banks[name]) for name in ("A0", "A1")]
             found.append(
                 _learnt(
-                    "shared trunk, A1 of the bundle, confirmed",
+                    "shared trunk, up to five, confirmed",
                     library,
-                    taught=taught["A1 of the bundle"],
+                    taught=taught["up to five"],
                     unmixing=recipe.unmixing,
                 )
             )
-    many = recipe.synthesis.composition.model_copy(update={"components": (1, THIRTEEN)})
-    words = taught_by("raman-solvents", recipe.synthesis.model_copy(update={"composition": many}))
-    found.append(_learnt("shared trunk, up to thirteen", "raman-solvents", taught=words, seed=seed))
+    words = taught_by("raman-solvents", recipe.synthesis)
+    name = "shared trunk, up to thirteen"
+    found.append(_learnt(name, "raman-solvents", taught=words, seed=seed))
+    found.append(
+        _learnt(f"{name}, limits of up to five", "raman-solvents", taught=words, limits_on=of_few(), seed=seed)
+    )
     if seed == 0:
-        found.append(
-            _learnt("shared trunk, up to thirteen, confirmed", "raman-solvents", taught=words, unmixing=recipe.unmixing)
-        )
+        found.append(_learnt(f"{name}, confirmed", "raman-solvents", taught=words, unmixing=recipe.unmixing))
     return found
+
+
+def of_few() -> Synthesis:
+    """Return how the bundle's mixtures are made, but of five solvents at most."""
+    made = load_components_recipe(RECIPE).synthesis
+    few = made.composition.model_copy(update={"components": (1, FEW)})
+    return made.model_copy(update={"composition": few})
 
 
 def taught_by(library: Where, words: Synthesis) -> Taught:

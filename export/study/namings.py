@@ -46,6 +46,7 @@ Rows = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Where = Literal["raman-solvents", "raman-powders"]
 Answer = Literal["found", "told", "at_half"]
+FEW = 5  # solvents: up to so many are a small mixture
 
 
 class LeastSquares(Words):
@@ -87,10 +88,12 @@ class Learnt(Words):
 
 
 class Shipped(Words):
-    """A preset of a bundle that edged ships with. bundle: its name and version, as its file has them."""
+    """A preset of a bundle that edged ships with. bundle: its name and version, as its file has them; sha256: its
+    digest, in hex: one that is built anew is asked anew."""
 
     kind: Literal["shipped"] = "shipped"
     bundle: str
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     preset: Preset
 
 
@@ -283,9 +286,13 @@ def _learnt(words: Learnt, library: Library, lots: tuple[Lot, ...], seed: int) -
 
 def _shipped(words: Shipped, library: Library, lots: tuple[Lot, ...]) -> _Named:
     path = shipped(words.bundle.rpartition("-")[0])
-    if path.stem != words.bundle:
-        raise DataUnusable(f"edged ships with {path.stem}, not with {words.bundle}", hint="measure the study anew")
     bundle = read_bundle(path)
+    if (path.stem, bundle.digest) != (words.bundle, words.sha256):
+        raise DataUnusable(
+            f"edged ships with {path.stem} of the SHA-256 {bundle.digest[:12]}, not with {words.bundle} of "
+            f"{words.sha256[:12]}",
+            hint="measure the study anew",
+        )
     table = bundle.manifest.components
     if table is None or tuple(compound.label for compound in table.compounds) != library.names:
         raise DataUnusable(f"{words.bundle} names other compounds than the library", hint="build the bundle anew")

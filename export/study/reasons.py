@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from export.data.mixtures.library import Library
 from export.page import Heading, Part, Picture, Table, Text
 from export.study.disputed import NOT_THERE, THERE, Light, Rows
-from export.study.namings import Bools, LeastSquares, Lot, shares, weights
+from export.study.namings import FEW, Bools, LeastSquares, Lot, shares, weights
 
 ALIKE = 0.4  # cosine of the slopes of two pure spectra from which on one can stand for the other
 NEGATIVE_COUNTS = -100.0  # a spectrum that goes lower had another background taken off
-FEW = 5  # solvents; the networks of the bundle have learnt of no more
 OWN = 0.5  # share of a window from which on a band is a solvent's own
 CONFORMERS_CM1 = (655.0, 756.0)
 """C-Cl stretches of 1,2-dichloroethane, gauche and trans (Mizushima, Structure of Molecules and Internal Rotation,
@@ -245,7 +244,7 @@ def refused(named: Bools | None, told: Bools | None, of: Disputed) -> list[Part]
             "*Left over*: of the slopes, by least squares of all thirteen, median. *655 over 756*: how much "
             "dichloroethane its gauche band tells over how much its trans band does, 1 in the pure liquid; median of "
             f"mixtures of two to {FEW}. *Refused*: called unknown at balanced. *Short of a solvent*: one that is there "
-            "is not in the fit: the network did not let it through."
+            "is not named: the network did not let it through to the fit, or the fit dropped it."
         ),
     ]
 

@@ -244,6 +244,21 @@ def test_the_newest_of_a_name_is_by_number_and_not_by_letter(slots: Slots, tmp_p
         slots.newest("tin")
 
 
+def test_a_newer_version_that_edged_ships_with_takes_no_place_of_an_installed_one(
+    slots: Slots, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for version in ("1.9.0", "1.10.0"):
+        slots.install(made(tmp_path, version))
+    shipped = [tmp_path / f"{stem}.edgebundle" for stem in ("tiny-1.11.0", "other-1.9.0", "other-1.10.0")]
+    monkeypatch.setattr(module, "built_ins", lambda: tuple(shipped))
+
+    assert slots.newest("tiny") == slots.folder / "tiny-1.10.0.edgebundle"
+    assert slots.newest("tiny-1.11.0") == shipped[0]
+    assert slots.newest("other") == shipped[2]
+    assert module.newest_built_in("tiny") == shipped[0]
+    assert module.newest_built_in("none") is None
+
+
 def test_what_edged_ships_with_begins_with_the_default() -> None:
     assert SHIPPED[0].stem.startswith(f"{module.DEFAULT}-")
     assert len({path.stem for path in SHIPPED}) == len(SHIPPED)

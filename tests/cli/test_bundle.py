@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +117,102 @@ def test_what_cannot_be_done_is_said_in_one_line(args: list[str], message: str, 
     assert message in result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert message in objects(as_json)[0]["error"]["message"]
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Callable[..., list[dict[str, Any]]]:
+    """The rows of `edged bundle list --json` for stations (name -> bundle, None for none), then its screen as rows."""
+
+    def ask(stations: dict[str, str | None], path: Path | None = None) -> list[dict[str, Any]]:
+        config = written(tmp_path, stations, path)
+        result = CliRunner().invoke(main, ["bundle", "list", "--json", "--config", str(config)])
+        assert result.exit_code == 0, result.output
+        return objects(result)
+
+    return ask
+
+
+def written(tmp_path: Path, stations: dict[str, str | None], path: Path | None = None) -> Path:
+    """A configuration whose storage is where `run` installs."""
+    lines = ['site = "lab"', 'device = "board"', "[storage]", f'path = "{tmp_path}/state"']
+    lines += ["[bundle]", f'path = "{path}"'] if path is not None else []
+    for name, text in stations.items():
+        lines += [f"[station.{name}]", 'kind = "nirscan"', f'port = "/dev/{name}"']
+        lines += [f'bundle = "{text}"'] if text is not None else []
+    config = tmp_path / "edged.toml"
+    config.write_text("\n".join(lines) + "\n")
+    return config
+
+
+def stations_by(rows: list[dict[str, Any]], *keys: str) -> dict[Any, list[str]]:
+    return {tuple(row[key] for key in keys): row["stations"] for row in rows}
+
+
+def test_a_list_shows_files_and_what_is_not_there_by_the_stations_that_name_them(
+    run: Any, listed: Any, tmp_path: Path
+) -> None:
+    run("install", made(tmp_path, "1.0.0"), "--activate")
+    file = made(tmp_path, "1.1.0")
+    gone = tmp_path / "gone.edgebundle"
+
+    rows = listed({"a": None, "b": str(file), "c": "nothing", "d": "tiny", "e": "nothing", "f": str(gone)})
+
+    assert stations_by(rows, "name", "state") == {
+        ("tiny-1.0.0", "active"): ["a", "d"],
+        ("tiny-1.1.0", "file"): ["b"],
+        ("nothing", "missing"): ["c", "e"],
+        ("gone", "missing"): ["f"],
+    }
+    assert [row["path"] for row in rows[1:]] == [str(file), None, str(gone)]
+
+
+def test_a_path_that_no_file_can_have_is_missing_like_every_other(listed: Any) -> None:
+    (row,) = listed({"a": f"/{'n' * 300}"})
+
+    assert (row["name"], row["state"], row["stations"]) == ("n" * 300, "missing", ["a"])
+
+
+def test_a_file_that_is_an_installed_one_is_no_other(run: Any, listed: Any, tmp_path: Path) -> None:
+    run("install", made(tmp_path, "1.0.0"))
+
+    rows = listed({"a": f"{tmp_path}/state/./bundles/tiny-1.0.0.edgebundle"})
+
+    assert stations_by(rows, "name", "state") == {("tiny-1.0.0", "installed"): ["a"]}
+
+
+def test_the_active_one_that_no_station_uses_is_said_to_be_used_by_none(run: Any, listed: Any, tmp_path: Path) -> None:
+    run("install", made(tmp_path, "1.0.0"), "--activate")
+    run("install", made(tmp_path, "1.1.0"))
+    file = made(tmp_path, "1.2.0")
+
+    own = listed({"a": "tiny-1.1.0"})
+    by_file = listed({"a": None}, file)
+    config = written(tmp_path, {"a": "tiny-1.1.0"})
+    first, second = CliRunner().invoke(main, ["bundle", "list", "--config", str(config)]).stdout.splitlines()
+
+    assert stations_by(own, "name") == {("tiny-1.0.0",): [], ("tiny-1.1.0",): ["a"]}
+    assert stations_by(by_file, "name") == {("tiny-1.0.0",): [], ("tiny-1.1.0",): [], ("tiny-1.2.0",): ["a"]}
+    assert first.endswith("at no station")
+    assert second.endswith("at a")
+
+
+def test_an_active_one_that_is_gone_is_missing_and_the_one_before_judges(run: Any, listed: Any, tmp_path: Path) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        run("install", made(tmp_path, version), "--activate")
+    (tmp_path / "state" / "bundles" / "tiny-1.1.0.edgebundle").unlink()
+
+    rows = listed({"a": None})
+
+    assert stations_by(rows, "name", "state") == {
+        ("tiny-1.0.0", "previous"): ["a"],
+        ("tiny-1.1.0", "missing"): [],
+    }
+
+
+def test_a_missing_one_is_told_on_the_screen_with_where_it_is_explained(run: Any, tmp_path: Path) -> None:
+    config = written(tmp_path, {"a": "nothing", "b": None})
+
+    result = CliRunner().invoke(main, ["bundle", "list", "--config", str(config)])
+
+    (line,) = result.stdout.splitlines()
+    assert line.split() == ["nothing", "missing", "edged", "doctor", "at", "a"]

@@ -55,9 +55,11 @@ def test_each_station_is_judged_by_its_own_model_and_a_bad_one_stops_its_own_sta
     assert "no bundle 'nothing'" in screen
     findings = {finding["about"]: finding for finding in json.loads(doctor)}
     assert [findings[f"bundle{of}"]["level"] for of in ("", " of dose", " of broken")] == ["ok", "ok", "fail"]
-    shown = {entry["name"]: entry["stations"] for entry in map(json.loads, listed.splitlines())}
-    assert shown["doses-2.0.0"] == ["dose"]
-    assert shown["powders12-1.3.0"] == []
+    shown = {entry["name"]: (entry["state"], entry["stations"]) for entry in map(json.loads, listed.splitlines())}
+    assert shown["usual"] == ("file", ["bench"])
+    assert shown["doses-2.0.0"] == ("installed", ["dose"])
+    assert shown["nothing"] == ("missing", ["broken"])
+    assert shown["powders12-1.3.0"][1] == []
     report = [message.json for message in heard if message.topic.endswith("bundle/reported")][-1]
     assert (report["name"], report["labels"]) == ("usual", ["A", "B", "C"])
     assert {name: told["name"] for name, told in report["stations"].items()} == {"dose": "doses", "broken": None}

@@ -93,8 +93,9 @@ def test_a_result_within_the_tolerance_lets_it_in() -> None:
     ("model", "message"),
     [
         (b"", "does not load the graph"),
-        (b"rubbish", "does not load the graph"),
-        (graph()[:-20], "does not load the graph"),
+        (b"rubbish", "the graph is damaged"),
+        (graph()[:-20], "the graph is damaged"),
+        (b"\x08\x08", "does not load the graph"),
         (graph(input_name="x"), "the graph has inputs ['x']"),
         (graph(output_name="scores"), "outputs ['features', 'scores']"),
         (

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from scipy.stats import poisson
+from scipy.stats import chi2, norm, poisson
 
 from edged.monitor.baseline import baseline, batch_means
 from edged.monitor.charts import Charts
@@ -60,8 +61,17 @@ def test_it_takes_four_means_in_a_row_where_twenty_taught_however_far_out_they_l
     assert crossing.value == pytest.approx(crossing.limit)
 
 
-def test_odd_fillings_between_usual_ones_are_no_drift() -> None:
-    """Every fourth: each adds a quarter of 7.54, the three after it take away 0.8 each."""
+def test_odd_fillings_with_a_usual_one_between_add_up() -> None:
+    """Each adds a quarter of the limit of 7.54, the one after takes away 0.8: after six 7.3, the seventh makes 8.4."""
+    charts = charts_of(learned_from=20, doubt=0.3)
+
+    found = [charts.take(np.array([value])) for value in [*[1e6, 0.0] * 6, 1e6]]
+
+    assert [place for place, crossing in enumerate(found) if crossing is not None] == [12]
+
+
+def test_odd_fillings_that_are_one_in_four_are_no_drift() -> None:
+    """Each adds a quarter of 7.54, the three after it take away 0.8 each."""
     charts = charts_of(learned_from=20, doubt=0.3)
 
     assert [charts.take(np.array([value])) for value in [1e6, 0.0, 0.0, 0.0] * 100] == [None] * 400
@@ -97,6 +107,53 @@ def test_charts_run_as_long_as_the_integral_equation_says() -> None:
 
     assert (first > 0).all()
     assert first.mean() == pytest.approx(between, abs=3 * first.std() / math.sqrt(signals))
+
+
+def normal(chance: np.random.Generator, count: int) -> NDArray[np.float64]:
+    return chance.standard_normal(count)
+
+
+def heavy(chance: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Student's t with three degrees of freedom."""
+    return chance.standard_t(3.0, count)
+
+
+def contaminated(chance: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Every tenth value ten times as far out."""
+    return chance.standard_normal(count) * np.where(chance.random(count) < 0.1, 10.0, 1.0)
+
+
+def skewed(chance: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Lognormal, of sigma 1.5."""
+    return chance.lognormal(0.0, 1.5, count)
+
+
+@pytest.mark.parametrize(
+    ("law", "least", "most"),
+    [
+        (normal, 7_000.0, math.inf),
+        (heavy, 7_000.0, math.inf),
+        (contaminated, 7_000.0, math.inf),
+        (skewed, 4_500, 6_000),
+    ],
+)
+def test_how_often_charts_that_learned_from_twenty_means_alarm_falsely_by_the_law_of_the_means(
+    law: Callable[[np.random.Generator, int], NDArray[np.float64]], least: float, most: float
+) -> None:
+    """2,000 of them beside each other, set to one in 7,000; with far-out values on one side they run 5,300 long."""
+    signals, steps, chance, alarms = 2_000, 3_000, np.random.default_rng(13), 0
+    taught = np.array([law(chance, signals) for _ in range(20)])
+    spread = taught.std(axis=0, ddof=1) * math.sqrt(19 / chi2.ppf(0.05, 19))
+    charts = charts_of(
+        7_000.0, learned_from=20, rises_only=np.zeros(signals, dtype=bool), doubt=norm.ppf(0.95) / math.sqrt(20)
+    )
+    for _ in range(steps):
+        charts.take((law(chance, signals) - taught.mean(axis=0)) / spread)
+        crossed = charts.cusum.max(axis=0) > charts.limit
+        charts.cusum[:, crossed] = 0.0
+        alarms += int(crossed.sum())
+
+    assert least <= signals * steps / max(alarms, 1) <= most
 
 
 def test_fillings_of_a_heavy_tail_alarm_no_oftener_than_is_stated() -> None:

@@ -196,3 +196,13 @@ def test_where_a_station_has_a_bundle_of_its_own_that_is_the_one_in_use() -> Non
     assert [in_use("bench", "usual"), in_use("bench", "own")] == [True, False]
     assert [in_use("raman", "usual"), in_use("raman", "own")] == [False, True]
     assert in_use("raman", "")  # of no bundle: a white reference
+
+
+def test_where_a_bundle_of_its_own_is_unknown_what_others_than_the_usual_one_taught_stands() -> None:
+    monitor = Monitor(Rules())
+    monitor.bundle, monitor.own_bundles = "usual", {"raman": None}
+
+    def in_use(bundle: str) -> bool:
+        return monitor.is_in_use(Key(station="raman", serial_number="1", bundle=bundle, product="x"))
+
+    assert [in_use("usual"), in_use("own"), in_use("")] == [False, True, True]

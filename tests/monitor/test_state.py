@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from edged.config.vocabulary import Drift as DriftSection
 from edged.monitor.monitor import Key, Monitor, Rules
 from edged.monitor.product import Alarm, Ended, Learning
-from edged.monitor.state import MAX_READINGS, StateDamaged, key_text, pack, unpack_into
+from edged.monitor.state import MAX_READINGS, OtherEdition, StateDamaged, key_text, pack, unpack_into
 from firmware_sim.drift import Drift
 from tests.monitor.drifting import GRID, powders, seen, stream
 
@@ -27,6 +27,15 @@ RULES = Rules(readings=60)
 @pytest.fixture(scope="module")
 def scans(data_dir: Path) -> dict[str, NDArray[np.float64]]:
     return powders(data_dir)
+
+
+@pytest.fixture(scope="module")
+def watched(scans: dict[str, NDArray[np.float64]]) -> bytes:
+    """The state of a product that was learned from 60 readings, five readings later."""
+    monitor = Monitor(RULES)
+    for reading in seen(stream(scans["1090ACAA"], 3), 65):
+        monitor.result(KEY, GRID, reading)
+    return pack(monitor.products[KEY])
 
 
 def after(monitor: Monitor) -> Monitor:
@@ -101,18 +110,19 @@ def test_a_byte_changed_anywhere_does_no_harm(data: st.DataObject) -> None:
         ("spreads", -np.ones(7)),
         ("level", np.full(7, np.nan)),
         ("cusum", np.zeros((3, 7))),
-        ("since", -np.ones((2, 7))),
+        ("since", -np.ones((2, 7), dtype=np.int64)),
+        ("since", np.full((2, 7), 6, dtype=np.int64)),
+        ("since", np.full((2, 7), 2**63 - 1, dtype=np.int64)),
+        ("since", np.ones((2, 7))),
+        ("history_from", np.full(2, 2**62, dtype=np.int64)),
+        ("history_from", np.full(2, -1, dtype=np.int64)),
+        ("history_from", np.full(2, 1e300)),
         ("history", np.zeros((500, 7))),
         ("mean", np.array(["a"] * 152)),
     ],
 )
-def test_arrays_that_no_chart_can_hold_are_damage(
-    scans: dict[str, NDArray[np.float64]], name: str, value: NDArray[np.float64]
-) -> None:
-    monitor = Monitor(RULES)
-    for reading in seen(stream(scans["1090ACAA"], 3), 65):
-        monitor.result(KEY, GRID, reading)
-    with np.load(io.BytesIO(pack(monitor.products[KEY]))) as file:
+def test_arrays_that_no_chart_can_hold_are_damage(watched: bytes, name: str, value: NDArray[np.float64]) -> None:
+    with np.load(io.BytesIO(watched)) as file:
         arrays = {key: file[key] for key in file.files} | {name: value}
     changed = io.BytesIO()
     np.savez(changed, **arrays)
@@ -121,22 +131,57 @@ def test_arrays_that_no_chart_can_hold_are_damage(
         unpack_into(Monitor(RULES), key_text(KEY), changed.getvalue())
 
 
-@pytest.mark.parametrize("learned_from", [0, 19, MAX_READINGS + 1, 10**30])
-def test_a_product_learned_from_fewer_means_or_more_readings_than_any_can_be_is_damage(
-    scans: dict[str, NDArray[np.float64]], learned_from: int
-) -> None:
-    monitor = Monitor(RULES)
-    for reading in seen(stream(scans["1090ACAA"], 3), 65):
-        monitor.result(KEY, GRID, reading)
-    with np.load(io.BytesIO(pack(monitor.products[KEY]))) as file:
+def with_plain(body: bytes, changes: dict[str, Any]) -> bytes:
+    """The same state, but for what is not an array."""
+    with np.load(io.BytesIO(body)) as file:
         arrays = {name: file[name] for name in file.files}
-    plain = json.loads(bytes(arrays["plain"])) | {"learned_from": learned_from}
+    plain = json.loads(bytes(arrays["plain"])) | changes
     arrays["plain"] = np.frombuffer(json.dumps(plain).encode(), dtype=np.uint8)
     changed = io.BytesIO()
     np.savez(changed, **arrays)
+    return changed.getvalue()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"learned_from": 0},
+        {"learned_from": 19},
+        {"learned_from": MAX_READINGS + 1},
+        {"learned_from": 10**30},
+        {"readings": -1},
+        {"readings": 2**62},
+        {"readings": 5.0},
+        {"pending_from": 2**62},
+        {"calm": "1"},
+    ],
+)
+def test_counts_that_no_product_can_have_are_damage(watched: bytes, changes: dict[str, Any]) -> None:
+    """Among them one learned from fewer means, or more readings, than any can be."""
+    unpack_into(Monitor(RULES), key_text(KEY), with_plain(watched, {}))
 
     with pytest.raises(StateDamaged):
-        unpack_into(Monitor(RULES), key_text(KEY), changed.getvalue())
+        unpack_into(Monitor(RULES), key_text(KEY), with_plain(watched, changes))
+
+
+@pytest.mark.parametrize("edition", [1, 2, 4])
+def test_a_state_of_another_edition_is_told_from_damage(edition: int) -> None:
+    monitor = white_with_alarm()
+    key = Key(station="bench", serial_number="1")
+
+    with pytest.raises(OtherEdition, match=f"edition {edition}, this version writes edition 3"):
+        unpack_into(Monitor(RULES), key_text(key), with_plain(pack(monitor.whites[key]), {"edition": edition}))
+
+
+@pytest.mark.parametrize("edition", ["3", None, 3.0, -1, 10**30])
+def test_what_is_no_number_of_an_edition_is_damage(edition: object) -> None:
+    monitor = white_with_alarm()
+    key = Key(station="bench", serial_number="1")
+
+    with pytest.raises(StateDamaged) as caught:
+        unpack_into(Monitor(RULES), key_text(key), with_plain(pack(monitor.whites[key]), {"edition": edition}))
+
+    assert not isinstance(caught.value, OtherEdition)
 
 
 def white_with_alarm() -> Monitor:
@@ -148,14 +193,10 @@ def white_with_alarm() -> Monitor:
 
 def with_alarm(monitor: Monitor, key: Key, changes: dict[str, Any]) -> bytes:
     """The state of a white reference whose alarm says something else."""
-    with np.load(io.BytesIO(pack(monitor.whites[key]))) as file:
-        arrays = {name: file[name] for name in file.files}
-    plain = json.loads(bytes(arrays["plain"]))
-    plain["alarm"] |= changes
-    arrays["plain"] = np.frombuffer(json.dumps(plain).encode(), dtype=np.uint8)
-    changed = io.BytesIO()
-    np.savez(changed, **arrays)
-    return changed.getvalue()
+    body = pack(monitor.whites[key])
+    with np.load(io.BytesIO(body)) as file:
+        alarm = json.loads(bytes(file["plain"]))["alarm"]
+    return with_plain(body, {"alarm": alarm | changes})
 
 
 @pytest.mark.parametrize(

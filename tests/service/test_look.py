@@ -1,26 +1,33 @@
-"""What the daemon looks at by itself: the correction that it writes when the clock becomes known."""
+"""What the daemon looks at by itself: the clock, of which it writes a correction when it is known, and references."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from edged.config.vocabulary import Configuration
+from drivers.contract import Identity
+from edged.acquire.reading import Moment
+from edged.bundle.archive import bundle_from_bytes
+from edged.config.vocabulary import Configuration, StationConfig
+from edged.infer.analyze import Analyzer
 from edged.service.clock import BoardClock, taken_at
 from edged.service.health import Health
 from edged.service.look import Lookout
 from edged.service.measure import Measuring
 from edged.service.notify import Notifier
-from edged.service.threads import ModelThread, StoreThread
+from edged.service.threads import Loaded, ModelThread, StoreThread
 from edged.store.identity import Uuid7
 from edged.store.journal import Journal
 from edged.store.record import Draft, Record
 from edged.store.retention import Retention
+from tests.bundle.tiny import tiny_bytes
 
 JANUARY_1970_S = 30.0
 NOVEMBER_2026_S = 1_795_230_000.0
@@ -41,6 +48,47 @@ class Board:
         self.wall_s, self.monotonic_s, self.synced = NOVEMBER_2026_S, self.monotonic_s + 5.0, True
 
 
+def lookout_of(
+    board: Board,
+    store: StoreThread,
+    model: ModelThread,
+    health: Health,
+    *,
+    policy: Retention,
+    seen: asyncio.Event,
+    began: Moment,
+    stations: Mapping[str, Any] | None = None,
+) -> Lookout:
+    """A lookout over `stations`, name -> a station as it sees one."""
+    held, config = dict(stations or {}), StationConfig(kind="obp", port="usb")
+    new_id = Uuid7()
+    return Lookout(
+        configuration=Configuration(site="lab", device="board", station=dict.fromkeys(held, config)),
+        stations=held,
+        measuring=Measuring(
+            device="board",
+            preset="balanced",
+            stations={name: (station, config) for name, station in held.items()},
+            model=model,
+            store=store,
+            policy=policy,
+            new_id=new_id,
+            clock=lambda: 0.0,
+            on_record=lambda _: None,
+        ),
+        model=model,
+        store=store,
+        policy=policy,
+        publisher=None,
+        health=health,
+        notifier=Status(seen),
+        clock=board.clock,
+        began=began,
+        new_id=new_id,
+        on_record=lambda _: None,
+    )
+
+
 def looked(
     tmp_path: Path, board: Board, *, before: Callable[[], list[Draft]], between: Callable[[], None] = lambda: None
 ) -> list[Record]:
@@ -51,35 +99,11 @@ def looked(
         await store.open()
         for draft in before():
             await store(functools.partial(Journal.append, draft=draft, attachments=SCAN, publish=False))
-        health, new_id, policy = Health(lambda: board.monotonic_s), Uuid7(), Retention(reserve_bytes=0)
+        health, policy = Health(lambda: board.monotonic_s), Retention(reserve_bytes=0)
         seen = asyncio.Event()
         began = board.clock.now()
         between()
-        lookout = Lookout(
-            configuration=Configuration(site="lab", device="board"),
-            stations={},
-            measuring=Measuring(
-                device="board",
-                preset="balanced",
-                stations={},
-                model=model,
-                store=store,
-                policy=policy,
-                new_id=new_id,
-                clock=lambda: 0.0,
-                on_record=lambda _: None,
-            ),
-            model=model,
-            store=store,
-            policy=policy,
-            publisher=None,
-            health=health,
-            notifier=Status(seen),
-            clock=board.clock,
-            began=began,
-            new_id=new_id,
-            on_record=lambda _: None,
-        )
+        lookout = lookout_of(board, store, model, health, policy=policy, seen=seen, began=began)
         looking = asyncio.create_task(lookout.run())
         async with asyncio.timeout(10):
             await seen.wait()
@@ -105,6 +129,32 @@ class Status(Notifier):
     def status(self, text: str) -> None:
         assert text
         self._seen.set()
+
+
+def warned_of(tmp_path: Path, own: Loaded) -> list[str]:
+    """What a look says of the white reference of a station that has none, by the model that judges there."""
+
+    async def life() -> list[str]:
+        board, store, model, health = Board(), StoreThread(tmp_path), ModelThread(), Health(lambda: 60.0)
+        model.own = {"raman": own}
+        await store.open()
+        identity = Identity(kind="obp", model="QE", serial_number="1")
+        lookout = lookout_of(
+            board,
+            store,
+            model,
+            health,
+            policy=Retention(reserve_bytes=0),
+            seen=asyncio.Event(),
+            began=board.clock.now(),
+            stations={"raman": SimpleNamespace(status=SimpleNamespace(identity=identity))},
+        )
+        await lookout.look_at_reference("raman", board.clock.now())
+        await model.close()
+        await store.close()
+        return [warning.code for warning in health.warnings()]
+
+    return asyncio.run(life())
 
 
 def unsynced_note(board: Board) -> Draft:
@@ -171,3 +221,14 @@ def test_raw_scans_are_dropped_by_age_only_by_a_clock_that_is_known(
 
     with Journal.open(tmp_path / "journal.db", read_only=True) as journal:
         assert journal.attachment(draft.id, "scan") == kept
+
+
+@pytest.mark.parametrize(("quantity", "told"), [("absorbance", ["reference_missing"]), ("intensity", [])])
+def test_a_white_reference_is_missed_where_the_model_wants_one(tmp_path: Path, quantity: str, told: list[str]) -> None:
+    analyzer = Analyzer(bundle_from_bytes(tiny_bytes(quantity=quantity)))
+
+    assert warned_of(tmp_path, Loaded(analyzer=analyzer)) == told
+
+
+def test_a_station_of_which_no_model_is_known_is_not_told_to_take_a_white_reference(tmp_path: Path) -> None:
+    assert warned_of(tmp_path, Loaded(analyzer=None, problem="no bundle 'raman9' is installed")) == []

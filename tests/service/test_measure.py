@@ -19,9 +19,10 @@ from edged.bundle.archive import bundle_from_bytes, read_bundle
 from edged.bundle.slots import built_in
 from edged.config.vocabulary import StationConfig
 from edged.infer.analyze import Analyzer
+from edged.infer.errors import EngineFault
 from edged.service.measure import Measuring
 from edged.service.pipeline import SPECTRUM, Asked, References, Rules, judge_reading, reference_from, white_reading
-from edged.service.threads import ModelThread, StoreThread, load_analyzer
+from edged.service.threads import Loaded, ModelThread, StoreThread, load_analyzer
 from edged.store.errors import StoreBusy
 from edged.store.identity import Uuid7
 from edged.store.journal import Journal
@@ -80,6 +81,36 @@ def test_a_white_reference_that_is_on_disk_counts_even_if_the_disk_fails_right_a
         await store.close()
 
     asyncio.run(life())
+
+
+def test_a_sample_without_a_model_is_refused_with_the_reason_and_the_command_that_says_more(tmp_path: Path) -> None:
+    async def life() -> EngineFault:
+        store, model = StoreThread(tmp_path), ModelThread()
+        model.own = {"bench": Loaded(analyzer=None, problem="no bundle 'nothing' is installed")}
+        station: Any = Place()
+        measuring = Measuring(
+            device="board",
+            preset="balanced",
+            stations={"bench": (station, StationConfig(kind="nirscan", port="/dev/x"))},
+            model=model,
+            store=store,
+            policy=Retention(reserve_bytes=0),
+            new_id=Uuid7(),
+            clock=lambda: 0.0,
+            on_record=lambda _: None,
+        )
+        try:
+            with pytest.raises(EngineFault) as caught:
+                await measuring.sample("bench", Asked())
+        finally:
+            await model.close()
+            await store.close()
+        return caught.value
+
+    fault = asyncio.run(life())
+
+    assert "no bundle 'nothing'" in fault.message
+    assert fault.hint == "edged doctor"
 
 
 def test_an_age_that_nobody_knows_stands_in_the_record_as_unknown(tmp_path: Path, default: Analyzer) -> None:

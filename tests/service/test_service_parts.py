@@ -128,6 +128,10 @@ def test_faults_come_first_and_an_absent_station_says_nothing_of_its_reference()
     ]
 
 
+def test_who_has_no_model_is_sent_to_the_command_that_says_why() -> None:
+    assert CONDITIONS["bundle_unusable"].text.endswith(": edged doctor")
+
+
 def test_every_condition_tells_the_cure_and_hides_only_what_exists() -> None:
     for condition in CONDITIONS.values():
         assert len(condition.text) > 20

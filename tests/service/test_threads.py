@@ -70,6 +70,18 @@ def test_a_bundle_that_two_stations_name_is_loaded_once_and_one_that_nobody_need
     assert (model.analyzer, model.problem) == (None, "")
 
 
+def test_a_bundle_is_loaded_once_however_it_is_named(usual: Path, storage: Path, tmp_path: Path) -> None:
+    copied = tmp_path / "copy.edgebundle"
+    copied.write_bytes((storage / BUNDLES_FOLDER / "spices-1.10.0.edgebundle").read_bytes())
+
+    stations = {"a": "spices", "b": "spices-1.10.0", "c": str(copied), "d": str(usual), "e": None, "f": "spices-1.9.0"}
+    model = loaded(usual, storage, stations)
+
+    assert model.at("a").analyzer is model.at("b").analyzer is model.at("c").analyzer
+    assert model.at("d").analyzer is model.at("e").analyzer
+    assert len({id(model.at(name).analyzer) for name in "adf"}) == 3
+
+
 @pytest.mark.parametrize("text", ["nothing", "spices-9.9.9", "./none.edgebundle", "/etc/passwd"])
 def test_a_station_whose_bundle_cannot_be_had_is_judged_by_no_other(text: str, usual: Path, storage: Path) -> None:
     model = loaded(usual, storage, {"a": text, "b": None})

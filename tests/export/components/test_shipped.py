@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from edged.bundle.archive import Bundle, read_bundle
 from edged.infer.engine import Engine
+from edged.infer.verdict import Preset
 from export.compare import run_all, session
 from export.components.answers import Told, told
 from export.components.recipe import load_components_recipe
@@ -96,3 +97,18 @@ def test_nothing_is_told_of_other_things(other: str, data_dir: Path) -> None:
     rows, _, _ = rows_of(bundle, other, data_dir)
 
     assert (said(bundle, rows).outcome != "resolved").mean() >= 0.99
+
+
+@pytest.mark.parametrize("preset", ["screen", "balanced", "confirm"])
+def test_no_solvent_is_told_of_powders_in_raman_scattering(preset: Preset, data_dir: Path) -> None:
+    bundle, spectra = shipped("solvents13"), load_set("raman-powders", data_dir)
+    known = {compound.label for compound in bundle.manifest.compounds}
+    powders = [row for row, label in enumerate(spectra.labels) if not known & set(spectra.compounds_in(label))]
+    axis = bundle.manifest.axis
+    values = resample(spectra.values, spectra.axis, np.linspace(axis.start, axis.stop, axis.points))[powders]
+
+    found = told(bundle, Engine.load(bundle).run(values.astype(np.float32)), preset)
+
+    assert len(powders) == 6  # three pure, three mixtures
+    assert "resolved" not in found.outcome
+    assert not found.found.any()
