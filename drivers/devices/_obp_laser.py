@@ -12,7 +12,16 @@ import struct
 from drivers.attempt import attempt
 from drivers.contract import Conversation, Drain, Wait
 from drivers.devices._obp_talk import Talk, is_absent
-from drivers.errors import AskAgain, DeviceRefused, DriverError, InterlockOpen, Interrupted, LaserAlarm, Resynchronise
+from drivers.errors import (
+    AskAgain,
+    DeviceRefused,
+    DriverError,
+    InterlockOpen,
+    Interrupted,
+    LaserAlarm,
+    Resynchronise,
+    WireError,
+)
 
 GET_ENABLED, SET_ENABLED, GET_INTENSITY, SET_INTENSITY = 0x810021, 0x810031, 0x810041, 0x810051
 SOURCE = b"\0\0"
@@ -53,6 +62,26 @@ def tell_off(talk: Talk) -> Conversation[bool]:
             return False
         raise
     return True
+
+
+def switch_off_unknown(talk: Talk) -> Conversation[None]:
+    """Switch the laser off on a line that does not tell whether there is one.
+
+    Raises NoAnswer after one try: most who are silent have none, and who is busy does it when it comes to it. Whoever
+    gives another answer may be a Ventana, and is told on as `switch_off` does.
+    """
+    try:
+        has_laser = yield from tell_off(talk)
+    except (AskAgain, WireError):
+        yield Drain()
+        try:
+            yield from switch_off(talk)
+        except LaserAlarm as alarm:
+            hint = "if it has a laser, cut its power: nobody knows whether it is off"
+            raise LaserAlarm(alarm.message, hint=hint) from alarm
+        return
+    if has_laser:
+        yield from switch_off(talk)
 
 
 def switch_on(talk: Talk, laser_mw: float) -> Conversation[None]:

@@ -30,6 +30,8 @@ from drivers.devices._obp_models import (
     STS,
     VENTANA,
     Model,
+    by_range,
+    excitation_nm,
     name_of,
 )
 from drivers.devices._obp_talk import (
@@ -121,9 +123,9 @@ def introduce(
 ) -> Conversation[ObpUnit]:
     """Ask who it is and what it stores. model: None where the medium did not tell. laser_mw: None without a laser."""
     serial_number = yield from attempt(lambda: _serial_number(talk))
-    if model is None:
-        model = yield from _find_model(talk, has_laser=laser_mw is not None)
-    axis = yield from _axis(talk, model)
+    found = model or (yield from _find_model(talk, has_laser=laser_mw is not None))
+    axis = yield from _axis(talk, found)
+    model = model or by_range(found, axis[0], axis[-1])
     notes = [] if talk.line.sums_needed or not talk.line.baud else ["no checksums: a byte gone wrong may go unseen"]
     nonlinearity = yield from _coefficients(talk, NONLINEARITY, "non-linearity", notes)
     stray_light = yield from _coefficients(talk, STRAY_LIGHT, "stray light", notes)
@@ -147,7 +149,7 @@ def introduce(
             nonlinearity=nonlinearity,
             stray_light=stray_light,
             active=model.active,
-            excitation_nm=_excitation_nm(model, axis[0]),
+            excitation_nm=excitation_nm(model, axis[0], axis[-1]),
         ),
         limits=Limits(
             integration_ms=(integration_us[0] / 1000, integration_us[1] / 1000),
@@ -190,8 +192,8 @@ def _serial_number(talk: Talk) -> Conversation[str]:
 def _find_model(talk: Talk, *, has_laser: bool) -> Conversation[Model]:
     """Learn the model on a line that does not tell: some say their USB product id, of others a spectrum has the length.
 
-    That of a Ventana is an STS's; with a light source of its own it is the Ventana-785L. The serial number's first
-    letters do not tell: they are the customer's in OEM units.
+    That of a Ventana is an STS's; with a light source of its own it is the Ventana-785L, and without one `by_range`
+    tells. The serial number's first letters do not: they are the customer's in OEM units.
     """
     product_id = yield from _optional(talk, GET_PRODUCT_ID, U16)
     if product_id is not None and (model := BY_PRODUCT_ID.get(int(product_id))):
@@ -277,13 +279,6 @@ def _versions(talk: Talk) -> Conversation[dict[str, str]]:
     if firmware is not None:
         versions["firmware"] = f"{int(firmware) >> 8:x}.{int(firmware) & 0xFF:02x}"
     return versions
-
-
-def _excitation_nm(model: Model, first_nm: float) -> float | None:
-    """Return the line that a Raman model is made for: Ventanas are sold for 532 and for 785 nm."""
-    if not model.laser:
-        return None
-    return next((line for line in (532.0, 785.0) if line - 10.0 <= first_nm <= line + 60.0), None)
 
 
 def _optional(talk: Talk, message_type: int, layout: struct.Struct, data: bytes = b"") -> Conversation[float | None]:

@@ -95,6 +95,26 @@ BY_PRODUCT_ID = {model.product_id: model for model in MODELS}
 LONGEST_PAYLOAD_BYTES = max(model.payload_bytes for model in MODELS)
 
 STS_RANGES = (("STS-UV", 190.0, 650.0), ("STS-VIS", 350.0, 800.0), ("STS-NIR", 650.0, 1100.0))
+RAMAN_LINES_NM = (532.0, 785.0)  # that Ventanas are sold for
+RAMAN_SPAN_NM = 300.0  # a Spark, the narrowest of the others, has 320 nm
+VIS_NIR_SPAN_NM = 600.0  # a Ventana-VIS-NIR has 670 nm, 430 to 1100; the widest STS 460
+
+
+def excitation_nm(model: Model, first_nm: float, last_nm: float) -> float | None:
+    """Return the line that a Raman model is made for; its range begins there, at whichever end of the detector."""
+    if not model.laser:
+        return None
+    begins_nm = min(first_nm, last_nm)
+    return next((line for line in RAMAN_LINES_NM if line - 10.0 <= begins_nm <= line + 60.0), None)
+
+
+def by_range(model: Model, first_nm: float, last_nm: float) -> Model:
+    """Return the Ventana for an STS that has the range of one: without a light source their spectra look alike."""
+    if model is not STS:
+        return model
+    span_nm = abs(last_nm - first_nm)
+    is_raman = span_nm < RAMAN_SPAN_NM and excitation_nm(VENTANA, first_nm, last_nm) is not None
+    return VENTANA if is_raman or span_nm > VIS_NIR_SPAN_NM else model
 
 
 def name_of(model: Model, first_nm: float, last_nm: float) -> str:

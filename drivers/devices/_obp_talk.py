@@ -1,4 +1,4 @@
-"""Questions and commands of the Ocean Binary Protocol, and how a line to an instrument is found and learned.
+"""Questions and commands of the Ocean Binary Protocol, to one instrument on its line.
 
 Each request has its own "regarding" number, so that the answer to an earlier one is told apart. They start anywhere:
 an answer that a process which died was waiting for is not taken for ours.
@@ -6,17 +6,15 @@ an answer that a process which died was waiting for is not taken for ours.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import secrets
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from dataclasses import dataclass
+from functools import lru_cache
 
-from drivers.attempt import attempt
-from drivers.contract import Control, Conversation, Drain, Receive, Send, SetBaud
+from drivers.contract import Conversation, Receive, Send
 from drivers.devices._obp_message import (
     ABSENT,
     ACK_WANTED,
@@ -24,7 +22,6 @@ from drivers.devices._obp_message import (
     ERRORS,
     RESPONSE,
     SHORTEST_BYTES,
-    UNKNOWN_CHECKSUM,
     VERSIONS,
     ObpFramer,
     Reply,
@@ -34,22 +31,17 @@ from drivers.devices._obp_message import (
     is_plain_answer,
     raise_unless_ok,
 )
-from drivers.devices._obp_models import BY_PRODUCT_ID, OCEAN, Model
-from drivers.errors import AskAgain, DeviceRefused, NoAnswer, Resynchronise, WireError, WrongInstrument
+from drivers.errors import DeviceRefused, WireError, WrongInstrument
 
-GET_SERIAL_NUMBER, SET_BAUD = 0x100, 0x810
+GET_SERIAL_NUMBER = 0x100
 SERIAL_NUMBER_BYTES = 64  # four times the longest that fits an immediate answer
 
 REPLY_WITHIN_S = 1.0
 EXPOSURE_LEFT_S = 10.0  # of one that a former process began, where the instrument does not tell how long it is
-SEARCH_WITHIN_S = 0.25  # an answer to the serial number, the time on the wire apart
 BITS_A_BYTE = 10  # 8N1
 ADAPTER_BYTES, ADAPTER_LATE_S = 64, 0.1  # a busy adapter or hub hands over so much at once, and so late
-BAUDS = (115_200, 9_600, 57_600, 38_400, 19_200)  # the one we raise to, the one they leave the factory with, others
-SLOWEST_BAUD = 9_600  # what a serial server on the network may talk at to the instrument behind it
 MAX_STALE_REPLIES = 8  # answers to earlier questions, and echoes of our own, that may still come before ours
 REGARDING_MASK = 0xFFFF_FFFF
-DEVICE_DESCRIPTOR = struct.Struct("<2BH4B3H4B")  # USB 2.0, table 9-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +105,11 @@ class Talk:
         """Tell, and wait for the acknowledgement, also from an instrument that is busy for so long."""
         answer = self.answer(0, REPLY_WITHIN_S + busy_s, data_bytes=len(data))
         yield from self._ask(message_type, data, ACK_WANTED, answer, lambda _: False)
+
+    def tell(self, message_type: int, data: bytes) -> Conversation[None]:
+        """Tell, and wait for nothing: a refusal is passed over when the next answer is looked for."""
+        request = encode(message_type, data, flags=0, regarding=next(self.regarding), md5=self.line.sums)
+        yield Send(data=request, endpoint=self.line.outward)
 
     def frame(
         self, message_type: int, data: bytes = b"", *, payload_bytes: int, within_s: float
@@ -181,67 +178,6 @@ def if_there(question: Conversation[bytes]) -> Conversation[bytes | None]:
 def is_absent(refused: DeviceRefused) -> bool:
     """Say whether the unit has no such thing, rather than not now."""
     return any(refused.codes == {ERRORS[number][0]: number} for number in ABSENT)
-
-
-# Finding the line
-
-
-def find_usb() -> Conversation[Model]:
-    """Ask the bus which model it is. Raises WrongInstrument for one that is not of this family."""
-    descriptor = yield Control(request_type=0x80, request=6, value=0x0100, length=DEVICE_DESCRIPTOR.size)
-    fields = exactly(DEVICE_DESCRIPTOR, descriptor or b"", "device descriptor")
-    vendor_id, product_id = int(fields[7]), int(fields[8])
-    model = BY_PRODUCT_ID.get(product_id)
-    if vendor_id != OCEAN or model is None:
-        raise WrongInstrument(f"USB device {vendor_id:04x}:{product_id:04x} is none of this family")
-    return model
-
-
-def find_serial(regarding: Iterator[int]) -> Conversation[Talk]:
-    """Try one baud rate after the other until somebody tells a serial number; then go as fast as both ends can."""
-    for baud in BAUDS:
-        yield SetBaud(baud=baud)
-        yield Drain()
-        with contextlib.suppress(Resynchronise):
-            talk = yield from attempt(partial(learn_sums, Line(baud=baud), regarding, SEARCH_WITHIN_S), (AskAgain,))
-            return (yield from _hurried(talk)) if baud != BAUDS[0] else talk
-    raise NoAnswer(
-        f"no answer at {', '.join(map(str, BAUDS))} baud",
-        hint="is it switched on, and are RX and TX the right way round?",
-    )
-
-
-def learn_sums(line: Line, regarding: Iterator[int], within_s: float = REPLY_WITHIN_S) -> Conversation[Talk]:
-    """Find out whether the instrument can be asked for MD5 sums, and sends them."""
-    asking = Talk(line=replace(line, sums=True), regarding=regarding)
-    try:
-        frame = yield from asking.frame(GET_SERIAL_NUMBER, payload_bytes=SERIAL_NUMBER_BYTES, within_s=within_s)
-    except DeviceRefused as refused:
-        if UNKNOWN_CHECKSUM not in refused.codes.values():
-            raise
-        return Talk(line=line, regarding=regarding)
-    return Talk(line=replace(asking.line, sums_needed=decode(frame).sealed), regarding=regarding)
-
-
-def _hurried(talk: Talk) -> Conversation[Talk]:
-    """Raise the rate, until the next power-up: nothing is saved.
-
-    The acknowledgement comes at the old rate [inferred]; if it does not, the new one is tried all the same.
-    """
-    fast = replace(talk, line=replace(talk.line, baud=BAUDS[0]))
-    try:
-        yield from talk.command(SET_BAUD, struct.pack("<I", BAUDS[0]))
-    except AskAgain:
-        return talk
-    except Resynchronise:
-        pass
-    for tried in (fast, talk):
-        yield SetBaud(baud=tried.line.baud or SLOWEST_BAUD)
-        yield Drain()
-        with contextlib.suppress(Resynchronise):
-            yield from tried.query(GET_SERIAL_NUMBER, payload_bytes=SERIAL_NUMBER_BYTES, within_s=SEARCH_WITHIN_S)
-            return tried
-    raise NoAnswer(f"no answer after the change from {talk.line.baud} to {BAUDS[0]} baud")
 
 
 def is_number(value: float, low: float, high: float) -> bool:

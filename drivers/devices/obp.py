@@ -43,7 +43,15 @@ from drivers.contract import (
     UsbIds,
     Wait,
 )
-from drivers.devices._obp_laser import LASER_MW, raise_unless_on, switch_off, switch_on, tell_off
+from drivers.devices._obp_laser import (
+    LASER_MW,
+    raise_unless_on,
+    switch_off,
+    switch_off_unknown,
+    switch_on,
+    tell_off,
+)
+from drivers.devices._obp_line import SLOWEST_BAUD, find_serial, find_socket, find_usb
 from drivers.devices._obp_memory import (
     F32,
     GET_INTEGRATION,
@@ -59,18 +67,7 @@ from drivers.devices._obp_memory import (
 )
 from drivers.devices._obp_message import HEAD
 from drivers.devices._obp_models import MODELS, OCEAN, Model
-from drivers.devices._obp_talk import (
-    EXPOSURE_LEFT_S,
-    SLOWEST_BAUD,
-    Line,
-    Talk,
-    find_serial,
-    find_usb,
-    if_there,
-    is_number,
-    learn_sums,
-    numbers,
-)
+from drivers.devices._obp_talk import EXPOSURE_LEFT_S, Line, Talk, if_there, is_number, numbers
 from drivers.errors import (
     AskAgain,
     BadSettings,
@@ -341,7 +338,7 @@ class ObpDevice:
     def open(self) -> Conversation[ObpUnit]:
         """Laser off before anything else that could fail; drain; who it is and what it stores.
 
-        On a line that comes as soon as somebody answers.
+        On a line it is told to whoever listens, and seen to be off as soon as somebody answers.
         """
         if self.medium == "usb":
             return (yield from self._open_usb())
@@ -349,8 +346,7 @@ class ObpDevice:
         if self.medium == "serial":
             talk = yield from attempt(lambda: find_serial(regarding), (Resynchronise,))
         else:
-            yield Drain()
-            talk = yield from attempt(lambda: learn_sums(Line(baud=SLOWEST_BAUD), regarding))
+            talk = yield from attempt(lambda: find_socket(regarding))
         has_laser = (yield from attempt(lambda: tell_off(talk))) and (
             yield from switch_off(talk, busy_s=EXPOSURE_LEFT_S)
         )
@@ -420,9 +416,7 @@ class ObpDevice:
     def close(self) -> Conversation[None]:
         """Laser off, where there is one. Who is silent on a line is told once: most have none."""
         if self.medium != "usb":
-            talk = Talk(line=Line(baud=SLOWEST_BAUD), regarding=numbers())
-            if (yield from tell_off(talk)):
-                yield from switch_off(talk)
+            yield from switch_off_unknown(Talk(line=Line(baud=SLOWEST_BAUD), regarding=numbers()))
             return
         model = yield from attempt(find_usb)
         if model.laser:
