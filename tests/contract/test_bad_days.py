@@ -217,6 +217,7 @@ def test_a_hang_up_at_and_within_every_transfer_is_a_lost_link(end: FarEnd):
 
 
 @pytest.mark.deep
+@pytest.mark.timeout(600)  # tens of thousands of openings: a minute of CPU, more on a busy machine
 @EVERY
 def test_a_hang_up_at_every_byte_is_a_lost_link(end: FarEnd):
     for moment in range(transfers(end)[-1]):
