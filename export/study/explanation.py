@@ -50,7 +50,7 @@ SYNTHESIS = A1.model_copy(
 )
 STEPS = (SavgolStep(kind="savgol", window=5, order=2, derivative=1), SnvStep(kind="snv"))
 CALIBRATED_ON = 2048  # mixtures that a bank's ranges are taken from
-TILE = 5  # points, 17 cm-1: what is deleted at a time
+TILE = 5  # points: what is deleted at a time
 DELETED = 20
 DELETIONS_OF = 60  # found compounds of each library: the greedy order asks for 2,000 rows of each
 ORDERS = ("by relevance", "at random", "greedy: what hurts most, asked anew at each step")
@@ -147,7 +147,7 @@ class Separate:
 
 def taught(pupil: Pupil, seed: int) -> Taught:
     """Make a library, teach networks, make their trial."""
-    made = synthetic_library(COMPOUNDS, 512, seed=seed, scans=SCANS)
+    made = _library(seed)
     grid = positions(AXIS)
     lesson = Lesson(
         library=made.library,
@@ -165,6 +165,10 @@ def taught(pupil: Pupil, seed: int) -> Taught:
     seen = synthesise(made.library, SYNTHESIS, CALIBRATED_ON, np.random.default_rng([seed, 3]), grid=grid)
     bank = Separate(pupil.network, detector, made.library.names, seen.values)
     return Taught(made=made, say=bank.say, mixtures=trial, logits=bank.say_all(trial.values))
+
+
+def _library(seed: int) -> SyntheticLibrary:
+    return synthetic_library(COMPOUNDS, 512, seed=seed, scans=SCANS)
 
 
 def saying(detector: Detector) -> Callable[[Rows | NDArray[np.float32], Sequence[int]], NDArray[np.float32]]:
@@ -281,12 +285,15 @@ def page_of(pupil: Pupil, found: Sequence[tuple[Pointed, Rows]], minutes: float)
     """Put on a page what was measured of each library, in so many minutes of CPU."""
     curve = np.mean([left for _, left in found], axis=0)
     asked = sum(map(len, windows(AXIS)))
-    opening = f"""Three made Raman libraries of {COMPOUNDS} compounds (seeds {", ".join(map(str, SEEDS))}), 12 to 35
-        bands each, relatives that share most of them; for each {pupil.told} taught on
+    bands_of = [own for made in map(_library, SEEDS) for own in made.bands]
+    counts = [len(own.centre_cm1) for own in bands_of]
+    half_cm1 = float(np.median(np.concatenate([own.fwhm_cm1 for own in bands_of]))) / 2.0
+    opening = f"""{len(SEEDS)} made Raman libraries of {COMPOUNDS} compounds (seeds {", ".join(map(str, SEEDS))}),
+        {min(counts)} to {max(counts)} bands each, relatives that share most of them; for each {pupil.told} taught on
         {pupil.school.epochs * pupil.school.mixtures:,} mixtures of the recipe A1 with one to four compounds: axis and
-        resolution of other instruments, fluorescence, glass, noise, spikes. Of {MIXTURES} new mixtures each compound
-        that is there and is found (logit above zero) is explained, by {asked} windows. {minutes:.0f} minutes of CPU.
-        Written by"""
+        resolution of other instruments, fluorescence, glass, noise, spikes. Of {MIXTURES} new mixtures, **made of the
+        same {SCANS} pure scans of each compound that were learnt from**, each compound that is there and is found
+        (logit above zero) is explained, by {asked} windows. {minutes:.0f} minutes of CPU. Written by"""
     return Page(
         title=pupil.title,
         parts=(
@@ -294,7 +301,7 @@ def page_of(pupil: Pupil, found: Sequence[tuple[Pointed, Rows]], minutes: float)
             Code("python -m export.study.explanation"),
             Heading("Pointing"),
             _pointing_table([pointed for pointed, _ in found]),
-            Text(_WORDS_OF_POINTING),
+            Text(_words_of_pointing(half_cm1)),
             Heading("Deletion"),
             _deletion_table(curve),
             Picture(f"{pupil.page}.png", "what is left of a logit as tiles are bridged", _drawn(curve)),
@@ -303,20 +310,27 @@ def page_of(pupil: Pupil, found: Sequence[tuple[Pointed, Rows]], minutes: float)
     )
 
 
-_WORDS_OF_POINTING = " ".join(
-    f"""*Hit*: the peak of the first band lies within half a width at half maximum of one of the compound's own bands;
-    what a place at random would hit is its chance. A step of the axis is {np.ptp(positions(AXIS)[:2]):.1f} cm-1, half a
-    width about 4. The highest point of a mixture is what an explanation would tell that asks nobody. *Mostly its own
-    light*: at the told peak the compound gives more than half of what all compounds of the mixture give there.
-    *Flagged*: more than {OFF_BAND_LIMIT:.0%} of the relevance in the bands lies where the reference has none; for the
-    compound's own reference a false alarm, for that of a compound of another family what the flag is there for: it
-    shares many bands, as organic solids do, so that many such mix-ups pass. *Left without the bands*: the median logit
-    before and after all told bands are bridged at once.""".split()
-)
+STEP_CM1 = float(np.ptp(positions(AXIS)[:2]))
+
+
+def _words_of_pointing(half_cm1: float) -> str:
+    text = f"""*Hit*: the peak of the first band lies within half a width at half maximum of one of the compound's own
+    bands; what a place at random would hit is its chance. A step of the axis is {STEP_CM1:.1f} cm-1, half a width
+    {half_cm1:.1f} in the middle. The highest point of a mixture is what an explanation would tell that asks nobody.
+    *Mostly its own light*: at the told peak the compound gives more than half of what all compounds of the mixture give
+    there. *Flagged*: more than {OFF_BAND_LIMIT:.0%} of the relevance in the bands lies where the reference has none;
+    for the compound's own reference a false alarm. **The other row is of references of other families**, which share
+    many bands too, so that many such mix-ups pass; a network's false names are mostly of the same family
+    ([library](library.md)), which shares more, and how often the flag tells those was not tried. *Left without the
+    bands*: the median logit before and after all told bands are bridged at once."""
+    return " ".join(text.split())
+
+
 _WORDS_OF_DELETION = " ".join(
-    f"""The axis is cut into tiles of {TILE} points, 17 cm-1, and the logit is asked as one after the other is bridged.
-    One is the whole logit, nought what is left when the whole spectrum is a line; less is better. The greedy order
-    may ask after each step and sees the answer: no explanation can be much faster.""".split()
+    f"""Of the first {DELETIONS_OF} found compounds of each library. The axis is cut into tiles of {TILE} points,
+    {TILE * STEP_CM1:.0f} cm-1, and the logit is asked as one after the other is bridged. One is the whole logit, nought
+    what is left when the whole spectrum is a line; less is better. The greedy order may ask after each step and sees
+    the answer, which no explanation does; the best order may be faster still.""".split()
 )
 
 

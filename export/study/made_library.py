@@ -18,6 +18,7 @@ from export.data.mixtures.synthetic import synthetic_library
 from export.data.mixtures.words import Synthesis
 from export.words import Words
 
+MARK = "SYNTHETIC"  # on every table and picture
 LEARNT, CHOSEN_ON, TRIED_ON = 4, 2, 2  # scans of each compound
 SCANS = LEARNT + CHOSEN_ON + TRIED_ON
 LOTS = 3  # stretches of signal to noise, equal on a logarithmic scale

@@ -6,11 +6,11 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from onnxruntime import InferenceSession
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, matthews_corrcoef
 from torch import Tensor, nn
 
@@ -26,6 +26,9 @@ from export.preprocess.pipeline import steps_in_two
 from export.quantise.candidates import quantised
 from export.study.cell import BlockPart, Candidate, Cell, GroupPart, Outcome, RandomShare, Score
 from export.to_onnx import module_graph
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
 
 INNER_PARTS = 4  # parts of the training rows that choose among candidates
 BATCH = 256

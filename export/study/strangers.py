@@ -1,7 +1,7 @@
 """Mixtures with something that no library holds, and what tells them from mixtures of the library alone.
 
 Strangers are compounds of a SYNTHETIC library of another seed. A statistic is a number a spectrum, larger where more is
-strange; its limit is chosen on made mixtures of the library, and tried on others.
+strange; its limit is chosen on made mixtures of the library, and tried on others of the same scans.
 """
 
 from __future__ import annotations

@@ -172,3 +172,16 @@ def _modules(name: str, ours: Mapping[str, Path]) -> set[str]:
     """The module that an imported name lies in; a package that only passes its parts on is none."""
     found = name if name in ours else name.rpartition(".")[0]
     return {found} if found in ours and ours[found].name != "__init__.py" else set()
+
+
+def test_onnxruntime_is_loaded_by_its_one_door() -> None:
+    """Which tells it to report to nobody; whoever loads it first decides for the whole process."""
+    door = REPOSITORY / "edged/infer/runtime.py"
+    found = [
+        one
+        for path in files("edged", "export")
+        for one in imports(path)
+        if one.module.split(".")[0] == "onnxruntime" and not one.typing_only and path != door
+    ]
+
+    assert [one.place for one in found if not (one.lazy and one.module.startswith("onnxruntime.quantization."))] == []

@@ -30,7 +30,7 @@ from export.data.sets import isoniazid, powders12
 from export.data.spectra import Spectra
 from firmware_sim.drift import Drift
 from firmware_sim.sample import Twin
-from tests.bench.drift_page import Measured, Seeing, Wolf, page
+from tests.bench.drift_page import Measured, Seeing, Unseen, Wolf, page
 from tests.bench.subject import REPOSITORY
 
 Array = NDArray[np.float64]
@@ -40,6 +40,11 @@ QUIET = 100  # readings between learning and the change
 PATIENCE = 500  # readings after it, within which it has to be seen
 NOISE = 0.0007  # absorbance of one point of one scan, `firmware_sim.detector`
 SETS = {"powders12": powders12.load, "isoniazid": isoniazid.load}
+LEARNED = {  # where other fillings are watched than are learned: set, fillings of each product, whether in rounds
+    "powders12": ("powders12", 6, False),
+    "powders12, in rounds": ("powders12", 6, True),
+    "isoniazid, in rounds": ("isoniazid", 20, True),  # 200 readings of ten a filling: twenty different ones
+}
 DRIFTS = {  # what it should be called -> how it is made
     "lamp": ("lamp=-0.005", "lamp=-0.01", "lamp=-0.02"),
     "axis": ("axis=0.2", "axis=0.4", "axis=0.8"),
@@ -129,6 +134,28 @@ def undisturbed(product: Product, rules: Rules, readings: int, seed: int) -> Wol
     return wolf
 
 
+def unseen(product: Product, learned: int, rules: Rules, seed: int, *, known: bool) -> Wolf:
+    """Learn from so many fillings, drawn as the product says, and watch the others, once each.
+
+    known: watch as many of the learned ones instead.
+    """
+    chance = np.random.default_rng([seed, 3])
+    order = chance.permutation(len(product.fillings))
+    first, rest = order[:learned], order[learned:]
+    taught = replace(product, fillings=[product.fillings[number] for number in first])
+    watch = _learned(taught, rules, taught.stream(chance))
+    rows = np.concatenate(
+        [product.fillings[number] for number in (chance.permutation(first)[: len(rest)] if known else rest)]
+    )
+    wolf = Wolf(readings=len(rows))
+    for at, row in enumerate(rows):
+        found = watch.take(Seen(at=at + 1, row=row))[1]
+        if isinstance(found, Alarm):
+            wolf.alarms[found.signal] += 1
+            wolf.by_product[product.name] += 1
+    return wolf
+
+
 def in_order(product: Product, rules: Rules) -> Wolf:
     """Learn from the first scans and watch the others, in the order in which they were taken."""
     rows = np.concatenate(product.fillings)
@@ -173,12 +200,15 @@ def disturbed(product: Product, other: Product | None, drift: Drift, rules: Rule
 @click.option(
     "--readings", default=100_000, show_default=True, help="Undisturbed ones, of all products of a set together."
 )
+@click.option(
+    "--dealt", default=40, show_default=True, help="Ways to deal the fillings of a product into learned and new."
+)
 @click.option("--repeats", default=5, show_default=True, help="Runs of each drift and product.")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Public spectra.  [default: $EDGED_DATA or ../shared/data]"
 )
 @click.option("--out", type=click.Path(path_type=Path), default=PAGE, show_default=True)
-def main(readings: int, repeats: int, data: Path | None, out: Path) -> None:
+def main(readings: int, dealt: int, repeats: int, data: Path | None, out: Path) -> None:
     """Measure and write the page."""
     folder = data or Path(os.environ.get("EDGED_DATA") or REPOSITORY.parent / "shared" / "data")
     rules, began_s = Rules(), time.process_time()
@@ -189,6 +219,15 @@ def main(readings: int, repeats: int, data: Path | None, out: Path) -> None:
         quiet[f"{name}, in rounds"] = _quiet([replace(product, in_rounds=True) for product in found], rules, readings)
     quiet["simulated"] = _quiet(_simulated(1_200, 1), rules, readings)
     quiet["simulated fillings"] = _quiet(_simulated(120, 10), rules, readings)
+    new = {
+        title: _unseen(
+            [replace(product, in_rounds=in_rounds) for product in products(name, folder, scored=False)],
+            learned,
+            rules,
+            dealt,
+        )
+        for title, (name, learned, in_rounds) in LEARNED.items()
+    }
     ordered = {
         name: [in_order(product, Rules(readings=wanted)) for product in products(name, folder, scored=False)]
         for name, wanted in (("powders12", 50), ("isoniazid", 100))
@@ -209,6 +248,7 @@ def main(readings: int, repeats: int, data: Path | None, out: Path) -> None:
         rules=rules,
         readings=readings,
         quiet=quiet,
+        unseen=new,
         ordered=ordered,
         seen=seen,
         before=QUIET,
@@ -228,6 +268,19 @@ def _quiet(found: list[Product], rules: Rules, readings: int) -> list[Wolf]:
         for number, product in enumerate(found)
         for again in range(10)
     ]
+
+
+def _unseen(found: list[Product], learned: int, rules: Rules, dealt: int) -> Unseen:
+    new, known = (
+        [
+            unseen(product, learned, rules, 1000 * number + again, known=known)
+            for number, product in enumerate(found)
+            for again in range(dealt)
+        ]
+        for known in (False, True)
+    )
+    fillings = [len(product.fillings) for product in found]
+    return Unseen(learned=learned, least=min(fillings), most=max(fillings), products=len(found), new=new, known=known)
 
 
 def _learned(product: Product, rules: Rules, stream: Iterator[tuple[Array, float | None]]) -> Watching:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -140,3 +142,31 @@ def test_the_tables_say_what_was_found(subject: Taught) -> None:
     assert rows["hit"][0] == f"{100 * found.hit.mean():.1f}%"
     curve = np.linspace(1.0, 0.0, 3 * (DELETED + 1)).reshape(3, -1)
     assert _deletion_table(curve).rows[0][-1] == f"{curve[0].mean():.2f}"
+
+
+@pytest.mark.parametrize("pupil", [TRUNK, BANK], ids=["trunk", "bank"])
+def test_a_page_has_the_words_of_today(subject: Taught, pupil: Pupil, repository: Path) -> None:
+    """Its figures take minutes to measure anew; what is not in a table hangs on none of them but the minutes."""
+    found = [(pointing(subject), np.linspace(1.0, 0.0, 3 * (DELETED + 1)).reshape(3, -1))] * len(SEEDS)
+
+    kept = (repository / "docs" / "results" / f"{pupil.page}.md").read_text(encoding="utf-8")
+
+    assert _words(kept) == _words(page_of(pupil, found, 2.4).markdown())
+
+
+def _words(page: str) -> list[str]:
+    lines = [line for line in page.splitlines() if not line.startswith("|")]
+    return [re.sub(r"\d+ minutes of CPU", "minutes of CPU", line) for line in lines]
+
+
+def test_a_page_says_what_was_made_and_what_was_left_out(subject: Taught) -> None:
+    found = [(pointing(subject), np.linspace(1.0, 0.0, 3 * (DELETED + 1)).reshape(3, -1))] * len(SEEDS)
+    bands = [own for seed in SEEDS for own in synthetic_library(24, 512, seed=seed).bands]
+
+    text = page_of(TRUNK, found, 2.4).markdown()
+
+    counts = sorted(len(own.centre_cm1) for own in bands)
+    assert f"{counts[0]} to {counts[-1]} bands each" in text
+    assert "Of the first 60 found compounds of each library" in text
+    assert "same 3 pure scans of each compound that were learnt from" in text
+    assert "tiles of 5 points, 17 cm-1," in text  # 1,780 / 511 * 5 = 17.4

@@ -21,9 +21,9 @@ from export.data.mixtures.synthesise import synthesise
 from export.models.resuca import ResucaWords
 from export.page import Page, Picture, Table
 from export.study.banks import SHARES, BankCell, BankOutcome, BankWords, expected_rate, measure, members_of
-from export.study.library import LIBRARY, MARK, OF_NETWORKS, UNMIXING, cells, study
-from export.study.made_library import CHOSEN_ON, LEARNT, LOTS, SCANS, TRIED_ON, LibraryWords, Scans
-from export.study.strangers import KINDS, REST, kinds_of, strangers
+from export.study.library import LIBRARY, OF_NETWORKS, UNMIXING, cells, study
+from export.study.made_library import CHOSEN_ON, LEARNT, LOTS, MARK, SCANS, TRIED_ON, LibraryWords, Scans
+from export.study.strangers import EFFECTS, KINDS, REST, Hidden, kinds_of, strangers
 from export.study.strangers import LIBRARY as ALONE
 
 COMPOUNDS, CHOOSING, TRYING = 8, 600, 300
@@ -213,6 +213,51 @@ def test_every_table_and_picture_says_synthetic(page: Page) -> None:
     assert all(any(MARK in cell for cell in part.header) for part in page.parts if isinstance(part, Table))
     assert all(MARK in part.alternative for part in page.parts if isinstance(part, Picture))
     assert sum(isinstance(part, Picture) for part in page.parts) == 2
+
+
+def test_only_those_who_name_all_compounds_are_ranked(fit: BankOutcome, page: Page) -> None:
+    (ranked,) = [line for line in page.markdown().splitlines() if line.startswith("A fit of all references")]
+
+    assert f"`screen`: NNLS {100 * fit.presets[0].recall:.1f};" in ranked
+    assert "R-T" not in ranked
+    assert "R-T of 2 compounds drawn at random" in page.markdown()
+
+
+def test_false_names_of_few_compounds_are_told_as_events(fit: BankOutcome, some: BankOutcome) -> None:
+    """0.32 a sample as if all eight were there is 0.08 of two, and 24 in 300 mixtures."""
+    first, *others = some.presets
+    told = some.model_copy(update={"presets": (first.model_copy(update={"false_names": 0.32}), *others)})
+
+    assert "False names of R-T are 24 at `screen`," in study().page([fit, told], NOWHERE).markdown()
+
+
+def test_of_strangers_the_answer_is_what_a_bundle_refuses(fit: BankOutcome) -> None:
+    shares = {"all of it": (0.9, 0.8, 1.0), "half of it": (0.5, 0.4, 0.6), "30 %": (0.2,) * 3, "10 %": (0.0, 0.1, 0.2)}
+    refusals = tuple(
+        refusal.model_copy(update={"refused": shares, "wrongly": (0.05, 0.06, 0.07)})
+        if refusal.statistic == REST
+        else refusal
+        for refusal in fit.refusals
+    )
+    text = study().page([fit.model_copy(update={"refusals": refusals})], NOWHERE).markdown()
+
+    (answer,) = [line for line in text.splitlines() if line.startswith("NNLS: the answer is")]
+    assert f"NNLS: the answer is *{REST}*" in answer
+    assert "90.0 % (all of it), 50.0 % (half of it), 20.0 % (30 %), 10.0 % (10 %), and 6.0 % wrongly;" in answer
+    assert "is an upper mark and no answer" in answer
+    assert "30 mixtures of each share" in text
+    assert "Limits are not chosen on scans of their own here" in text
+
+
+def test_what_hides_a_stranger_most_is_found_and_not_supposed(fit: BankOutcome) -> None:
+    told = BankCell.model_validate({**cell(None, unknowns=60).model_dump(), "told": True})
+    hidden = tuple(
+        Hidden(effect=effect, refused=dict.fromkeys(KINDS, (0.9 if effect == "no container" else 0.5,)))
+        for effect in EFFECTS
+    )
+    outcome = fit.model_copy(update={"cell": told, "presets": (), "refusals": (), "hidden": hidden})
+
+    assert "half of it: no container (50.0 to 90.0)" in study().page([fit, outcome], NOWHERE).markdown()
 
 
 def test_deepcid_is_as_large_as_published(page: Page) -> None:

@@ -1,0 +1,65 @@
+"""The page of the grid: what it says of columns, layers and tuning is what the outcomes hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from export.study.cell import Cell, Outcome, Score
+from export.study.grid import CLASSICAL, study
+
+NOWHERE = Path("nowhere")
+
+
+def made(cell: Cell) -> Outcome:
+    """A network names half rightly, a hundredth more a layer and a fifth more after MSC; an SVM most, after SG1."""
+    (candidate,) = cell.candidates
+    if cell.name in CLASSICAL:
+        share = 0.9 if (cell.name, candidate.name) == ("SVM", "SG1 + SNV + z-score") else 0.85
+    else:
+        share = 0.5 + 0.01 * int(cell.name[-1]) + (0.2 if candidate.name == "msc" else 0.0)
+    score = Score(accuracy=share, macro_f1=share, mcc=share, kappa=share)
+    return Outcome(
+        cell=cell,
+        chosen=candidate.name,
+        score=score,
+        stress=score,
+        tested=(0,),
+        predicted=(0,),
+        parameters=1,
+        settings={"components": 32 if cell.split.model_dump()["test"] == 0 else 8} if cell.name == "PLS-DA" else {},
+        seconds=1.0,
+    )
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> list[Outcome]:
+    return [made(cell) for cell in study().cells if cell.set == "api20"]
+
+
+def test_the_findings_are_the_means_of_the_table(outcomes: list[Outcome]) -> None:
+    text = study().page(outcomes, NOWHERE).markdown()
+
+    assert text.count("most by msc (72.0), least by vector (52.0)") == 2  # held out, and under stress
+    assert "Best recurrent: lstm-3 with msc and bilstm-3 with msc and gru-3 with msc (73.0);" in text
+    assert "best classical: SVM with SG1 + SNV + z-score (90.0)." in text
+    assert "+2.0 points on average, more in 27 and less in 0 of 27 pairs" in text
+
+
+def test_a_set_with_missing_cells_has_no_findings(outcomes: list[Outcome]) -> None:
+    assert "Best recurrent" not in study().page(outcomes[1:], NOWHERE).markdown()
+
+
+def test_how_often_tuning_ended_at_the_edge_is_counted(outcomes: list[Outcome]) -> None:
+    """Ten cells: five scans of each of two columns; the first scan of either is at the edge."""
+    text = study().page(outcomes, NOWHERE).markdown()
+
+    assert "tuned to 32 components, the most that it may try, in 2 of 10 cells (0 of powders12, 2 of api20)" in text
+
+
+def test_the_page_says_what_its_columns_are_and_that_scans_of_api20_are_repeats(outcomes: list[Outcome]) -> None:
+    text = study().page(outcomes, NOWHERE).markdown()
+
+    assert "There are 9 columns: the 7 preprocessings of the paper, and 2 of ours" in text
+    assert "a repeat of the training sample" in text
