@@ -156,6 +156,8 @@ def _run(
             results["data"] = {"notes": [str(finding) for finding in job.examine()]}
             for note in results["data"]["notes"]:
                 console.print(f"note  {note}", markup=False, highlight=False, soft_wrap=True)
+        if len(stages) > 1:
+            _refuse_to_lose(job, out)
         for stage in stages:
             started = time.monotonic()
             with bar(console, stage) as report:
@@ -192,6 +194,16 @@ def _job(recipe: str, *, data: Path, work: Path | None, seed: int, quick: bool) 
     words = words.quickened() if quick else words
     beside = Path(recipe).parent
     return Job(recipe=words, data=data, work=place(words.name), seed=seed, quick=quick, beside=beside)
+
+
+def _refuse_to_lose(job: Job | ComponentsJob, out: Path) -> None:
+    """Raise BankUnfit before the hours, not behind them, where the last stage would refuse to write over a bank."""
+    from export.components.job import ComponentsJob
+
+    if isinstance(job, ComponentsJob):
+        from export.components.pack import refuse_to_lose
+
+        refuse_to_lose(job, out)
 
 
 def _perform(stage: str, job: Job | ComponentsJob, out: Path, report: Report) -> dict[str, Any]:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shlex
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from edged.bundle.errors import BundleError
 from edged.infer.verdict import Preset
-from export.errors import ExportError
+from export.bank import told as said
 
 if TYPE_CHECKING:
     from export.bank.bank import Bank
+    from export.bank.evidence import Tried
     from export.bank.kit import Kit
-    from export.progress import Report
 
 LEARNING = "learning"  # below the bank's folder: epochs of a compound that is being learned
-EXIT_STOPPED = 130
 
 BANK = click.argument("bank", type=click.Path(file_okay=False, path_type=Path))
 SOURCE = click.argument("source", metavar="FROM", type=click.Path(file_okay=False, path_type=Path))
@@ -34,6 +30,7 @@ DATA = click.option(
     type=click.Path(path_type=Path),
     help="Folder of public spectra, for a bank that may not hold its own.  [default: $EDGED_DATA or ../shared/data]",
 )
+ANYWAY = click.option("--anyway", is_flag=True, help="Write the bundle though a promise was measured not to hold.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
 
 
@@ -57,13 +54,13 @@ def list_compounds(bank: Path, as_json: bool) -> None:
 
     Example: edged-export bank list banks/actives
     """
-    with _told():
+    with said.in_one_line():
         from export.bank.folder import load_bank, load_graph
 
         found = load_bank(bank)
         size = load_graph(bank).ByteSize()
     if as_json:
-        click.echo(json.dumps(_summary(found, size), sort_keys=True))
+        said.say_json(said.summary_of(found, size))
         return
     width = max(len(compound) for compound in found.compounds)
     for member in found.members:
@@ -81,6 +78,7 @@ def list_compounds(bank: Path, as_json: bool) -> None:
 )
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True)
 @OUT
+@ANYWAY
 @DATA
 @JSON
 def learn(
@@ -90,19 +88,20 @@ def learn(
 
     Nothing of the other compounds changes by a bit. What was stopped with Ctrl-C goes on where it was when the same
     command is given again. Others have never seen the newcomer: one that is named in its stead learns again, with it,
-    by --replace without SPECTRA.
+    by --replace without SPECTRA, and until then there is no bundle.
 
     Example: edged-export bank learn banks/actives caffeine measured/caffeine --out dist
     """
-    with _told():
+    with _at(bank):
         from export.bank import learned
+        from export.bank.bundle import broken_promises
         from export.bank.newcomer import read_newcomer
         from export.bank.school import forget
 
         found, kit = _load(bank), _kit(bank)
         _check_name(found, compound, again=options["again"], spectra=spectra)
         newcomer = read_newcomer(compound, spectra, kit.recipe) if spectra else None
-        with _progress(options["as_json"]) as stage:
+        with said.progress(options["as_json"]) as stage:
             how: dict[str, Any] = {
                 "data": _data(data),
                 "work": bank / LEARNING,
@@ -113,42 +112,33 @@ def learn(
                 done = learned.learn_again(found, kit, compound, **how)
             else:
                 done = learned.learn(found, kit, newcomer, **how)
-        told = _write(done.bank, done.kit, bank, out)
+        told = _write(done.bank, done.kit, bank, out, anyway=options["anyway"])
         forget(done.lesson, bank / LEARNING)
     if options["as_json"]:
-        click.echo(json.dumps(told | {"learned": done.told.model_dump(mode="json")}, sort_keys=True))
-        return
-    for remark in done.told.remarks:
-        click.echo(f"note  {remark}")
-    for preset, said in done.told.presets.items():
-        click.echo(
-            f"{preset}: found in {100 * said.recall:.1f} % of {said.mixtures_with_it} made mixtures with it; "
-            f"named in {said.named_in_them} of {said.mixtures_without_it} without"
-        )
-        for other, share in said.false_names_of_others.often.items():
-            click.echo(
-                f"note  {preset}: {other} is named in {100 * share:.0f} % of mixtures with {compound} and no {other}: "
-                f"edged-export bank learn {bank} {shlex.quote(other)} --replace"
-            )
-    click.echo(done.told.limit)
-    _say(told)
+        said.say_json(told | {"learned": done.told.model_dump(mode="json")})
+    else:
+        said.say_learned(done.told)
+        said.say_broken(broken_promises(done.kit), bank, out)
+        said.say_written(told)
+    _require_bundle(told, out)
 
 
 @bank.command()
 @BANK
 @OUT
+@ANYWAY
 @JSON
-def pack(bank: Path, out: Path | None, as_json: bool) -> None:
+def pack(bank: Path, out: Path | None, anyway: bool, as_json: bool) -> None:
     """Write the bundle of a bank as it is now; without --out, into the folder dist.
 
     Example: edged-export bank pack banks/actives --out dist
     """
-    with _told():
+    with _at(bank):
         from export.bank.bundle import write_bank_bundle
 
-        written = write_bank_bundle(_load(bank), _kit(bank), out or Path("dist"))
+        written = write_bank_bundle(_load(bank), _kit(bank), out or Path("dist"), anyway=anyway)
     if as_json:
-        click.echo(json.dumps({"bundle": str(written.path), "digest": written.digest}, sort_keys=True))
+        said.say_json({"bundle": str(written.path), "digest": written.digest})
     else:
         click.echo(f"{written.path}: {len(written.manifest.compounds)} compounds, {written.size_bytes:,} bytes")
 
@@ -165,11 +155,11 @@ def add(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool) -> 
 
     Example: edged-export bank add banks/actives banks/caffeine caffeine
     """
-    with _told():
+    with _at(bank):
         found, other = _load(bank), _load(source)
         names = compounds or other.compounds
         entered = found.with_members(found.members_of(other, names))
-        _save(entered, bank, as_json, _kin(bank, source, names))
+        _save(entered, bank, as_json, _kin(bank, entered, source, names))
 
 
 @bank.command()
@@ -182,24 +172,25 @@ def replace(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool)
 
     Example: edged-export bank replace banks/actives banks/again lactose
     """
-    with _told():
+    with _at(bank):
         found, other = _load(bank), _load(source)
         names = compounds or other.compounds
         entered = found.with_replaced(found.members_of(other, names))
-        _save(entered, bank, as_json, _kin(bank, source, names))
+        _save(entered, bank, as_json, _kin(bank, entered, source, names))
 
 
 @bank.command()
 @BANK
 @click.argument("compounds", metavar="COMPOUND...", nargs=-1, required=True)
 @OUT
+@ANYWAY
 @JSON
-def drop(bank: Path, compounds: tuple[str, ...], out: Path | None, as_json: bool) -> None:
+def drop(bank: Path, compounds: tuple[str, ...], out: Path | None, anyway: bool, as_json: bool) -> None:
     """Take compounds out of a bank. The last one stays.
 
     Example: edged-export bank drop banks/actives caffeine
     """
-    with _told():
+    with _at(bank):
         from export.bank.folder import load_kit
         from export.bank.kit import raised
 
@@ -207,13 +198,14 @@ def drop(bank: Path, compounds: tuple[str, ...], out: Path | None, as_json: bool
         if kit is None:
             _refuse_out(out)
             _save(left, bank, as_json)
-        else:
-            kit = kit.without(compounds)
-            told = _write(left, kit.with_version(raised(kit.words.version)), bank, out)
-            if as_json:
-                click.echo(json.dumps(told, sort_keys=True))
-            else:
-                _say(told)
+            return
+        kit = kit.without(compounds)
+        told = _write(left, kit.with_version(raised(kit.words.version)), bank, out, anyway=anyway)
+    if as_json:
+        said.say_json(told)
+    else:
+        said.say_written(told)
+    _require_bundle(told, out)
 
 
 @bank.command()
@@ -227,9 +219,10 @@ def threshold(bank: Path, compound: str, preset: Preset, logit: float, as_json: 
 
     Example: edged-export bank threshold banks/actives caffeine balanced 2.25
     """
-    with _told():
+    with _at(bank):
         changed = _load(bank).with_thresholds(compound, {preset: logit})
-        _save(changed, bank, as_json, _with_threshold(bank, changed, compound, preset, logit))
+        kit, tried = _with_threshold(bank, changed, compound, preset, logit)
+        _save(changed, bank, as_json, kit, tried=None if tried is None else (preset, tried))
 
 
 @bank.command()
@@ -240,25 +233,20 @@ def fuse(bank: Path, as_json: bool) -> None:
 
     Example: edged-export bank fuse banks/actives
     """
-    with _told():
+    with _at(bank):
         from export.bank.folder import load_kit
 
         _save(_load(bank), bank, as_json, load_kit(bank))
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """Say what is wrong in one line, and leave with 1."""
-    try:
-        yield
-    except (ExportError, BundleError, OSError) as error:
-        click.echo(f"edged-export: {error}", err=True)
-        sys.exit(1)
-    except ModuleNotFoundError as missing:
-        raise SystemExit(
-            f"edged-export: {missing.name} is not installed here\n"
-            "    in a checkout: .venv/bin/python -m pip install -e '.[export]'"
-        ) from None
+def _at(bank: Path) -> Iterator[None]:
+    """Have a bank to oneself, and say in words what is wrong."""
+    with said.in_one_line():
+        from export.bank.folder import held
+
+        with held(bank):
+            yield
 
 
 def _load(folder: Path) -> Bank:
@@ -267,25 +255,21 @@ def _load(folder: Path) -> Bank:
     return load_bank(folder)
 
 
-def _save(bank: Bank, folder: Path, as_json: bool, kit: Kit | None = None) -> None:
+def _save(
+    bank: Bank, folder: Path, as_json: bool, kit: Kit | None = None, *, tried: tuple[Preset, Tried] | None = None
+) -> None:
+    """Write a bank and say so. tried: what a preset was found to do with the compound that has changed."""
     from export.bank.folder import save_bank
 
     graph = save_bank(bank, folder, kit)
     size = graph.stat().st_size
     if as_json:
-        click.echo(json.dumps(_summary(bank, size), sort_keys=True))
-    else:
-        click.echo(f"{folder}: {len(bank.members)} compounds, graph of {size:,} bytes")
-
-
-def _summary(bank: Bank, size: int) -> dict[str, Any]:
-    return {
-        "compounds": [{"compound": m.compound, "thresholds": dict(m.thresholds)} for m in bank.members],
-        "graph_bytes": size,
-        "network": bank.words.model_dump(mode="json"),
-        "points": bank.points,
-        "input_range": bank.input_range,
-    }
+        found = {} if tried is None else {"tried": tried[1].model_dump(mode="json")}
+        said.say_json(said.summary_of(bank, size) | found)
+        return
+    if tried is not None:
+        said.say_tried(*tried)
+    click.echo(f"{folder}: {len(bank.members)} compounds, graph of {size:,} bytes")
 
 
 def _kit(folder: Path) -> Kit:
@@ -302,8 +286,8 @@ def _kit(folder: Path) -> Kit:
     return kit
 
 
-def _kin(folder: Path, source: Path, names: tuple[str, ...]) -> Kit | None:
-    """The kit of a bank that compounds of another have entered; None where it has none."""
+def _kin(folder: Path, bank: Bank, source: Path, names: tuple[str, ...]) -> Kit | None:
+    """The kit of `bank`, which compounds of another have entered; None where it has none."""
     from export.bank.folder import load_kit
     from export.errors import BankUnfit
 
@@ -317,15 +301,17 @@ def _kin(folder: Path, source: Path, names: tuple[str, ...]) -> Kit | None:
         )
     from export.bank.changes import entered
 
-    return entered(kit, other, names, data=_data(None))
+    return entered(bank, kit, other, names, data=_data(None))
 
 
-def _with_threshold(folder: Path, bank: Bank, compound: str, preset: Preset, logit: float) -> Kit | None:
+def _with_threshold(
+    folder: Path, bank: Bank, compound: str, preset: Preset, logit: float
+) -> tuple[Kit | None, Tried | None]:
     from export.bank.folder import load_kit
 
     kit = load_kit(folder)
     if kit is None:
-        return None
+        return None, None
     from export.bank.changes import with_threshold
 
     return with_threshold(bank, kit, compound, preset, logit, data=_data(None))
@@ -357,42 +343,25 @@ def _refuse_out(out: Path | None) -> None:
         raise BankUnfit("--out: this bank has no kit, and nothing to make a bundle of", hint="leave --out out")
 
 
-def _write(bank: Bank, kit: Kit, folder: Path, out: Path | None) -> dict[str, Any]:
-    """Write the bundle, where one is wanted, then the bank; return what people want to know of them."""
-    from export.bank.bundle import write_bank_bundle
+def _write(bank: Bank, kit: Kit, folder: Path, out: Path | None, *, anyway: bool) -> dict[str, Any]:
+    """Write the bundle, where one is wanted and its promises hold, then the bank; return what people want to know."""
+    from export.bank.bundle import broken_promises, write_bank_bundle
     from export.bank.folder import save_bank
 
-    told: dict[str, Any] = {"bank": str(folder), "compounds": list(bank.compounds), "version": kit.words.version}
-    if out is not None:
-        bundle = write_bank_bundle(bank, kit, out)
+    broken = broken_promises(kit)
+    told: dict[str, Any] = {
+        "bank": str(folder),
+        "compounds": list(bank.compounds),
+        "version": kit.words.version,
+        "broken_promises": [asdict(one) for one in broken],
+    }
+    if out is not None and (anyway or not broken):
+        bundle = write_bank_bundle(bank, kit, out, anyway=anyway)
         told |= {"bundle": str(bundle.path), "digest": bundle.digest, "bundle_bytes": bundle.size_bytes}
     told["graph_bytes"] = save_bank(bank, folder, kit).stat().st_size
     return told
 
 
-def _say(told: dict[str, Any]) -> None:
-    click.echo(f"{told['bank']}: {len(told['compounds'])} compounds, graph of {told['graph_bytes']:,} bytes")
-    if "bundle" in told:
-        click.echo(f"{told['bundle']}: {told['bundle_bytes']:,} bytes")
-
-
-@contextmanager
-def _progress(quiet: bool) -> Iterator[Callable[[str], Report]]:
-    """Bars, one a stage, on a terminal; Ctrl-C says how to go on."""
-    from rich.console import Console
-
-    from export.progress import bar
-
-    console = Console(stderr=True, quiet=quiet)
-    with ExitStack() as bars:
-
-        def stage(name: str) -> Report:
-            bars.close()
-            return bars.enter_context(bar(console, name))
-
-        try:
-            yield stage
-        except KeyboardInterrupt:
-            bars.close()
-            click.echo("edged-export: stopped; the same command goes on where it was", err=True)
-            sys.exit(EXIT_STOPPED)
+def _require_bundle(told: dict[str, Any], out: Path | None) -> None:
+    if out is not None and "bundle" not in told:
+        said.leave_without_bundle(len(told["broken_promises"]))

@@ -18,8 +18,9 @@ Names = Annotated[float, Field(ge=0)]
 class Others(Words):
     """Other compounds, in mixtures that hold this one and not them.
 
-    before, now: false names a mixture, before it was learned and since. often: those that are named more often than a
-    compound of the bank may be, in which share of the mixtures; the worst first.
+    The gate aside. before, now: false names a mixture, before it was learned and since. often: those that are named
+    more often than a compound of the bank may be, and than chance explains, in which share of the mixtures; the worst
+    first.
     """
 
     before: Names
@@ -28,9 +29,14 @@ class Others(Words):
 
 
 class Tried(Words):
-    """What one preset made of mixtures that chose no limit. recall_by_share: `from`, `to`, `number`, `recall`."""
+    """What one preset made of mixtures that chose no limit. recall_by_share: `from`, `to`, `number`, `recall`.
+
+    not_in_scope: of those with it, the share that the gate refuses at this preset; it counts as missed in each recall
+    and in the detection limit. What is named in mixtures without it is counted with the gate aside.
+    """
 
     mixtures_with_it: Count
+    not_in_scope: Share
     recall: Share
     recall_by_share: tuple[dict[str, float], ...]
     detection_limit: Share | None
@@ -45,7 +51,8 @@ class Tried(Words):
 
 
 class Gate(Words):
-    """What the gate's plane got, and which share of mixtures with the compound are still refused before slack."""
+    """What the gate's plane got, and which share of mixtures of held-out scans of the compound is farther than the
+    limit, before slack: the plane was laid through mixtures of those that taught."""
 
     dimensions_added: Count
     wrongly_refused: Share

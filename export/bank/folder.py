@@ -7,14 +7,18 @@
     kit/NAME.json, .npz what a bundle needs besides, and what a new compound learns from, where a build left the bank;
                         NAME is the SHA-256 of the file in hex
 
-The index is written last and at once, so a process that dies leaves the bank as it was. A file of numbers has exactly
-the size that the network in the index says; nothing in it is parsed.
+The index is written last and at once, so a process that dies leaves the compounds as they were; if it died between the
+graph and the index, the graph has to be made anew. A file of numbers has exactly the size that the network in the index
+says; nothing in it is parsed.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
@@ -62,6 +66,26 @@ class Index(Words):
     members: Annotated[tuple[Entry, ...], Field(min_length=1, max_length=MAX_COMPOUNDS)]
     graph: Digest
     kit: Digest | None = None
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a bank to one command, from before it reads to after it writes: two would lose what the first one wrote.
+
+    Raises BankUnfit where another one has it.
+    """
+    if not folder.is_dir():
+        raise _none_in(folder)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"{folder}: another command is at work on this bank"
+            raise BankUnfit(message, hint="wait until it has ended") from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def load_bank(folder: Path) -> Bank:
@@ -173,13 +197,17 @@ def _kit_files(kit: Kit) -> dict[str, bytes]:
 def _index(folder: Path) -> Index:
     path = folder / INDEX
     if not path.exists():
-        raise BankUnfit(f"{folder}: no bank here", hint=f"a bank is a folder with a {INDEX}")
+        raise _none_in(folder)
     try:
         return Index.model_validate_json(_read(path, MAX_INDEX_BYTES))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "it"
         raise BankDamaged(f"{path}: {where}: {first['msg']}", hint=COPY_AGAIN) from error
+
+
+def _none_in(folder: Path) -> BankUnfit:
+    return BankUnfit(f"{folder}: no bank here", hint=f"a bank is a folder with a {INDEX}")
 
 
 def _numbers(folder: Path, digest: str, layout: Layout, whose: str) -> Numbers:

@@ -6,8 +6,10 @@ and rows of its own, so that compounds come and go without a word said anew abou
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +18,8 @@ from pydantic import Field
 from edged.bundle.components import MAX_COMPOUNDS, Components, OperatingPoint
 from edged.bundle.vocabulary import Label
 from edged.infer.verdict import Preset
-from export.bank.evidence import Learned
+from export.bank.bank import Bank
+from export.bank.evidence import Learned, Tried
 from export.components.gate import MixtureGate, Plane
 from export.components.graph import Preparation
 from export.components.operate import compounds_of
@@ -27,6 +30,7 @@ from export.errors import BankDamaged, BankUnfit
 from export.preprocess.pipeline import axis_after, build
 from export.words import Words
 
+T = TypeVar("T")
 Arrays = dict[str, NDArray[np.float32]]
 Column = Annotated[int, Field(ge=0, lt=MAX_COMPOUNDS)]
 Number = Annotated[float, Field(ge=-1e12, le=1e12)]
@@ -59,8 +63,9 @@ class KitWords(Words):
     hold it, the same for each compound. table: the manifest's. gate_limit: before slack. height: of a mean reference.
 
     values_sha256: of the pure spectra of the recipe's own set, as `values_digest` gives it. sheet, licence, metrics: of
-    the bundle that was built first, `built` its version. learned: what compounds that
-    entered later were promised on, compound by compound.
+    the bundle that was built first, `built` its version. as_built: what `standing` said of each compound of that
+    build. learned: what compounds that were learned since were promised on, compound by compound. by_hand: the same of
+    presets of others, for which somebody chose a threshold.
     """
 
     format: Literal[1] = Field(alias="schema")
@@ -78,7 +83,9 @@ class KitWords(Words):
     sheet: dict[str, Any]
     licence: Annotated[str, Field(max_length=1 << 20)]
     metrics: dict[str, Any]
+    as_built: dict[str, Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]]
     learned: dict[str, Learned] = Field(default_factory=dict)
+    by_hand: dict[str, dict[Preset, Tried]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,9 +175,50 @@ class Kit:
         """Return the kit with another plane of the gate."""
         return replace(self, arrays=self.arrays | {"mean": plane.mean[None].copy(), "plane": plane.rows.copy()})
 
-    def with_learned(self, compound: str, told: Learned) -> Kit:
-        """Return the kit with what a compound that was learned rests on."""
-        return replace(self, words=self.words.model_copy(update={"learned": self.words.learned | {compound: told}}))
+    def with_evidence(self, compound: str, told: Learned | None, by_hand: dict[Preset, Tried] | None = None) -> Kit:
+        """Return the kit with what speaks for a compound, instead of all that did."""
+        learned = _put_in(self.words.learned, compound, told)
+        given = _put_in(self.words.by_hand, compound, by_hand)
+        return replace(self, words=self.words.model_copy(update={"learned": learned, "by_hand": given}))
+
+    def with_tried(self, compound: str, tried: dict[Preset, Tried]) -> Kit:
+        """Return the kit with what some presets were found to do with a compound, tried anew."""
+        told = self.words.learned.get(compound)
+        if told is None:
+            return self.with_evidence(compound, None, self.words.by_hand.get(compound, {}) | tried)
+        return self.with_evidence(compound, told.model_copy(update={"presets": told.presets | tried}))
+
+    def tried(self) -> dict[str, dict[Preset, Tried]]:
+        """Return what was tried since the build, compound by compound."""
+        return {name: told.presets for name, told in self.words.learned.items()} | self.words.by_hand
+
+    def promises(self, compound: str) -> dict[Preset, Promise]:
+        """Return what each preset says of one compound."""
+        place = self.compounds.index(compound)
+        return {
+            preset: Promise(
+                threshold=point.thresholds[place],
+                min_support=point.min_support[place] if point.confirm else None,
+                negatives=point.negatives[place],
+                named=point.named[place],
+            )
+            for preset, point in self.words.table.presets.items()
+        }
+
+    def standing(self, bank: Bank, compound: str) -> str:
+        """Return the SHA-256 of a compound's numbers and limits, in hex."""
+        limits = {preset: (said.threshold, said.min_support) for preset, said in self.promises(compound).items()}
+        said = json.dumps((bank.member(compound).digest(), limits), sort_keys=True)
+        return hashlib.sha256(said.encode()).hexdigest()
+
+    def built_of(self, bank: Bank) -> Kit:
+        """Return the kit of a bank that has just been built: what it is from now on compared with."""
+        as_built = {name: self.standing(bank, name) for name in self.compounds}
+        return replace(self, words=self.words.model_copy(update={"as_built": as_built}))
+
+    def unchanged(self, bank: Bank) -> tuple[str, ...]:
+        """Return the compounds whose numbers and limits are those of the build."""
+        return tuple(name for name in self.compounds if self.words.as_built.get(name) == self.standing(bank, name))
 
     def with_compound(self, name: str, promises: dict[Preset, Promise], ways: Arrays) -> Kit:
         """Return the kit with one compound more, behind the others, or with another in the place of one of its name.
@@ -187,8 +235,8 @@ class Kit:
         left = [place for place in range(len(self.compounds)) if place not in gone]
         names_left = [self.compounds[place] for place in left]
         kit = _told(self, names_left, lambda column: tuple(column[place] for place in left))
-        learned = {name: told for name, told in self.words.learned.items() if name not in names}
-        kit = replace(kit, words=kit.words.model_copy(update={"learned": learned}))
+        for name in names:
+            kit = kit.with_evidence(name, None)
         for name in REFERENCES[::2]:
             kit = _with_rows(kit, name, [left.index(of) if of in left else None for of in _whose(self, name)])
         library = self.own_library()
@@ -215,8 +263,8 @@ def check_kit(kit: Kit, compounds: tuple[str, ...], *, where: str) -> None:
     words, arrays = kit.words, kit.arrays
     if kit.compounds != compounds:
         raise BankDamaged(f"{where}: speaks of other compounds than the bank", hint=COPY)
-    if lost := sorted(set(words.learned) - set(compounds)):
-        raise BankDamaged(f"{where}: learned: {lost[0][:64]!a} is no compound of the bank", hint=COPY)
+    if lost := sorted({*words.learned, *words.by_hand} - set(compounds)):
+        raise BankDamaged(f"{where}: evidence: {lost[0][:64]!a} is no compound of the bank", hint=COPY)
     if set(words.rates) != set(words.table.presets) or set(words.recipe.presets) != set(words.rates):
         raise BankDamaged(f"{where}: rates: not those of the presets", hint=COPY)
     pure, points = words.pure, words.recipe.axis.points
@@ -263,6 +311,12 @@ def _changed(point: OperatingPoint, names: list[str], rate: float, column: Any) 
         update={field: column(getattr(point, field)) for field in fields}
         | {"false_names": rate * len(names), "detection_limits_in": beside}
     )
+
+
+def _put_in(evidence: dict[str, T], compound: str, told: T | None) -> dict[str, T]:
+    """The same with other evidence of a compound, or with none."""
+    kept = {name: one for name, one in evidence.items() if name != compound}
+    return kept if told is None else kept | {compound: told}
 
 
 def _put(column: tuple[Any, ...], place: int, value: Any) -> tuple[Any, ...]:

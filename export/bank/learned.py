@@ -4,6 +4,7 @@ library and spectra -> dealt: seven of ten teach, three are held out
 school              -> its own numbers, and no other's
 examination         -> its limits, on made mixtures of held-out scans
 kit                 -> its reference, the gate's plane wider by what it needs, golden vectors, a raised version
+tried again         -> those in whose mixtures it was named too often before
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ import torch
 from numpy.typing import NDArray
 
 from edged.infer.verdict import Preset
+from export.bank.again import tried_again, ways_of
 from export.bank.bank import Bank, Member
 from export.bank.evidence import Gate, Learned
-from export.bank.kit import Arrays, Kit, Promise, raised
+from export.bank.kit import Kit, Promise, raised
 from export.bank.limits import Examination, Half, halves_of
 from export.bank.newcomer import Newcomer, extended, likeness, remarked
 from export.bank.ranges import bank_from, heads_for
@@ -28,8 +30,7 @@ from export.bank.school import Lesson, one_thread, teach
 from export.components.evidence import Mixture, asked
 from export.components.fused import CALIBRATED_ON, Voice, prepared
 from export.components.gate import Plane
-from export.components.job import ComponentsJob, dealt
-from export.components.unmix import Unmixer
+from export.components.job import ComponentsJob, dealt, undivided
 from export.data.finding import Finding, warn
 from export.data.mixtures.library import Library
 from export.data.mixtures.synthesise import synthesise
@@ -44,6 +45,7 @@ LIMIT: Final = (
     "instrument was seen by nothing. The mixtures are made; no real one was measured."
 )
 FEWEST_COMPOUNDS: Final = 2
+LAID_THROUGH: Final = 600  # mixtures that hold the compound, through which the gate's plane is laid
 COMPARED: Final = 64  # mixtures on which the others must say the same to the bit
 Stage = Callable[[str], Report]
 """Gives, for a stage that begins, what is called with its progress."""
@@ -80,9 +82,7 @@ def library_of(kit: Kit, data: Path) -> Library:
     kept = library.of(there)
     for name in learned:
         assert own is not None
-        rows = own.compound == own.names.index(name)
-        new = Newcomer(name=name, axis=own.axis, values=own.values[rows], remarks=(), digests={})
-        kept = extended(kept, new)
+        kept = extended(kept, known_of(own, name, {}))
     return kept.of(kit.compounds)
 
 
@@ -91,18 +91,31 @@ def learn(bank: Bank, kit: Kit, newcomer: Newcomer, *, data: Path, work: Path, s
     library = library_of(kit, data)
     with one_thread():
         newcomer = remarked(newcomer, likeness(library, newcomer, kit.recipe), _taken_for(bank, kit, newcomer))
-        return _learned(bank, kit, extended(library, newcomer), newcomer, work=work, seed=seed, stage=stage)
+        whole = extended(library, newcomer)
+        kit = kit.with_library(kept_of(kit, whole, newcomer.name), complete=kit.words.pure.complete)
+        return _learned(bank, kit, whole, newcomer, work=work, seed=seed, stage=stage)
 
 
 def learn_again(bank: Bank, kit: Kit, name: str, *, data: Path, work: Path, seed: int, stage: Stage) -> Outcome:
     """Teach a compound of a bank anew, from the spectra that it was taught from, with all that has entered since."""
     library = library_of(kit, data)
-    own = library.values[library.compound == library.names.index(name)]
     known = kit.words.learned.get(name)
-    digests = {} if known is None else known.files_sha256
-    newcomer = Newcomer(name=name, axis=library.axis, values=own, remarks=(), digests=digests)
+    newcomer = known_of(library, name, {} if known is None else known.files_sha256)
     with one_thread():
         return _learned(bank, kit, library, newcomer, work=work, seed=seed, stage=stage)
+
+
+def known_of(library: Library, name: str, digests: dict[str, str]) -> Newcomer:
+    """Return a compound of a library as one that is to be learned. digests: of the files it once was read from."""
+    own = library.compound == library.names.index(name)
+    return Newcomer(
+        name=name,
+        axis=library.axis,
+        values=library.values[own],
+        groups=library.groups[own],
+        remarks=(),
+        digests=digests,
+    )
 
 
 def _learned(
@@ -115,25 +128,29 @@ def _learned(
     network = teach(lesson, work, stage("learn"))
     member = _member(bank, lesson, network)
     entered = bank.with_replaced([member]) if member.compound in bank.compounds else bank.with_members([member])
+    plane = widened(kit, part.learnt, newcomer.name, seed)
     halves = halves_of(part, newcomer.name, kit.recipe, seed)
-    examined = kit.with_compound(newcomer.name, _open(kit), _ways(part.learnt, kit, newcomer.name))
-    promises, evidence = Examination(entered, examined, newcomer.name, halves).promises(stage("limits"))
-    plane, gate = widened(kit, halves)
+    examined = kit.with_compound(newcomer.name, _open(kit), ways_of(part.learnt, kit, newcomer.name)).with_plane(plane)
+    examination = Examination(entered, examined, newcomer.name, halves)
+    promises, evidence = examination.promises(stage("limits"))
     told = Learned(
         spectra=len(newcomer.values),
         taught_by=int((part.learnt.compound == part.learnt.names.index(newcomer.name)).sum()),
         files_sha256=newcomer.digests,
-        remarks=newcomer.remarks,
+        remarks=(*newcomer.remarks, *undivided(whole)),
         seed=seed,
         presets=evidence,
-        gate=gate,
+        gate=Gate(
+            dimensions_added=len(plane.rows) - len(kit.plane.rows),
+            wrongly_refused=float((examination.distances > kit.words.gate_limit).mean()),
+        ),
         limit=LIMIT,
     )
-    taught = kit.with_compound(newcomer.name, promises, _ways(whole, kit, newcomer.name)).with_plane(plane)
-    taught = taught.with_library(kept_of(kit, whole, newcomer.name), complete=kit.words.pure.complete)
-    taught = taught.with_golden(golden_of(kit, whole, newcomer.name, seed)).with_learned(newcomer.name, told)
+    taught = kit.with_compound(newcomer.name, promises, ways_of(whole, kit, newcomer.name)).with_plane(plane)
+    taught = taught.with_golden(golden_of(kit, whole, newcomer.name, seed)).with_evidence(newcomer.name, told)
     entered = _with_thresholds(entered, newcomer.name, promises)
     _require_the_same(kit, bank, entered, newcomer.name, halves[1])
+    taught = tried_again(entered, taught, whole, newcomer.name)
     return Outcome(bank=entered, kit=taught.with_version(raised(kit.words.version)), told=told, lesson=lesson)
 
 
@@ -163,31 +180,26 @@ def _open(kit: Kit) -> dict[Preset, Promise]:
     }
 
 
-def _ways(library: Library, kit: Kit, name: str) -> Arrays:
-    """A compound's reference and the ways in which its scans differ, where mixtures are taken apart."""
-    if kit.words.table.confirmation is None:
-        return {}
-    found = Unmixer(library.of([name]), kit.recipe.unmixing, kit.recipe.grid)
-    ways = {"references": found.references.astype(np.float32)}
-    return ways | ({"scatter": found.scatter.astype(np.float32)} if len(found.scatter) else {})
+def widened(kit: Kit, learnt: Library, name: str, seed: int) -> Plane:
+    """Return the gate's plane with room for mixtures that hold the compound, made of the scans that taught.
+
+    Those that were held out have no say in it: they tell how many mixtures it still refuses.
+    """
+    recipe = kit.recipe
+    rng = np.random.default_rng([seed, 90])
+    made = synthesise(learnt, recipe.synthesis, 2 * LAID_THROUGH, rng, grid=recipe.grid, target=name)
+    limit, wrongly = kit.words.gate_limit, recipe.gate.wrongly_refused
+    return kit.gate().widened(made.values[::2], limit=limit, wrongly_refused=wrongly)
 
 
-def widened(kit: Kit, halves: tuple[Half, Half]) -> tuple[Plane, Gate]:
-    """The gate's plane with room for mixtures that hold the compound, and how many such it still refuses."""
-    limit, wrongly = kit.words.gate_limit, kit.recipe.gate.wrongly_refused
-    plane = kit.gate().widened(halves[0].holding.values, limit=limit, wrongly_refused=wrongly)
-    distances = kit.with_plane(plane).gate().distances(halves[1].holding.values)
-    added = len(plane.rows) - len(kit.plane.rows)
-    return plane, Gate(dimensions_added=added, wrongly_refused=float((distances > limit).mean()))
-
-
-def kept_of(kit: Kit, whole: Library, name: str) -> Library | None:
-    """What lies in the kit from now on: everything, or what was learned where the set's own may not be given away."""
+def kept_of(kit: Kit, whole: Library, name: str, *, public: bool = False) -> Library | None:
+    """What lies in the kit after spectra of a compound came: everything, or what was learned where the set's own may
+    not be given away. public: these are the set's own."""
     own = kit.own_library()
     if kit.words.pure.complete:
         return whole
-    learned = [*(() if own is None else (one for one in own.names if one != name)), name]
-    return whole.of(learned)
+    learned = [*(() if own is None else (one for one in own.names if one != name)), *(() if public else (name,))]
+    return whole.of(learned) if learned else None
 
 
 def golden_of(kit: Kit, whole: Library, name: str, seed: int) -> NDArray[np.float32]:

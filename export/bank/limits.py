@@ -1,8 +1,9 @@
 """Limits of one compound of a bank: chosen on made mixtures of held-out scans, tried on others. No other limit moves.
 
-The rules are those of a whole build (`export.components.operate`); the compound is held to the rate that all others are
-held to. Its own network is asked first of mixtures without it: the fit and the other networks only about those that it
-claims, since none else can be said to hold it.
+How sure a limit must be is what a whole build says (`export.components.operate`); the compound is held to the rate that
+all others are held to. What is found is counted behind the gate, what is named falsely with the gate aside. Its own
+network is asked first of mixtures without it: the fit and the other networks only about those that it claims, since
+none else can be said to hold it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import binom
 
 from edged.bundle.components import MAX_CLAIMED, OperatingPoint, largest_rate
 from edged.infer.verdict import Preset
@@ -34,6 +36,7 @@ from export.progress import Report
 MOST_HOLDING: Final = 600  # mixtures of a half that hold the compound: a recall is known within 4 %
 LOST: Final = (0.05, 0.1, 0.2, 0.3)  # of mixtures that hold the compound, by logits that are tried beside the recipe's
 MOST_TOLD: Final = 5
+BY_CHANCE: Final = 0.01  # that any other compound is told to be named too often where none is
 HALVES: Final = ("choosing", "trying")
 Bools = NDArray[np.bool_]
 
@@ -55,7 +58,8 @@ def halves_of(part: Part, compound: str, recipe: ComponentsRecipe, seed: int) ->
 
 
 class Examination:
-    """One compound of a bank before its limits are known. bank and kit hold it, with no limits yet."""
+    """One compound of a bank. bank and kit hold it, the kit with the gate that will be in force; its limits may still
+    be open."""
 
     def __init__(self, bank: Bank, kit: Kit, compound: str, halves: tuple[Half, Half]) -> None:
         self.kit, self.compound, self.halves = kit, compound, halves
@@ -69,6 +73,7 @@ class Examination:
         self.lots = {"chosen": first.lacking, "tried": last.lacking, "alike": last.alike}
         self.logits = {name: self.alone.say(made.values)[:, 0] for name, made in self.lots.items()}
         self.reached, self.holding = self._seen(first.holding), self._seen(last.holding)
+        self.distances = kit.gate().distances(last.holding.values)
         self._let_through: dict[tuple[str, float | None], Mixture] = {}
 
     def promises(self, progress: Report) -> tuple[dict[Preset, Promise], dict[Preset, Tried]]:
@@ -80,16 +85,42 @@ class Examination:
             progress("presets", done, len(points))
             promise = self._promise(preset, point)
             self._require(preset, promise)
-            promises[preset], evidence[preset] = promise, self._evidence(preset, promise)
+            promises[preset], evidence[preset] = promise, self.evidence(preset, promise)
         progress("presets", len(points), len(points))
         return promises, evidence
 
-    def given(self, preset: Preset, threshold: float) -> Promise:
-        """Return what a preset promises with a threshold that somebody chose. Raises VerificationFailed."""
+    def given(self, preset: Preset, threshold: float) -> tuple[Promise, Tried]:
+        """Return what a preset promises with a threshold that somebody chose, and what speaks for it.
+
+        Raises VerificationFailed.
+        """
         point = self.kit.words.table.presets[preset]
         promise = self._tried(preset, threshold, point.min_support[self.place] if point.confirm else None)
         self._require(preset, promise)
-        return promise
+        return promise, self.evidence(preset, promise)
+
+    def evidence(self, preset: Preset, promise: Promise) -> Tried:
+        """Return what a preset finds of mixtures that hold the compound, and what it does to the others."""
+        said = self._asked(self.holding, preset, promise.threshold, promise.min_support)
+        in_scope = self.distances <= self.kit.words.gate_limit * self.kit.recipe.gate.slack[preset]
+        found = said.found[:, self.place] & in_scope
+        mixtures = _columns(self.holding, slice(self.place, self.place + 1))
+        point = self.kit.words.table.presets[preset]
+        return Tried(
+            mixtures_with_it=len(mixtures),
+            not_in_scope=float((~in_scope).mean()),
+            recall=float(found.mean()),
+            recall_by_share=tuple(recall_by_share(mixtures, found[:, None])),
+            detection_limit=detection_limit(mixtures.shares[:, 0], found, mixtures.present[:, 0]),
+            threshold=promise.threshold,
+            min_support=promise.min_support,
+            mixtures_without_it=promise.negatives,
+            named_in_them=promise.named,
+            look_alikes=len(self.logits["alike"]),
+            named_in_look_alikes=self._named("alike", preset, promise.threshold, promise.min_support),
+            wrongly_unknown=0.0 if point.max_rest is None else float((said.rest > point.max_rest).mean()),
+            false_names_of_others=self._others(preset, said),
+        )
 
     def _promise(self, preset: Preset, point: OperatingPoint) -> Promise:
         rate = self.kit.words.rates[preset]
@@ -144,28 +175,6 @@ class Examination:
                 hint="more and more varied spectra of it; or a longer schooling in the recipe that built the bank",
             )
 
-    def _evidence(self, preset: Preset, promise: Promise) -> Tried:
-        """What is found of mixtures that hold the compound, and what it does to the others."""
-        said = self._asked(self.holding, preset, promise.threshold, promise.min_support)
-        own = slice(self.place, self.place + 1)
-        mixtures = _columns(self.holding, own)
-        point = self.kit.words.table.presets[preset]
-        limit = detection_limit(mixtures.shares[:, 0], said.found[:, self.place], mixtures.present[:, 0])
-        return Tried(
-            mixtures_with_it=len(mixtures),
-            recall=float(said.found[:, self.place].mean()),
-            recall_by_share=tuple(recall_by_share(mixtures, said.found[:, own])),
-            detection_limit=limit,
-            threshold=promise.threshold,
-            min_support=promise.min_support,
-            mixtures_without_it=promise.negatives,
-            named_in_them=promise.named,
-            look_alikes=len(self.logits["alike"]),
-            named_in_look_alikes=self._named("alike", preset, promise.threshold, promise.min_support),
-            wrongly_unknown=0.0 if point.max_rest is None else float((said.rest > point.max_rest).mean()),
-            false_names_of_others=self._others(preset, said),
-        )
-
     def _others(self, preset: Preset, said: Said) -> Others:
         """What is said of other compounds in mixtures that hold this one."""
         mixtures = self.holding
@@ -174,8 +183,10 @@ class Examination:
         found = asked(kit.words.table, kit.library_arrays(), before, preset).found
         now, rate = said.found[:, left], self.kit.words.rates[preset]
         absent = (~before.present).sum(axis=0)
-        shares = (now & ~before.present).sum(axis=0) / np.maximum(absent, 1)
-        worst = [place for place in np.argsort(-shares, kind="stable")[:MOST_TOLD] if shares[place] > rate]
+        named = (now & ~before.present).sum(axis=0)
+        shares = named / np.maximum(absent, 1)
+        too_often = binom.sf(named - 1, absent, min(rate, 1.0)) < BY_CHANCE / max(len(left), 1)
+        worst = [place for place in np.argsort(-shares, kind="stable") if too_often[place]][:MOST_TOLD]
         return Others(
             often={kit.compounds[place]: float(shares[place]) for place in worst},
             before=rates(found, before.present)["false_names"],

@@ -6,7 +6,7 @@ What cannot be right is refused with every reason; what a careful chemist would 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -40,12 +40,14 @@ HARDLY_DIFFERS: Final = 0.995  # the same with a compound of the library
 class Newcomer:
     """A compound and its spectra, float64 [n, points] on `axis`. remarks: what its owner should know of them.
 
-    digests: SHA-256 of each file read, by name.
+    groups: [n] number of the preparation. digests: SHA-256 of each file read, by name, with as many of the folders
+    above it as tell files of one name apart.
     """
 
     name: str
     axis: NDArray[np.float64]
     values: NDArray[np.float64]
+    groups: NDArray[np.int64]
     remarks: tuple[str, ...]
     digests: dict[str, str]
 
@@ -63,7 +65,7 @@ def read_newcomer(name: str, paths: Sequence[Path], recipe: ComponentsRecipe) ->
                 else:
                     found.append((spectrum, place))
             with path.open("rb") as file:
-                digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+                digests[_short(path, digests)] = hashlib.file_digest(file, "sha256").hexdigest()
         except SpectrumError as error:
             findings.append(refuse(error.message, error.hint))
         except OSError as error:
@@ -78,8 +80,8 @@ def read_newcomer(name: str, paths: Sequence[Path], recipe: ComponentsRecipe) ->
 def extended(library: Library, newcomer: Newcomer) -> Library:
     """Return the library with a compound more, behind the others, or with other spectra of one that it has.
 
-    The axis is cut to what both cover. Raises BankUnfit where that is less than the model's axis needs, or for too
-    many compounds.
+    Its preparations stay apart from one another, and from those of the library. The axis is cut to what both cover.
+    Raises BankUnfit where that is less than the model's axis needs, or for too many compounds.
     """
     shared = _overlap(library.axis, newcomer.axis)
     others = library.on(shared) if len(shared) != len(library.axis) else library
@@ -91,6 +93,7 @@ def extended(library: Library, newcomer: Newcomer) -> Library:
     kept = library.compound != place
     compound = np.concatenate([library.compound[kept], np.full(len(values), place)])
     first = int(library.groups.max()) + 1
+    prepared = first + np.unique(newcomer.groups, return_inverse=True)[1]
     order = np.argsort(compound, kind="stable")
     names = (*names[:place], newcomer.name, *names[place:])
     return Library(
@@ -99,7 +102,7 @@ def extended(library: Library, newcomer: Newcomer) -> Library:
         quantity=library.quantity,
         values=np.concatenate([others.values[kept], values])[order],
         compound=compound[order],
-        groups=np.concatenate([library.groups[kept], first + np.arange(len(values))])[order],
+        groups=np.concatenate([library.groups[kept], prepared])[order],
         names=names,
         holds=frozenset(names),
         synthetic=library.synthetic,
@@ -137,6 +140,12 @@ def _files(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _visible(folder: Path) -> Iterator[Path]:
     return (one for one in folder.iterdir() if one.is_file() and not one.name.startswith("."))
+
+
+def _short(path: Path, taken: Mapping[str, str]) -> str:
+    """The end of a path that no other file has, as short as can be: nobody need know where files lie."""
+    ends = ("/".join(path.parts[-count:]) for count in range(1, len(path.parts) + 1))
+    return next((end for end in ends if end not in taken), str(path))
 
 
 def _spectra(path: Path, recipe: ComponentsRecipe) -> Iterator[tuple[Spectrum | Finding, str]]:
@@ -185,7 +194,9 @@ def _checked(
         unlike = some([places[row] for row in odd])
         findings.append(warn(f"unlike the others: {unlike}", "another sample, or a bad scan?"))
     remarks = tuple(str(finding) for finding in findings)
-    return Newcomer(name=name, axis=axis.copy(), values=rows.values.copy(), remarks=remarks, digests=digests)
+    return Newcomer(
+        name=name, axis=axis.copy(), values=rows.values.copy(), groups=rows.groups, remarks=remarks, digests=digests
+    )
 
 
 def _too_few(count: int, *, different: bool = False) -> Finding:

@@ -124,7 +124,8 @@ def _teach(lesson: Lesson, path: Path, progress: Report) -> nn.Module:
     done = _resumed(path, parts)
     student.train()
     with ThreadPoolExecutor(1, thread_name_prefix="mixtures") as maker:
-        last = school.epochs + STATISTICS
+        last = school.epochs + (STATISTICS if lesson.trunk is None else 0)
+        counted: list[Tensor] = []
         waiting = maker.submit(lesson.mixtures, done)
         for epoch in range(done, last):
             progress("epochs", min(epoch, school.epochs), school.epochs)
@@ -136,8 +137,10 @@ def _teach(lesson: Lesson, path: Path, progress: Report) -> nn.Module:
                 torch.manual_seed(lesson.seed + 1 + epoch)
                 _epoch(student, averaged, optimiser, rate, read, torch.from_numpy(present), school.batch)
                 _keep(path, epoch + 1, parts)
-            elif lesson.trunk is None:
-                update_bn([part for part in read.split(school.batch) if len(part) > 1], averaged)
+            else:
+                counted += [part for part in read.split(school.batch) if len(part) > 1]
+    if lesson.trunk is None:  # each call begins anew: one, with all of them
+        update_bn(counted, averaged)
     progress("epochs", school.epochs, school.epochs)
     module: nn.Module = averaged.module
     return module

@@ -183,12 +183,7 @@ class ComponentsJob(Workplace):
             )
         notes = []
         if self.recipe.is_bank:
-            few = sum(len(groups) < HELD_EVERY for groups in groups_of(self.library))
-            if few:
-                notes.append(
-                    f"{few} of {len(self.library.names)} compounds have fewer than {HELD_EVERY} preparations: limits "
-                    "are chosen and tried on mixtures of the scans of theirs that were learnt from"
-                )
+            notes += undivided(self.library)
         elif len(self.parts) == 1:
             notes.append("one fold: limits are chosen and tried on mixtures of the scans that were learnt from")
         scans = np.bincount(self.library.compound)
@@ -205,6 +200,16 @@ class ComponentsJob(Workplace):
 def groups_of(library: Library) -> list[NDArray[np.int64]]:
     """Return the groups that each compound has, in their order."""
     return [np.unique(library.groups[library.compound == column]) for column in range(len(library.names))]
+
+
+def undivided(library: Library) -> list[str]:
+    """Say how many compounds have too few preparations to hold one out; nothing where none has."""
+    few = sum(len(groups) < HELD_EVERY for groups in groups_of(library))
+    said = (
+        f"{few} of {len(library.names)} compounds have fewer than {HELD_EVERY} preparations: limits are chosen and "
+        "tried on mixtures of the scans of theirs that were learnt from"
+    )
+    return [said] if few else []
 
 
 def dealt(library: Library) -> Part:

@@ -15,7 +15,7 @@ import numpy as np
 from edged.bundle.archive import SUFFIX, Bundle, bundle_bytes, bundle_from_bytes, write_bundle
 from edged.bundle.manifest import Manifest
 from export.bank.bank import Bank
-from export.bank.folder import INDEX, load_bank, load_kit, save_bank
+from export.bank.folder import INDEX, held, load_bank, load_kit, save_bank
 from export.bank.kit import Kit, KitWords, pure_words
 from export.components.fused import kept_bank
 from export.components.graph import DISTANCE, FEATURES, beside_bank
@@ -35,14 +35,30 @@ def pack(job: ComponentsJob, out: Path) -> Bundle:
     """Stage: write the bundle into the folder `out`, a bank beside it, and return the bundle as read back."""
     manifest = manifest_of(job, metrics=job.read_json("trial.json")["summary"])
     out.mkdir(parents=True, exist_ok=True)
-    beside = out / f"{manifest.name}-bank"
-    if job.recipe.is_bank:
-        _refuse_to_lose(beside, manifest)
     target = out / f"{manifest.name}-{manifest.version}{SUFFIX}"
-    bundle = write_bundle(target, manifest, _members(job, job.need("report.html").read_bytes()))
-    if job.recipe.is_bank:
-        save_bank(_with_thresholds(kept_bank(job), manifest), beside, kit_of(job, bundle.manifest, bundle.license_text))
+    members = _members(job, job.need("report.html").read_bytes())
+    if not job.recipe.is_bank:
+        return write_bundle(target, manifest, members)
+    beside = _beside(job, out)
+    beside.mkdir(exist_ok=True)
+    with held(beside):
+        refuse_to_lose(job, out)
+        bundle = write_bundle(target, manifest, members)
+        bank = _with_thresholds(kept_bank(job), manifest)
+        save_bank(bank, beside, kit_of(job, bundle.manifest, bundle.license_text).built_of(bank))
     return bundle
+
+
+def refuse_to_lose(job: ComponentsJob, out: Path) -> None:
+    """Raise BankUnfit where a bank lies that has changed since it was built: what was learned would be lost."""
+    folder = _beside(job, out)
+    if not job.recipe.is_bank or not (folder / INDEX).exists():
+        return
+    kit = load_kit(folder)
+    if kit is None or kit.words.version != kit.words.built or load_bank(folder).compounds != job.library.names:
+        raise BankUnfit(
+            f"{folder}: a bank that is not as a build left it: it would be lost", hint="move it away, or another --out"
+        )
 
 
 def draft(job: ComponentsJob) -> Bundle:
@@ -76,7 +92,7 @@ def manifest_of(job: ComponentsJob, *, metrics: dict[str, Any]) -> Manifest:
 
 
 def kit_of(job: ComponentsJob, manifest: Manifest, licence: str) -> Kit:
-    """Return what the bank beside a bundle needs, so that compounds may enter it later.
+    """Return what the bank beside a bundle needs, so that compounds may enter it later; of no bank yet.
 
     Those of a public set that may not be given away stay out: whoever trains a compound has the set at hand.
     """
@@ -106,6 +122,7 @@ def kit_of(job: ComponentsJob, manifest: Manifest, licence: str) -> Kit:
         sheet=manifest.data_sheet,
         licence=licence,
         metrics=manifest.metrics,
+        as_built={},
     )
     return Kit(words=words, arrays={name: rows.copy() for name, rows in arrays.items()})
 
@@ -122,15 +139,9 @@ def _with_thresholds(bank: Bank, manifest: Manifest) -> Bank:
     return bank.with_replaced(members)
 
 
-def _refuse_to_lose(folder: Path, manifest: Manifest) -> None:
-    """Raise BankUnfit where a bank lies that has changed since it was built: what was learned would be lost."""
-    if not (folder / INDEX).exists():
-        return
-    kit, compounds = load_kit(folder), tuple(compound.label for compound in manifest.compounds)
-    if kit is None or kit.words.version != kit.words.built or load_bank(folder).compounds != compounds:
-        raise BankUnfit(
-            f"{folder}: a bank that is not as a build left it: it would be lost", hint="move it away, or another --out"
-        )
+def _beside(job: ComponentsJob, out: Path) -> Path:
+    """Where the bank lies."""
+    return out / f"{job.recipe.name}-bank"
 
 
 def _gate(job: ComponentsJob) -> dict[str, Any]:

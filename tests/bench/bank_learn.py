@@ -172,10 +172,12 @@ def on_real(bundle: Bundle, data: Path) -> dict[str, Any]:
 
 def learned(bank: Path, compound: str, spectra: Path | None, out: Path) -> tuple[dict[str, Any], float, float]:
     """Run `bank learn`, of a compound that the bank has without spectra; return what it told, and its wall and CPU
-    time, from the start of the process to its end."""
+    time, from the start of the process to its end. The bundle is written whatever was found: it is tried here."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     begun = time.monotonic()
-    said = command("bank", "learn", bank, compound, "--replace" if spectra is None else spectra, "--out", out)
+    said = command(
+        "bank", "learn", bank, compound, "--replace" if spectra is None else spectra, "--anyway", "--out", out
+    )
     wall_s, now = time.monotonic() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     return said["learned"], wall_s, now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
 
@@ -194,7 +196,8 @@ def _holding(known: Any, scans: NDArray[np.float64], new: str, count: int, words
     """Mixtures that hold the newcomer, of scans of it that nothing has seen."""
     from export.bank.newcomer import Newcomer, extended
 
-    other = Newcomer(name=new, axis=known.axis, values=scans, remarks=(), digests={})
+    own = np.arange(len(scans))
+    other = Newcomer(name=new, axis=known.axis, values=scans, groups=own, remarks=(), digests={})
     made = synthesise(
         extended(known, other), words.synthesis, 2 * count, np.random.default_rng(10), grid=words.grid, target=new
     )

@@ -129,10 +129,11 @@ def bank_and_kit(words: ComponentsRecipe, library: Library, network: Network) ->
         sheet={},
         licence="MIT",
         metrics={},
+        as_built={},
     )
     arrays = {"mean": gate.laid.mean[None], "plane": gate.laid.rows, "golden": made.values[:4]}
     arrays |= {"spectra": library.values.astype(np.float32)} | (unmixer.arrays() if confirms else {})
-    return bank, Kit(words=kit, arrays={name: rows.copy() for name, rows in arrays.items()})
+    return bank, Kit(words=kit, arrays={name: rows.copy() for name, rows in arrays.items()}).built_of(bank)
 
 
 def _point(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,19 @@ def test_ten_spectra_are_read_from_one_table_and_from_a_folder_of_files(tmp_path
     assert np.array_equal(together.values, apart.values)
     assert (len(together.digests), len(apart.digests)) == (1, 10)
     assert together.remarks == ()
+
+
+def test_files_of_one_name_in_two_folders_are_both_told(tmp_path: Path) -> None:
+    for folder, rows in (("first", VALUES[:5]), ("second", VALUES[5:])):
+        (tmp_path / folder).mkdir()
+        write_table(tmp_path / folder / "scans.csv", AXIS, rows)
+
+    found = read(tmp_path / "first", tmp_path / "second")
+
+    assert found.digests == {
+        name: hashlib.sha256((tmp_path / folder / "scans.csv").read_bytes()).hexdigest()
+        for name, folder in (("scans.csv", "first"), ("second/scans.csv", "second"))
+    }
 
 
 @pytest.mark.parametrize(
@@ -90,7 +104,7 @@ def test_a_newcomer_that_is_a_compound_of_the_library_is_remarked(tmp_path: Path
 
 def test_the_library_is_cut_to_what_the_newcomer_covers_and_keeps_every_other_value() -> None:
     library = pure(4)
-    new = Newcomer(name="fifth", axis=AXIS[2:-2], values=VALUES[:, 2:-2], remarks=(), digests={})
+    new = Newcomer(name="fifth", axis=AXIS[2:-2], values=VALUES[:, 2:-2], groups=np.arange(10), remarks=(), digests={})
 
     whole = extended(library, new)
 
@@ -103,7 +117,7 @@ def test_the_library_is_cut_to_what_the_newcomer_covers_and_keeps_every_other_va
 
 def test_a_replaced_compound_stands_where_it_stood() -> None:
     library = pure(4)
-    again = Newcomer(name=library.names[1], axis=AXIS, values=VALUES, remarks=(), digests={})
+    again = Newcomer(name=library.names[1], axis=AXIS, values=VALUES, groups=np.arange(10), remarks=(), digests={})
 
     whole = extended(library, again)
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
+from torch import nn
 
 from export.bank.newcomer import Newcomer, extended
 from export.bank.school import Lesson, forget, teach
@@ -28,7 +29,9 @@ SCHOOL = {"epochs": 6, "mixtures": 512, "learning_rate": 1e-2}
 def lesson(words: dict[str, object]) -> Lesson:
     said = recipe(words, points=POINTS, schooling={**SCHOOL, "balanced": words["kind"] == "resuca"})
     axis, values = newcomer(4)
-    library = extended(pure(4), Newcomer(name="fifth", axis=axis, values=values, remarks=(), digests={}))
+    library = extended(
+        pure(4), Newcomer(name="fifth", axis=axis, values=values, groups=np.arange(10), remarks=(), digests={})
+    )
     trunk = network(said.network, 4, seed=1, points=POINTS) if words is SHARED else None  # type: ignore[arg-type]
     return Lesson(library=library, compound="fifth", recipe=said, trunk=trunk, seed=3)
 
@@ -80,6 +83,27 @@ def test_a_whole_network_tells_mixtures_that_hold_its_compound(tmp_path: Path) -
     said, present = fresh_logits(of, teach(of, tmp_path, silent))
 
     assert roc_auc_score(present, said) > 0.8
+
+
+def test_the_statistics_of_a_network_are_those_of_all_the_mixtures_behind_its_last_epoch(tmp_path: Path) -> None:
+    """The first normalisation stands behind one convolution alone: its input is computed here, batch by batch."""
+    of = lesson(WHOLE)
+
+    taught = teach(of, tmp_path, silent)
+
+    assert isinstance(taught.stem, nn.Sequential)
+    convolution, normalisation = taught.stem[0], taught.stem[1]
+    assert isinstance(normalisation, nn.BatchNorm2d)
+    assert normalisation.running_mean is not None
+    means = []
+    for epoch in (of.recipe.schooling.epochs, of.recipe.schooling.epochs + 1):
+        rows = prepared(build(of.recipe.steps, of.recipe.grid), torch.from_numpy(of.mixtures(epoch)[0]))
+        for batch in torch.from_numpy(rows).split(of.recipe.schooling.batch):
+            with torch.no_grad():
+                seen = convolution(batch[:, None, None, :])
+            means.append(seen.mean(dim=(0, 2, 3)).numpy())
+    assert len({len(mean) for mean in means}) == 1
+    assert np.allclose(normalisation.running_mean.numpy(), np.mean(means, axis=0), rtol=1e-4, atol=1e-6)
 
 
 def test_a_head_learns_and_leaves_the_trunk_as_it_is(tmp_path: Path) -> None:
