@@ -355,4 +355,5 @@ def _levels(outcomes: Sequence[Outcome], data: Path) -> Sequence[Part]:
             shares.append(f"{100 * missed / judged:.0f}" if judged else "–")
         mean, spread = float(level[of_batch].mean()), float(level[of_batch].std(ddof=1))
         rows.append([str(int(batch) + 1), names[targets[of_batch][0]], f"{mean:.3f} ± {spread:.3f}", *shares])
-    return [Text(WHY), Table(["batch", "type", "mean absorbance", "all models", *CLOSEST, PAIR], rows)]
+    header = ["batch", "type", "mean absorbance", "all models", *CLOSEST, PAIR]
+    return [Text(" ".join(WHY.split())), Table(header, rows)]
