@@ -140,6 +140,7 @@ def test_a_part_that_does_not_start_is_named_with_its_last_words(tmp_path: Path,
     assert list(Path(os.environ["TMPDIR"]).iterdir()) == []
 
 
+@pytest.mark.deep
 def test_both_models_that_the_demo_shows_are_right_of_at_least_11_of_12_samples() -> None:
     demo = edged("demo", "--count", "24", "--json", "--no-web", environ=clean_environment())
 
