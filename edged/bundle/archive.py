@@ -172,16 +172,6 @@ def pack_golden(
     return pack_arrays(dict(zip(GOLDEN, (spectra, logits, features, amounts, prepared), strict=True)))
 
 
-def pack_library(
-    references: NDArray[np.floating[Any]],
-    whitener: NDArray[np.floating[Any]],
-    baseline: NDArray[np.floating[Any]] | None = None,
-    scatter: NDArray[np.floating[Any]] | None = None,
-) -> bytes:
-    """Return the bytes of library.npz, as `pack_golden` does; shapes: `edged.bundle.components`."""
-    return pack_arrays(dict(zip(LIBRARY, (references, whitener, baseline, scatter), strict=True)))
-
-
 def _checked(data: bytes, path: Path | None) -> Bundle:
     if len(data) > MAX_FILE_BYTES:
         raise BundleDamaged(f"larger than {MAX_FILE_BYTES >> 20} MiB", hint="this is no .edgebundle file")

@@ -318,9 +318,10 @@ class DriftWatch:
         }
         for station in self._stations:
             for cause in CAUSES:
-                said = [self._words[k] for k, alarm in alarms.items() if (k.station, alarm.cause) == (station, cause)]
-                more = f"; {len(said) - 1} more products show it" if len(said) > 1 else ""
-                self._health.set(f"drift_{cause}", stands=bool(said), subject=station, detail="".join(said[:1]) + more)
+                texts = [self._words[k] for k, alarm in alarms.items() if (k.station, alarm.cause) == (station, cause)]
+                more = f"; {len(texts) - 1} more products show it" if len(texts) > 1 else ""
+                detail = "".join(texts[:1]) + more
+                self._health.set(f"drift_{cause}", stands=bool(texts), subject=station, detail=detail)
         self.documents = {
             station: [
                 _document(key, watch, self._words.get(key))

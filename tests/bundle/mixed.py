@@ -14,7 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edged.bundle.archive import bundle_bytes, pack_golden, pack_library
+from edged.bundle.archive import LIBRARY, bundle_bytes, pack_golden
+from edged.bundle.members import pack_arrays
 from tests.bundle.tiny import fields
 
 POINTS = 64
@@ -169,6 +170,16 @@ def mixed_golden(**changes: NDArray[np.floating] | None) -> bytes:
     """golden.npz, with some arrays replaced."""
     made: dict[str, Any] = golden_arrays() | changes
     return pack_golden(made["spectra"], made["logits"], made["features"], prepared=made["prepared"])
+
+
+def pack_library(
+    references: NDArray[np.floating],
+    whitener: NDArray[np.floating],
+    baseline: NDArray[np.floating] | None = None,
+    scatter: NDArray[np.floating] | None = None,
+) -> bytes:
+    """library.npz."""
+    return pack_arrays(dict(zip(LIBRARY, (references, whitener, baseline, scatter), strict=True)))
 
 
 def mixed_files(**changes: bytes) -> dict[str, bytes]:

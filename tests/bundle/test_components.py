@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import chi2
 
-from edged.bundle.archive import Bundle, bundle_bytes, bundle_from_bytes, pack_library, seal
+from edged.bundle.archive import Bundle, bundle_bytes, bundle_from_bytes, seal
 from edged.bundle.components import Components, largest_rate
 from edged.bundle.errors import BundleError, BundleUnfit
 from edged.bundle.manifest import Manifest
@@ -33,6 +33,7 @@ from tests.bundle.mixed import (
     mixed_fields,
     mixed_files,
     mixed_golden,
+    pack_library,
 )
 from tests.bundle.test_archive import golden_zip, npy
 from tests.bundle.tiny import fields

@@ -13,14 +13,24 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from edged.bundle.archive import bundle_bytes, bundle_from_bytes, pack_library
+from edged.bundle.archive import bundle_bytes, bundle_from_bytes
 from edged.cli.main import main
 from edged.cli.measure import lines
 from edged.cli.shelf import shelf_for
 from edged.cli.stage import DemoFailed
 from edged.infer.verdict import Candidate, Component, Reason, Unexplained, Verdict
 from edged.store.journal import Journal
-from tests.bundle.mixed import AXIS_NM, CUP, REFERENCES, WHITENER, mixed_bytes, mixed_fields, mixed_files, spectrum
+from tests.bundle.mixed import (
+    AXIS_NM,
+    CUP,
+    REFERENCES,
+    WHITENER,
+    mixed_bytes,
+    mixed_fields,
+    mixed_files,
+    pack_library,
+    spectrum,
+)
 from tests.store.drafts import draft
 
 MIXTURES: dict[str, dict[str, float]] = {

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from edged.bundle.archive import bundle_bytes, pack_library
+from edged.bundle.archive import bundle_bytes
 from edged.cli.main import main
 from edged.store.record import Record
 from firmware_sim.sample import Twin
@@ -28,6 +28,7 @@ from tests.bundle.mixed import (
     mixed_components,
     mixed_fields,
     mixed_files,
+    pack_library,
     spectrum,
 )
 from tests.flow.plant import Handheld, Plant, station

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
-from edged.bundle.archive import bundle_bytes, pack_library
+from edged.bundle.archive import bundle_bytes
 from edged.cli.measure import lines
 from edged.infer.why import unpack_curves
 from edged.store.journal import Journal
 from edged.store.record import Record
 from tests.broker import Broker
-from tests.bundle.mixed import BANDS, CUP, REFERENCES, WHITENER, mixed_fields, mixed_files
+from tests.bundle.mixed import BANDS, CUP, REFERENCES, WHITENER, mixed_fields, mixed_files, pack_library
 from tests.flow.plant import Handheld, Plant, station
 from tests.flow.test_components import COARSE, edged, recorded, results
 from tests.subscriber import Subscriber

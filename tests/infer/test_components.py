@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from edged.bundle.archive import bundle_bytes, bundle_from_bytes, pack_library
+from edged.bundle.archive import bundle_bytes, bundle_from_bytes
 from edged.bundle.components import MAX_CLAIMED
 from edged.bundle.manifest import Manifest
 from edged.infer.analyze import Analysis, Analyzer
@@ -36,6 +36,7 @@ from tests.bundle.mixed import (
     mixed_files,
     mixed_golden,
     mixed_graph,
+    pack_library,
     spectrum,
 )
 from tests.bundle.tiny import dose_fields

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from edged.bundle.archive import bundle_bytes, bundle_from_bytes, pack_library
+from edged.bundle.archive import bundle_bytes, bundle_from_bytes
 from edged.bundle.vocabulary import Axis
 from edged.infer.analyze import Analyzer
 from edged.infer.errors import NotOffered
@@ -40,6 +40,7 @@ from tests.bundle.mixed import (
     mixed_bytes,
     mixed_fields,
     mixed_files,
+    pack_library,
     spectrum,
 )
 from tests.bundle.tiny import AXIS_NM as TINY_NM

@@ -11,8 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from drivers.contract import Identity
-from edged.bundle.archive import Bundle, bundle_from_bytes, read_bundle
-from edged.bundle.slots import built_in
+from edged.bundle.archive import Bundle, bundle_from_bytes
 from edged.infer.analyze import Analyzer
 from edged.infer.verdict import Gate, Verdict
 from edged.monitor.monitor import MAX_PRODUCTS, Monitor
@@ -25,25 +24,7 @@ from edged.spectra.quality import Quality
 from edged.store.journal import Journal
 from edged.store.record import BundleInfo
 from tests.bundle.tiny import tiny_bytes
-from tests.monitor.drifting import powders
 from tests.service.ledger import RULES, UNIT, Ledger, followed, some, taken
-
-
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    path = built_in()
-    assert path is not None
-    return read_bundle(path)
-
-
-@pytest.fixture(scope="module")
-def analyzer(bundle: Bundle) -> Analyzer:
-    return Analyzer(bundle)
-
-
-@pytest.fixture(scope="module")
-def rows(data_dir: Path) -> NDArray[np.float64]:
-    return powders(data_dir)["1090ACAA"]
 
 
 def test_a_drift_becomes_a_record_a_warning_and_a_line_of_status(

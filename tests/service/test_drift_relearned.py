@@ -12,34 +12,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edged.bundle.archive import Bundle, read_bundle
-from edged.bundle.slots import built_in
+from edged.bundle.archive import Bundle
 from edged.infer.analyze import Analyzer
 from edged.infer.verdict import Verdict
 from edged.monitor.monitor import Rules
 from edged.service.drift import DriftWatch
 from edged.service.pipeline import Asked
-from tests.monitor.drifting import powders
 from tests.service.ledger import UNIT, Ledger, followed, some, taken
 
 SOONER = Rules(readings=50)  # other charts: they learn, alarm and end at other records than the usual ones
-
-
-@pytest.fixture(scope="module")
-def bundle() -> Bundle:
-    path = built_in()
-    assert path is not None
-    return read_bundle(path)
-
-
-@pytest.fixture(scope="module")
-def analyzer(bundle: Bundle) -> Analyzer:
-    return Analyzer(bundle)
-
-
-@pytest.fixture(scope="module")
-def rows(data_dir: Path) -> NDArray[np.float64]:
-    return powders(data_dir)["1090ACAA"]
 
 
 def of_edition(ledger: Ledger, edition: int) -> None:
