@@ -9,39 +9,50 @@ import numpy as np
 
 from edged.bundle.manifest import ClassInfo, Manifest
 from export.calibrate import Calibrated
+from export.components.recipe import ComponentsRecipe
 from export.conformal import supported, units_of
 from export.data.origin import DataSet
 from export.data.spectra import Spectra
 from export.data.split import Split
 from export.job import Job
 from export.quantise.chosen import data_sheet as quantisation
+from export.recipe import Recipe
 
 NAMING = "naming one of the classes, or saying that a sample is none of them; not for finding additions"
 TELLING = "telling an amount with its interval, or saying that the sample is no such thing; not for other products"
-TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy", "scikit-learn")
+TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
+
+
+def from_recipe(recipe: Recipe | ComponentsRecipe, *tools: str) -> dict[str, Any]:
+    """Return what every manifest takes over from its recipe; the digests are filled in when it is written.
+
+    tools: more packages that made it.
+    """
+    return {
+        "schema": "edged.bundle/1",
+        "name": recipe.name,
+        "version": recipe.version,
+        "technique": recipe.technique,
+        "quantity": recipe.quantity,
+        "axis": recipe.axis,
+        "procedures": recipe.procedures,
+        "default_preset": recipe.default_preset,
+        "golden_tolerance": recipe.quantisation.tolerance,
+        "tool_versions": {tool: version(tool) for tool in (*TOOLS, *tools)},
+        "digests": {},
+    }
 
 
 def manifest_of(job: Job, spectra: Spectra, found: Calibrated, *, metrics: dict[str, Any]) -> Manifest:
-    """Return the manifest of a job's bundle; the digests are filled in when it is written."""
-    recipe = job.recipe
+    """Return the manifest of a job's bundle."""
     return Manifest.model_validate(
         {
-            "schema": "edged.bundle/1",
-            "name": recipe.name,
-            "version": recipe.version,
-            "technique": recipe.technique,
-            "quantity": recipe.quantity,
-            "axis": recipe.axis,
+            **from_recipe(job.recipe, "scikit-learn"),
             **_answers(spectra, found),
-            "procedures": recipe.procedures,
-            "default_preset": recipe.default_preset,
             "gates": found.gates,
             "residuals": found.residuals,
-            "golden_tolerance": recipe.quantisation.tolerance,
             "data_sheet": data_sheet(job, spectra),
             "metrics": metrics,
-            "tool_versions": {tool: version(tool) for tool in TOOLS},
-            "digests": {},
         }
     )
 

@@ -6,7 +6,6 @@ Nothing in it tells of the day or the machine: equal banks and kits give equal b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from export.bank.bank import Bank
 from export.bank.evidence import Learned, Tried
 from export.bank.kit import Kit
 from export.compare import run_all, session
-from export.components.graph import DISTANCE, beside_bank, with_bank
+from export.components.graph import beside_bank, gate_in_manifest, with_bank
 from export.errors import VerificationFailed
-from export.manifest import TOOLS
+from export.manifest import from_recipe
 from export.page import Code, Heading, Page, Part, Table, Text
 from export.report import indented
 
@@ -106,24 +105,14 @@ def write_bank_bundle(bank: Bank, kit: Kit, out: Path, *, anyway: bool = False) 
 
 def _manifest(kit: Kit) -> Manifest:
     recipe, words = kit.recipe, kit.words
-    limits = {preset: words.gate_limit * recipe.gate.slack[preset] for preset in words.table.presets}
     return Manifest.model_validate(
         {
-            "schema": "edged.bundle/1",
-            "name": recipe.name,
+            **from_recipe(recipe),
             "version": words.version,
-            "technique": recipe.technique,
-            "quantity": recipe.quantity,
-            "axis": recipe.axis,
             "components": words.table,
-            "procedures": recipe.procedures,
-            "default_preset": recipe.default_preset,
-            "gates": ({"name": "mixtures", "metric": "norm", "columns": DISTANCE, "limits": limits},),
-            "golden_tolerance": recipe.quantisation.tolerance,
+            "gates": (gate_in_manifest(recipe.gate, words.gate_limit, words.table.presets),),
             "data_sheet": _sheet(kit),
             "metrics": _metrics(kit),
-            "tool_versions": {tool: version(tool) for tool in TOOLS if tool != "scikit-learn"},
-            "digests": {},
         }
     )
 

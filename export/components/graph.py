@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import onnx
 import torch
 from torch import Tensor, nn
 
+from edged.infer.verdict import Preset
 from export.bank.alone import why_graph
 from export.bank.bank import Bank
 from export.bank.fuse import fused, joined
 from export.components.gate import MixtureGate
 from export.components.learn import Detector
+from export.components.recipe import GateWords
 from export.preprocess.pipeline import Pipeline
 from export.preprocess.words import StepWords
 from export.to_onnx import module_graph
@@ -21,6 +24,12 @@ FEATURES = ("height", "disagreement", "distance")
 DISTANCE = (2, 3)  # columns of the features that the gate reads
 OUTPUTS = ("logits", "features", "prepared")
 READ_BY_BANK = "read_by_bank"  # what a bank's networks read, inside the graph
+
+
+def gate_in_manifest(words: GateWords, limit: float, presets: Iterable[Preset]) -> dict[str, Any]:
+    """Return what a manifest says of the gate: the output that it reads, and the limit of each preset."""
+    limits = {preset: limit * words.slack[preset] for preset in presets}
+    return {"name": "mixtures", "metric": "norm", "columns": DISTANCE, "limits": limits}
 
 
 class ComponentsGraph(nn.Module):

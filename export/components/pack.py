@@ -6,7 +6,6 @@ Nothing in it tells of the day or the machine: one seed on one machine gives equ
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,13 @@ from export.bank.bank import Bank
 from export.bank.folder import INDEX, held, load_bank, load_kit, save_bank
 from export.bank.kit import Kit, KitWords, pure_words
 from export.components.fused import kept_bank
-from export.components.graph import DISTANCE, FEATURES, beside_bank
+from export.components.graph import FEATURES, beside_bank, gate_in_manifest
 from export.components.job import ComponentsJob
 from export.components.stages import gate_of, golden_spectra, height_of, load_table
 from export.data.catalogue import known_set
 from export.data.split import values_digest
 from export.errors import BankUnfit
-from export.manifest import TOOLS, whence
+from export.manifest import from_recipe, whence
 from export.pack import licence_text
 
 NEVER_SEEN = "mixtures made of scans that neither the member nor the library has seen"
@@ -68,25 +67,15 @@ def draft(job: ComponentsJob) -> Bundle:
 
 
 def manifest_of(job: ComponentsJob, *, metrics: dict[str, Any]) -> Manifest:
-    """Return the manifest of a job's bundle; the digests are filled in when it is written."""
-    recipe = job.recipe
+    """Return the manifest of a job's bundle."""
+    limit = job.read_json("calibration.json")["gate"]["limit"]
     return Manifest.model_validate(
         {
-            "schema": "edged.bundle/1",
-            "name": recipe.name,
-            "version": recipe.version,
-            "technique": recipe.technique,
-            "quantity": recipe.quantity,
-            "axis": recipe.axis,
+            **from_recipe(job.recipe),
             "components": load_table(job),
-            "procedures": recipe.procedures,
-            "default_preset": recipe.default_preset,
-            "gates": (_gate(job),),
-            "golden_tolerance": recipe.quantisation.tolerance,
+            "gates": (gate_in_manifest(job.recipe.gate, limit, job.recipe.presets),),
             "data_sheet": data_sheet(job),
             "metrics": metrics,
-            "tool_versions": {tool: version(tool) for tool in TOOLS if tool != "scikit-learn"},
-            "digests": {},
         }
     )
 
@@ -142,12 +131,6 @@ def _with_thresholds(bank: Bank, manifest: Manifest) -> Bank:
 def _beside(job: ComponentsJob, out: Path) -> Path:
     """Where the bank lies."""
     return out / f"{job.recipe.name}-bank"
-
-
-def _gate(job: ComponentsJob) -> dict[str, Any]:
-    limit = job.read_json("calibration.json")["gate"]["limit"]
-    limits = {preset: limit * job.recipe.gate.slack[preset] for preset in job.recipe.presets}
-    return {"name": "mixtures", "metric": "norm", "columns": DISTANCE, "limits": limits}
 
 
 def data_sheet(job: ComponentsJob) -> dict[str, Any]:
