@@ -20,11 +20,11 @@ from export.data.mixtures.library import Library
 from export.data.mixtures.synthesise import synthesise
 from export.models.resuca import ResucaWords
 from export.page import Page, Picture, Table
-from export.study.banks import SHARES, BankCell, BankOutcome, BankWords, expected_rate, measure, members_of
-from export.study.library import LIBRARY, OF_NETWORKS, UNMIXING, cells, study
-from export.study.made_library import CHOSEN_ON, LEARNT, LOTS, MARK, SCANS, TRIED_ON, LibraryWords, Scans
-from export.study.strangers import EFFECTS, KINDS, REST, Hidden, kinds_of, strangers
-from export.study.strangers import LIBRARY as ALONE
+from export.study.library.banks import SHARES, BankCell, BankOutcome, BankWords, expected_rate, measure, members_of
+from export.study.library.made import CHOSEN_ON, LEARNT, LOTS, MARK, SCANS, TRIED_ON, LibraryWords, Scans
+from export.study.library.strangers import EFFECTS, KINDS, REST, Hidden, kinds_of, strangers
+from export.study.library.strangers import LIBRARY as ALONE
+from export.study.library.study import LIBRARY, OF_NETWORKS, UNMIXING, cells, study
 
 COMPOUNDS, CHOOSING, TRYING = 8, 600, 300
 SMALL = LibraryWords(

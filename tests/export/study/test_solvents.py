@@ -18,12 +18,12 @@ from export.data.mixtures.library import library_of
 from export.data.mixtures.recipes import A0
 from export.errors import DataUnusable
 from export.page import Picture, Table
-from export.study.disputed import Light, equal_parts
-from export.study.methods import FIRST, OF_NETWORKS, PEERS, REFERENCE, cells, of_few
 from export.study.mixtures import Taught
-from export.study.namings import FEW, Learnt, NamingCell, NamingOutcome, Shipped, Where, lots_of, measure
-from export.study.reasons import Disputed, disputed
-from export.study.solvents import DEFAULT, of_made, parts, study, ways_of
+from export.study.solvents.disputed import Light, equal_parts
+from export.study.solvents.methods import FIRST, OF_NETWORKS, PEERS, REFERENCE, cells, of_few
+from export.study.solvents.namings import FEW, Learnt, NamingCell, NamingOutcome, Shipped, Where, lots_of, measure
+from export.study.solvents.reasons import Disputed, disputed
+from export.study.solvents.study import DEFAULT, of_made, parts, study, ways_of
 
 FOLDER = "raman_solvent_mixtures_deepraman"
 AXIS = np.arange(300.0, 1900.0, 2.0)

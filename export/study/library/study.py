@@ -17,9 +17,9 @@ from export.models.table import multiply_adds, parameters
 from export.page import Heading, Part, Picture, Table, Text
 from export.plots import false_names, recall
 from export.preprocess.words import SavgolStep, SnvStep, StepWords, VectorStep
-from export.study.banks import CLAIMS, SHARES, TARGETS, BankCell, BankOutcome, BankWords, PresetOutcome, measure
-from export.study.made_library import CHOSEN_ON, LEARNT, LOTS, MARK, TRIED_ON, LibraryWords
-from export.study.refused import hidden, strange
+from export.study.library.banks import CLAIMS, SHARES, TARGETS, BankCell, BankOutcome, BankWords, PresetOutcome, measure
+from export.study.library.made import CHOSEN_ON, LEARNT, LOTS, MARK, TRIED_ON, LibraryWords
+from export.study.library.refused import hidden, strange
 from export.study.study import Study
 
 NAME = "library"

@@ -15,7 +15,7 @@ from export.data.mixtures.words import Synthesis
 from export.models.catalogue import named
 from export.preprocess.words import SavgolStep, SnvStep, StepWords
 from export.study.mixtures import Taught
-from export.study.namings import FEW, Learnt, LeastSquares, NamingCell, Shipped, Where, shipped
+from export.study.solvents.namings import FEW, Learnt, LeastSquares, NamingCell, Shipped, Where, shipped
 
 SEEDS = 3
 RECIPE = "solvents13"

@@ -34,8 +34,8 @@ from export.models.catalogue import NetworkWords
 from export.models.network import Network, NetworkKind
 from export.models.table import multiply_adds, parameters
 from export.preprocess.words import StepWords
-from export.study.made_library import LOTS, LibraryWords, Scans
-from export.study.strangers import (
+from export.study.library.made import LOTS, LibraryWords, Scans
+from export.study.library.strangers import (
     TAUGHT_BY,
     TRIED_BY,
     Asked,

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from export.page import Heading, Part, Table, Text
-from export.study.banks import BankOutcome
-from export.study.made_library import MARK
-from export.study.strangers import EFFECTS, KINDS, REST, STRANGERS, WEIGHED, WRONGLY, Refusal
+from export.study.library.banks import BankOutcome
+from export.study.library.made import MARK
+from export.study.library.strangers import EFFECTS, KINDS, REST, STRANGERS, WEIGHED, WRONGLY, Refusal
 
 WANTED = 0.95  # of strangers, refused
 

@@ -13,9 +13,9 @@ from export.data.augment import resample
 from export.data.catalogue import load_set
 from export.data.mixtures.library import Library, library_of
 from export.page import Heading, Part, Table, Text
-from export.study.disputed import Light, Rows
-from export.study.methods import FALSE_NAMES, HELD_OUT, PEERS, REFERENCE, SEEDS, cells, of_few
-from export.study.namings import (
+from export.study.solvents.disputed import Light, Rows
+from export.study.solvents.methods import FALSE_NAMES, HELD_OUT, PEERS, REFERENCE, SEEDS, cells, of_few
+from export.study.solvents.namings import (
     FEW,
     Answer,
     Bools,
@@ -28,7 +28,7 @@ from export.study.namings import (
     lots_of,
     measure,
 )
-from export.study.reasons import (
+from export.study.solvents.reasons import (
     Disputed,
     Look,
     by_solvent,

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from export.data.mixtures.library import Library
 from export.page import Heading, Part, Picture, Table, Text
-from export.study.disputed import NOT_THERE, THERE, Light, Rows
-from export.study.namings import FEW, Bools, LeastSquares, Lot, shares, weights
+from export.study.solvents.disputed import NOT_THERE, THERE, Light, Rows
+from export.study.solvents.namings import FEW, Bools, LeastSquares, Lot, shares, weights
 
 ALIKE = 0.4  # cosine of the slopes of two pure spectra from which on one can stand for the other
 NEGATIVE_COUNTS = -100.0  # a spectrum that goes lower had another background taken off
