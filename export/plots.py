@@ -11,6 +11,7 @@ import matplotlib
 matplotlib.use("Agg")
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import XAxis, YAxis
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -130,9 +131,11 @@ def recall(rows: Mapping[str, Sequence[tuple[float, float]]]) -> bytes:
     for (name, line), colour in zip(rows.items(), COLOURS, strict=False):
         axes.plot([x for x, _ in line], [y for _, y in line], color=colour, lw=1.4, marker="o", ms=4, label=name)
     axes.set_xscale("log")
+    _plain_ticks(axes.xaxis, {percent / 100: f"{percent}" for percent in (1, 2, 5, 10, 20, 50, 100)})
+    axes.set_yticks([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], ["0", "20", "40", "60", "80", "100"])
     axes.set_ylim(0.0, 1.03)
-    axes.set_xlabel("visible share, middle of each group")
-    axes.set_ylabel("share found")
+    axes.set_xlabel("visible share, percent, middle of each group")
+    axes.set_ylabel("found, percent")
     axes.legend(fontsize=8, frameon=False, loc="lower right")
     return _png(figure)
 
@@ -147,6 +150,8 @@ def false_names(rows: Mapping[str, Sequence[tuple[float, float]]], *, note: str)
         axes.plot([x for x, _ in line], [y for _, y in line], color=colour, ls=style, marker="o", ms=4, label=name)
     axes.set_xscale("log")
     axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        _plain_ticks(axis, {names: f"{names:g}" for names in (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)})
     axes.set_xlabel(f"false names a sample, target ({note})")
     axes.set_ylabel("found")
     axes.legend(fontsize=8, frameon=False, loc="lower right")
@@ -207,6 +212,13 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 def _tidy(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8, colors=INK)
+
+
+def _plain_ticks(axis: XAxis | YAxis, ticks: Mapping[float, str]) -> None:
+    """Label a logarithmic axis with these, as far as it goes, and with no powers of ten."""
+    low, high = axis.get_view_interval()
+    axis.set_ticks([], minor=True)
+    axis.set_ticks([at for at in ticks if low <= at <= high], [text for at, text in ticks.items() if low <= at <= high])
 
 
 def _png(figure: Figure) -> bytes:
