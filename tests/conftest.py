@@ -12,6 +12,7 @@ import gc
 import os
 import random
 import shutil
+import signal
 import tempfile
 import threading
 import time
@@ -27,6 +28,9 @@ from hypothesis import settings
 REPOSITORY = Path(__file__).resolve().parent.parent
 SEED = 20261121
 GRACE_S = 5.0  # threads and children that were told to stop may still be on their way out
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in a shell's background: children would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("edged", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("edged")
