@@ -33,7 +33,7 @@ class DriverInstrument:
         self._settings = settings
         self._exposure = exposure
         self._open_link = open_link
-        self._current: ExposureSettings | None = None  # what the instrument was told last
+        self._current: ExposureSettings | None = None  # what it was told last, None: nobody knows
         self._session: Session | None = None
         self._unit: Unit | None = None  # only who said who it is gets its light switched off
 
@@ -49,6 +49,7 @@ class DriverInstrument:
     def prepare(self) -> None:
         """Make the settings current."""
         session, unit = self._opened()
+        self._current = None
         session.perform(self._device.configure(unit, self._settings))
         self._current = self._settings if isinstance(self._settings, ExposureSettings) else None
 
@@ -64,6 +65,7 @@ class DriverInstrument:
 
         def measure(asked: ExposureSettings) -> RawScan:
             if asked != self._current:
+                self._current = None  # one that fails may have told half of it
                 session.perform(self._device.configure(unit, asked))
                 self._current = asked
             return session.perform(self._device.scan(unit, asked))

@@ -206,7 +206,14 @@ class CsvBoard:
             self.meant.append(counts)
             if has_light:
                 self._scene.used()
-            self._events.append({"event": "row", "serial_number": self.serial_number, "row": self._frames})
+            self._events.append(
+                {
+                    "event": "row",
+                    "serial_number": self.serial_number,
+                    "row": self._frames,
+                    "integration_ms": self._integration_ms,
+                }
+            )
         cells = [f"{count}.00" if "decimals" in self._quirks else str(count) for count in counts.tolist()]
         if self._strikes("short_row"):
             cells.pop()

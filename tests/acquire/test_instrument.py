@@ -13,9 +13,11 @@ from drivers.errors import DeviceRefused
 from drivers.links.ports import BadPort
 from edged.acquire.exposure import ExposurePlan
 from edged.acquire.instrument import DriverInstrument
+from firmware_sim.devices.csvserial import CsvBoard
 from firmware_sim.devices.obp import ObpOnUsb
 from firmware_sim.devices.ooi import OoiSpectrometer
 from firmware_sim.scene import Raman, Ramp
+from tests.contract.far_ends import Wire
 from tests.contract.usb_wire import UsbWire
 
 
@@ -130,3 +132,26 @@ def test_a_scan_without_the_laser_leaves_it_off_and_the_next_one_has_it_again(pl
     assert lit.laser_mw == 50.0
     assert any(on for _, on, _ in firmware.bench.laser_log)
     assert lit.counts.max() > 2.0 * unlit.counts.max()
+
+
+def test_after_a_change_of_settings_that_failed_the_next_scan_was_exposed_for_as_long_as_it_says() -> None:
+    firmware, clock = CsvBoard(Ramp(step=60.0), seed=1, speed=0.0, quirks=["no-lamp"]), ManualClock()
+    wire = Wire(firmware, clock)
+    instrument = DriverInstrument(
+        registry.load("csvserial"),
+        "/dev/board",
+        ExposureSettings(integration_ms=100.0),
+        exposure=ExposurePlan(),
+        open_link=lambda *_: wire,
+    )
+    instrument.open()
+    instrument.prepare()
+    firmware.operate("faults busy@3-5")  # the first row is dim; the board takes a longer time, but gives no row of it
+
+    with pytest.raises(DeviceRefused, match="busy"):
+        instrument.scan()
+    scan = instrument.scan()
+    instrument.close()
+
+    rows = [event for event in wire.events if event["event"] == "row"]
+    assert scan.exposure_ms == rows[-1]["integration_ms"]
