@@ -16,7 +16,7 @@ NAME = "labels.csv"
 MAX_BYTES = 16 << 20  # some 200,000 lines
 MAX_LABEL, MAX_TITLE = 64, 200  # characters; what a bundle's manifest holds
 COLUMNS = ("file", "label", "row", "group", "instrument", "amount", "title")
-_AMOUNT = re.compile(r"amount(?:[\s_(\[/,]+(?P<unit>[^)\]]+?)[)\]]?)?")
+_AMOUNT = re.compile(r"amount(?:[\s_(\[/,]+(?P<unit>[^)\]]+?)[)\]]?)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ def _columns(head: Sequence[str], path: Path) -> tuple[dict[str, int], str, list
     unit, findings = "", []
     for at, cell in enumerate(head):
         name = cell.strip().lower()
-        if match := _AMOUNT.fullmatch(name):
+        if match := _AMOUNT.fullmatch(cell.strip()):  # the unit as it is written: mM is no mm
             name, unit = "amount", (match["unit"] or "").strip()
         if name not in COLUMNS:
             near = difflib.get_close_matches(name, COLUMNS, n=1)
