@@ -239,6 +239,10 @@ class ScanSettings:
     repeats: int = 6
     gain: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.gain is not None and float(self.gain).is_integer():  # a configuration has it as a float: 16.0
+            object.__setattr__(self, "gain", int(self.gain))
+
 
 Settings = ScanSettings | ExposureSettings
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from drivers.clock import Clock
 from drivers.contract import Device, Environment, ExposureSettings, Identity, Link, RawScan, Settings, Unit, UsbLink
 from drivers.errors import DriverError, LaserAlarm, LinkLost
 from drivers.links.ports import device_at, open_port
@@ -27,12 +28,14 @@ class DriverInstrument:
         *,
         exposure: ExposurePlan | None = None,
         open_link: Callable[[Device[Any], str], Link | UsbLink] = open_port,
+        clock: Clock | None = None,
     ) -> None:
         self._device = device
         self._port = port
         self._settings = settings
         self._exposure = exposure
         self._open_link = open_link
+        self._clock = clock
         self._current: ExposureSettings | None = None  # what it was told last, None: nobody knows
         self._session: Session | None = None
         self._unit: Unit | None = None  # only who said who it is gets its light switched off
@@ -41,7 +44,7 @@ class DriverInstrument:
         """Open the link, make the light source safe, ask who is there."""
         self.close()
         self._device = device_at(self._device, self._port)
-        self._session = Session(self._open_link(self._device, self._port))
+        self._session = Session(self._open_link(self._device, self._port), clock=self._clock)
         unit: Unit = self._session.perform(self._device.open())
         self._unit = unit
         return unit.identity

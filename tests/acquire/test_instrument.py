@@ -22,10 +22,12 @@ from tests.contract.usb_wire import UsbWire
 
 
 def plugged(firmware: Any, kind: str, settings: ExposureSettings, plan: ExposurePlan | None = None) -> DriverInstrument:
-    def open_link(device: Device[Any], port: str) -> Link | UsbLink:
-        return UsbWire(firmware, ManualClock())
+    clock = ManualClock()
 
-    return DriverInstrument(registry.load(kind), "usb", settings, exposure=plan, open_link=open_link)
+    def open_link(device: Device[Any], port: str) -> Link | UsbLink:
+        return UsbWire(firmware, clock)
+
+    return DriverInstrument(registry.load(kind), "usb", settings, exposure=plan, open_link=open_link, clock=clock)
 
 
 def lamp(step: float) -> OoiSpectrometer:
@@ -143,6 +145,7 @@ def test_after_a_change_of_settings_that_failed_the_next_scan_was_exposed_for_as
         ExposureSettings(integration_ms=100.0),
         exposure=ExposurePlan(),
         open_link=lambda *_: wire,
+        clock=clock,
     )
     instrument.open()
     instrument.prepare()
