@@ -37,6 +37,7 @@ OPEN_WITHIN_S = 60.0  # a scan that an earlier session began may have to come to
 SCAN_WITHIN_S = 90.0  # the longest scan: 2 x the device's estimate + 5 s, and the transfer at 115200 baud
 ENVIRONMENT_WITHIN_S = 10.0
 CLOSE_WITHIN_S = 3.0
+MISTAKE_HINT = "the log tells where; it is tried again, but please report it"
 LET_GO_S = 1.0  # a driver that is interrupted returns within 0.3 s
 
 
@@ -191,16 +192,26 @@ class Station:
         self._wake.set()
 
     async def run(self) -> NoReturn:
-        """Live until cancelled; then the light is off, the port closed, and whoever waits has an answer."""
+        """Live until cancelled; then the light is off, the port closed, and whoever waits has an answer.
+
+        Raises what is no DriverError, a mistake of ours, after telling it; whoever runs us may do so again.
+        """
         self._ended = False
         try:
             while True:
                 await self._open_until_ready()
                 await self._serve_until_lost()
-        finally:
+        except Exception as error:
+            self._failures = max(1, self._failures)  # the message stays while the instrument is opened anew
+            self._become(State.PARKED, f"edged itself failed: {type(error).__name__}: {error}", MISTAKE_HINT)
+            self._answer_all(self._not_ready())
+            raise
+        except BaseException:
             self._ended = True
             self._instrument.interrupt()
             self._answer_all(NotReady(f"{self.plan.name}: the service is stopping"))
+            raise
+        finally:
             await _shielded(self._caller.call(self._instrument.close, within_s=CLOSE_WITHIN_S))
 
     async def _open_until_ready(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from drivers.contract import Environment, Identity, RawScan, ScanSettings
-from drivers.errors import DriverError, Interrupted
+from drivers.errors import Interrupted
 from edged.acquire.lifecycle import RecoveryPlan
 from edged.acquire.reading import Moment
 from edged.acquire.station import Station, StationPlan, StationStatus
@@ -72,9 +72,9 @@ class FakeInstrument:
     """Each list holds what the next calls do: an error is raised, anything else returned; when empty, all is well."""
 
     def __init__(self) -> None:
-        self.opening: list[DriverError | str] = []
-        self.scanning: list[DriverError | asyncio.Event] = []
-        self.keeping: list[DriverError] = []
+        self.opening: list[Exception | str] = []
+        self.scanning: list[Exception | asyncio.Event] = []
+        self.keeping: list[Exception] = []
         self.calls: list[str] = []
         self.interrupted = asyncio.Event()
 
@@ -105,7 +105,7 @@ class FakeInstrument:
 
     def _next(self, plan: list[Any], well: T) -> T:
         what = plan.pop(0) if plan else well
-        if isinstance(what, DriverError):
+        if isinstance(what, Exception):
             raise what
         return what  # type: ignore[no-any-return]
 

@@ -242,6 +242,48 @@ def test_an_instrument_that_never_comes_to_an_end_is_opened_anew_before_the_watc
     in_virtual_time(life)
 
 
+def test_a_mistake_of_ours_is_told_until_the_station_that_was_started_again_is_ready() -> None:
+    async def life() -> None:
+        bench = Bench()
+        bench.instrument.opening = [TypeError("no integer"), TypeError("no integer")]
+
+        for _ in range(2):
+            with pytest.raises(TypeError):
+                await bench.task
+            assert (bench.station.status.state, bench.states) == (State.PARKED, ["parked"])
+            assert "TypeError: no integer" in bench.station.status.message
+            assert "report" in bench.station.status.hint
+            assert bench.instrument.calls[-1] == "close"
+            with pytest.raises(NotReady, match="no integer"):
+                await bench.station.measure()
+            bench.task = asyncio.create_task(bench.station.run())
+        await bench.until("ready")
+
+        assert (bench.station.status.message, bench.states) == ("", ["parked", "ready"])
+        assert (await bench.station.measure()).scan.scan_index == 1
+        await bench.stop()
+
+    in_virtual_time(life)
+
+
+def test_a_mistake_of_ours_in_a_scan_answers_everyone_with_what_it_was() -> None:
+    async def life() -> None:
+        bench = Bench()
+        await bench.until("ready")
+        bench.instrument.scanning = [ZeroDivisionError("division by zero")]
+        asked = [asyncio.create_task(bench.station.measure()) for _ in range(2)]
+
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+
+        assert all(isinstance(a, NotReady) for a in answers)
+        assert "division by zero" in str(answers[1])
+        assert "stopping" not in "".join(map(str, answers))
+        with pytest.raises(ZeroDivisionError):
+            await bench.task
+
+    in_virtual_time(life)
+
+
 def test_a_trigger_that_comes_after_the_end_is_told_so() -> None:
     async def life() -> None:
         bench = Bench()
