@@ -22,6 +22,7 @@ class Condition:
     hides: tuple[str, ...] = ()
 
 
+_OF_AN_INSTRUMENT = ("reference_missing", "reference_stale", "record_damaged", "selftest_due", "selftest_failed")
 CONDITIONS = {
     "thread_hangs": Condition(severity="fault", text="a thread does not answer; systemd will restart the service"),
     "store_fails": Condition(
@@ -36,19 +37,23 @@ CONDITIONS = {
     "station_parked": Condition(
         severity="fault",
         text="the instrument needs a human: follow the hint",
-        hides=("reference_missing", "reference_stale", "selftest_due", "selftest_failed"),
+        hides=_OF_AN_INSTRUMENT,
     ),
     "station_absent": Condition(
         severity="warning",
         text="no instrument is plugged in",
         after_s=5.0,
-        hides=("reference_missing", "reference_stale", "selftest_due", "selftest_failed"),
+        hides=_OF_AN_INSTRUMENT,
     ),
     "reference_missing": Condition(
         severity="warning", text="no white reference fits; take one: edged measure STATION --reference"
     ),
     "reference_stale": Condition(
         severity="warning", text="the white reference is old; take a new one: edged measure STATION --reference"
+    ),
+    "record_damaged": Condition(
+        severity="warning",
+        text="a stored reference or self test is damaged and not used; see what else is: edged journal verify",
     ),
     "selftest_due": Condition(
         severity="warning", text="no self test holds; put its material there, then: edged selftest STATION"

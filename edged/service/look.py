@@ -17,11 +17,12 @@ from edged.publish.mqtt import Publisher
 from edged.publish.payloads import Alert
 from edged.service import tell
 from edged.service.clock import BoardClock, moment_of, taken_at
+from edged.service.drifting import readable
 from edged.service.health import Ailment, Health
 from edged.service.measure import Measuring
 from edged.service.notify import Notifier
 from edged.service.threads import ModelThread, StoreThread
-from edged.store.errors import StoreError
+from edged.store.errors import StoreDamaged, StoreError
 from edged.store.journal import Journal
 from edged.store.record import Draft, Record
 from edged.store.retention import Retention, apply, room
@@ -120,8 +121,14 @@ class Lookout:
             return
         try:
             kept = await self._measuring.references(name, status.identity.serial_number)
+        except StoreDamaged as error:  # not one record, but what tells where they are
+            self._health.set("store_fails", stands=True, subject=name, detail=str(error))
+            return
         except StoreError:
-            return  # `store_fails` says so
+            return  # `store_fails` of the whole device says so
+        self._health.set("store_fails", stands=False, subject=name)
+        damaged = "; ".join(kept.damaged.values())
+        self._health.set("record_damaged", stands=bool(damaged), subject=name, detail=damaged)
         config, analyzer, reference = self._configuration.station[name], self._model.at(name).analyzer, kept.white
         wants_white = analyzer is not None and analyzer.bundle.manifest.quantity != "intensity"
         await self._look_at_selftests(name, status.identity.serial_number, now)
@@ -157,10 +164,10 @@ class Lookout:
     async def _doubtful(self) -> Moment | None:
         """Return the moment of the last record, if a daemon before us wrote it in this boot with an unsynced clock."""
         try:
-            last = await self._store(lambda journal: list(journal.records(newest_first=True, limit=1)))
+            last = await self._store(lambda journal: next(readable(journal, newest_first=True), None))
         except StoreError:
             return None  # `store_fails` will say so
-        moment = moment_of(last[0].taken_at) if last else self._began
+        moment = moment_of(last.taken_at) if last else self._began
         return moment if moment.boot_id == self._began.boot_id and not moment.synced else None
 
     async def _record_clock(self, now: Moment, doubtful: Moment) -> bool:

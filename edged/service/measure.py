@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany, Unfit
 from edged.acquire.gate import SelfTests, Standing, standing
@@ -19,14 +20,15 @@ from edged.infer.errors import EngineFault, InferError, NotOffered
 from edged.infer.judge import Question
 from edged.infer.verdict import Preset
 from edged.infer.why import require_explained
+from edged.service.kept import find_references
 from edged.service.pipeline import (
     SPECTRUM,
     Asked,
     Finished,
+    Kept,
     References,
     Rules,
     dark_reading,
-    find_reference,
     judge_reading,
     keep,
     reference_from,
@@ -34,7 +36,6 @@ from edged.service.pipeline import (
 )
 from edged.service.selftests import (
     find_response,
-    find_selftests,
     selftest_from,
     selftest_reading,
     standard_named,
@@ -43,6 +44,7 @@ from edged.service.selftests import (
 from edged.service.settings import rules
 from edged.service.threads import ModelThread, StoreThread
 from edged.spectra.spectrum import SpectrumError
+from edged.spectra.standards.known import Standard
 from edged.store.errors import StoreError, StoreFull
 from edged.store.record import Record
 from edged.store.retention import Retention, require_room
@@ -143,49 +145,61 @@ class Measuring:
         question = self._question(analyzer, place, asked)
         explain = _explained(place.config, asked, question)
         reading = await self._reading(place)
-        references = await self.references(name, reading.scan.identity.serial_number)
-        finished = await self._model(
-            lambda: judge_reading(
-                reading,
-                references,
-                analyzer,
-                question,
-                asked=asked,
-                rules=place.rules,
-                device=self._device,
-                new_id=self._new_id,
-                explain=explain,
+
+        async def judged() -> Record:
+            references = await self.references(name, reading.scan.identity.serial_number)
+            finished = await self._model(
+                lambda: judge_reading(
+                    reading,
+                    references,
+                    analyzer,
+                    question,
+                    asked=asked,
+                    rules=place.rules,
+                    device=self._device,
+                    new_id=self._new_id,
+                    explain=explain,
+                )
             )
-        )
-        return await self._keep(reading, finished)
+            return await self._keep(reading, finished)
+
+        return await self._to_its_end(judged())
 
     async def white(self, name: str, asked: Asked) -> Record:
         """Take the white reference and return its record. Raises one of EXPECTED; then the one before stays."""
         place = self._place(name)
         reading = await self._reading(place)
-        references = await self.references(name, reading.scan.identity.serial_number)
-        finished = await self._model(
-            lambda: white_reading(
-                reading,
-                references.dark,
-                asked=asked,
-                rules=place.rules,
-                min_reference_counts=place.config.quality.min_reference_counts,
-                device=self._device,
-                new_id=self._new_id,
+
+        async def taken() -> Record:
+            references = await self.references(name, reading.scan.identity.serial_number)
+            finished = await self._model(
+                lambda: white_reading(
+                    reading,
+                    references.dark,
+                    asked=asked,
+                    rules=place.rules,
+                    min_reference_counts=place.config.quality.min_reference_counts,
+                    device=self._device,
+                    new_id=self._new_id,
+                )
             )
-        )
-        return await self._adopt(place, reading, finished, "white")
+            return await self._adopt(place, reading, finished, "white")
+
+        return await self._to_its_end(taken())
 
     async def dark(self, name: str, asked: Asked) -> Record:
         """Take the dark reference of a detector array and return its record. Raises as `white`."""
         place = self._place(name)
         reading = await self._reading(place)
-        await self.references(name, reading.scan.identity.serial_number)  # what else is kept of it stays
-        finished = await self._model(
-            lambda: dark_reading(reading, asked=asked, device=self._device, new_id=self._new_id)
-        )
-        return await self._adopt(place, reading, finished, "dark")
+
+        async def taken() -> Record:
+            await self.references(name, reading.scan.identity.serial_number)  # what else is kept of it stays
+            finished = await self._model(
+                lambda: dark_reading(reading, asked=asked, device=self._device, new_id=self._new_id)
+            )
+            return await self._adopt(place, reading, finished, "dark")
+
+        return await self._to_its_end(taken())
 
     async def selftest(self, name: str, material: str | None, asked: Asked, *, baseline: bool = False) -> Record:
         """Measure a standard and return its record of kind `selftest`. Raises as `white`.
@@ -200,6 +214,12 @@ class Measuring:
         readings = [await self._reading(place, lit=lit)]
         if wants_two(readings[0].scan, standard):
             readings.append(await self._reading(place, lit=lit))
+        return await self._to_its_end(self._tested(name, readings, standard, asked, baseline=baseline))
+
+    async def _tested(
+        self, name: str, readings: list[Reading], standard: Standard, asked: Asked, *, baseline: bool
+    ) -> Record:
+        place = self._place(name)
         serial_number = readings[0].scan.identity.serial_number
         references = await self.references(name, serial_number)
         stored = None
@@ -220,8 +240,10 @@ class Measuring:
             )
         )
         record = await self._keep(readings[-1], finished)
-        state = selftest_from(record)
-        if place.references_of == serial_number:  # else another instrument came meanwhile: the journal knows this one
+        if "selftest" in place.references.damaged:
+            place.references_of = None  # the journal says what is still hidden by it
+        elif place.references_of == serial_number:  # else another instrument came meanwhile: the journal knows this one
+            state = selftest_from(record)
             tests = {**place.references.selftests, state.subject: state}
             place.references = replace(place.references, selftests=tests)
         return record
@@ -246,32 +268,26 @@ class Measuring:
         taken = reference_from(record, unpack_spectrum(finished.attachments[SPECTRUM]))
         if place.references_of != taken.serial_number:
             place.references, place.references_of = References(), taken.serial_number
+        damaged: dict[Kept, str] = {what: why for what, why in place.references.damaged.items() if what != role}
         place.references = (
-            replace(place.references, white=taken) if role == "white" else replace(place.references, dark=taken)
+            replace(place.references, white=taken, damaged=damaged)
+            if role == "white"
+            else replace(place.references, dark=taken, damaged=damaged)
         )
         return record
 
     async def references(self, name: str, serial_number: str) -> References:
-        """Return the references of that instrument there, at first from the journal. Raises StoreError."""
+        """Return the references of that instrument there, at first from the journal. Raises StoreError.
+
+        One that is damaged is passed over, so that it cannot refuse the new one that is its cure.
+        """
         place = self._place(name)
         if place.references_of != serial_number:
-            white = await self._stored(name, serial_number, "white")
-            dark = await self._stored(name, serial_number, "dark")
-            selftests = await self._store(
-                lambda journal: find_selftests(journal, station=name, serial_number=serial_number)
+            place.references = await self._store(
+                lambda journal: find_references(journal, station=name, serial_number=serial_number)
             )
-            place.references = References(white=white, dark=dark, selftests=selftests)
             place.references_of = serial_number
         return place.references
-
-    async def _stored(self, name: str, serial_number: str, role: Role) -> Reference | None:
-        try:
-            return await self._store(
-                lambda journal: find_reference(journal, role=role, station=name, serial_number=serial_number)
-            )
-        except SpectrumError as error:
-            log.error("station=%s the stored %s reference cannot be read: %s", name, role, error)
-            return None
 
     def known_reference(self, name: str, serial_number: str) -> Reference | None:
         """Return the white reference if it has been looked up already; asks nobody."""
@@ -284,26 +300,29 @@ class Measuring:
         return place.references.selftests if place.references_of == serial_number else {}
 
     async def until_idle(self) -> None:
-        """Wait until no measurement is under way."""
+        """Wait until no reading waits for its verdict or for the disk."""
         await self._idle.wait()
 
     async def _reading(self, place: _Place, *, lit: bool = True) -> Reading:
         await self._store(lambda journal: require_room(journal, self._policy))
         return await place.station.measure(lit=lit)
 
-    async def _keep(self, reading: Reading, finished: Finished) -> Record:
-        """Store what light has been spent on, even if the one who asked has gone; `until_idle` waits for it."""
+    async def _to_its_end(self, work: Coroutine[Any, Any, Record]) -> Record:
+        """Judge and store what light has been spent on, even if the one who asked has gone; `until_idle` waits."""
         self._under_way += 1
         self._idle.clear()
-        return await asyncio.shield(asyncio.ensure_future(self._store_and_tell(reading, finished)))
+        return await asyncio.shield(asyncio.ensure_future(self._counted(work)))
 
-    async def _store_and_tell(self, reading: Reading, finished: Finished) -> Record:
+    async def _counted(self, work: Coroutine[Any, Any, Record]) -> Record:
         try:
-            record = await self._store(lambda journal: keep(journal, finished, self._policy))
+            return await work
         finally:
             self._under_way -= 1
             if not self._under_way:
                 self._idle.set()
+
+    async def _keep(self, reading: Reading, finished: Finished) -> Record:
+        record = await self._store(lambda journal: keep(journal, finished, self._policy))
         self.to_disk_ms[reading.station] = (self._clock() - reading.arrived_s) * 1e3
         self.latest[reading.station] = record
         self._on_record(record)

@@ -32,7 +32,6 @@ from edged.acquire.references import (
     require_dark,
     require_white,
     settings_text,
-    unpack_spectrum,
 )
 from edged.infer.analyze import Analyzer
 from edged.infer.errors import InferError
@@ -61,6 +60,7 @@ log = logging.getLogger(__name__)
 
 SCAN = "scan"  # attachment: the device's own transfer, byte for byte
 KIND_OF: Mapping[Role, Literal["reference", "dark"]] = {"white": "reference", "dark": "dark"}
+Kept = Literal["white", "dark", "selftest"]
 CURVES = "why.npz"  # attachment: what an explanation is drawn from
 RESIDUAL = "residual.npz"  # attachment: what the components that fit leave, where that is too much
 
@@ -81,11 +81,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class References:
-    """What is kept of an instrument to read its scans against."""
+    """What is kept of an instrument to read its scans against.
+
+    damaged: what the journal holds and cannot be used, with what is wrong with it and what to do.
+    """
 
     white: Reference | None = None
     dark: Reference | None = None
     selftests: SelfTests = field(default_factory=dict)
+    damaged: Mapping[Kept, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,15 +271,6 @@ def keep(journal: Journal, finished: Finished, policy: Retention) -> Record:
     """Store it for good. Raises StoreError; then nothing is stored."""
     require_room(journal, policy)
     return journal.append(finished.draft, attachments=finished.attachments)
-
-
-def find_reference(journal: Journal, *, role: Role, station: str, serial_number: str) -> Reference | None:
-    """Return the newest reference of that instrument there, or None. Raises StoreError, SpectrumError."""
-    record = journal.latest(kind=KIND_OF[role], station=station, serial_number=serial_number)
-    if record is None or record.reading is None:
-        return None
-    data = journal.attachment(record.id, SPECTRUM)
-    return None if data is None else reference_from(record, unpack_spectrum(data))
 
 
 def reference_from(record: Record, counts: Spectrum) -> Reference:

@@ -15,7 +15,7 @@ import numpy as np
 
 from drivers.contract import RawScan, ScanSettings
 from edged.acquire.errors import Unfit
-from edged.acquire.gate import SelfTests, SelfTestState
+from edged.acquire.gate import SelfTestState
 from edged.acquire.reading import Reading
 from edged.acquire.references import pack_spectrum
 from edged.service.clock import moment_of
@@ -26,7 +26,7 @@ from edged.spectra.spectrum import Spectrum, SpectrumError
 from edged.spectra.standards.certificates import Certificate
 from edged.spectra.standards.correction import AxisCorrection
 from edged.spectra.standards.known import Standard
-from edged.spectra.standards.outcome import Subject
+from edged.store.errors import StoreDamaged
 from edged.store.journal import Journal
 from edged.store.record import AxisCorrectionInfo, CheckInfo, PeakInfo, Record, SelfTestInfo
 
@@ -133,15 +133,6 @@ def selftest_info(result: SelfTestResult) -> SelfTestInfo:
     )
 
 
-def find_selftests(journal: Journal, *, station: str, serial_number: str) -> SelfTests:
-    """Return the latest self test of each subject of that instrument there. Raises StoreError."""
-    found: dict[Subject, SelfTestState] = {}
-    for record in journal.newest(kind="selftest", station=station, serial_number=serial_number, limit=MOST_LOOKED_AT):
-        state = selftest_from(record)
-        found.setdefault(state.subject, state)
-    return found
-
-
 def selftest_from(record: Record) -> SelfTestState:
     """Return the state that a record of kind `selftest` stands for."""
     info = record.selftest
@@ -165,14 +156,21 @@ def find_response(journal: Journal, *, station: str, serial_number: str, standar
     held = journal.newest(
         kind="selftest", station=station, serial_number=serial_number, limit=MOST_LOOKED_AT, holding=RESPONSE
     )
-    for record in held:
-        data = journal.attachment(record.id, RESPONSE)
-        if record.selftest is None or record.selftest.material != standard.name or data is None:
+    for seq in held:
+        try:
+            record = journal.record(seq)
+        except StoreDamaged as error:  # of whatever material: one before it may be the one
+            log.error("station=%s a response is passed over: %s", station, error)
+            continue
+        if record.selftest is None or record.selftest.material != standard.name:
             continue
         try:
+            data = journal.attachment(record.id, RESPONSE)
+            if data is None:
+                continue
             response = unpack_response(data)
-        except SpectrumError as error:
-            log.error("station=%s the response of record=%s cannot be read: %s", station, record.id, error)
+        except (StoreDamaged, SpectrumError) as error:
+            log.error("station=%s the response of record=%d cannot be read: %s", station, seq, error)
             return None
         same = isinstance(standard.values, Certificate) and standard.values.name == response.certificate
         return Stored(id=record.id, response=response) if same else None

@@ -161,32 +161,38 @@ class Journal:
             row = self.database.execute("SELECT CAST(body AS BLOB) FROM records WHERE id = ?", (record_id,)).fetchone()
         return None if row is None else bytes(row[0])
 
-    def latest(self, *, kind: str, station: str, serial_number: str) -> Record | None:
-        """Return the newest record of this kind by that instrument at that station, or None.
-
-        A white reference is found this way: kind `reference`, its spectrum an attachment.
-        """
-        return next(self.newest(kind=kind, station=station, serial_number=serial_number, limit=1), None)
+    def record(self, seq: int) -> Record:
+        """Return the record of that number. Raises StoreDamaged, which names it, when it is not what was stored."""
+        try:
+            with self.database.errors("read"):
+                row = self.database.execute("SELECT CAST(body AS BLOB) FROM records WHERE seq = ?", (seq,)).fetchone()
+            if row is None:
+                raise StoreDamaged("it is missing", hint="edged journal verify says what else is")
+            return _proven(bytes(row[0]))
+        except StoreDamaged as error:
+            raise StoreDamaged(f"record {seq}: {error.message}", hint=error.hint) from error
 
     def newest(
         self, *, kind: str, station: str, serial_number: str, limit: int, holding: str | None = None
-    ) -> Iterator[Record]:
-        """Yield records of this kind by that instrument at that station, the newest first, at most `limit`.
+    ) -> Iterator[int]:
+        """Yield the `seq` of records of this kind by that instrument at that station, the newest first.
 
-        holding: the name of an attachment that must still be there.
+        They are told by the index alone, so that one that cannot be read hides none behind it. limit: at most so many.
+        holding: the name of an attachment that must still be there. A white reference is found this way: kind
+        `reference`, its spectrum an attachment.
         """
         low = 2**62
         while limit > 0:
             with self.database.errors("read"):
                 rows = self.database.execute(
-                    "SELECT seq, CAST(body AS BLOB) FROM records"
+                    "SELECT seq FROM records"
                     " WHERE kind = ?1 AND station = ?2 AND serial = ?3 AND seq < ?4 AND (?5 IS NULL OR EXISTS ("
                     "SELECT 1 FROM attachments a WHERE a.seq = records.seq AND a.name = ?5 AND a.data IS NOT NULL))"
                     " ORDER BY seq DESC LIMIT ?6",
                     (kind, station, serial_number, low, holding, min(PAGE, limit)),
                 ).fetchall()
-            for _, body in rows:
-                yield record_from(bytes(body))
+            for (seq,) in rows:
+                yield int(seq)
             if len(rows) < PAGE:
                 return
             limit -= len(rows)
@@ -244,8 +250,20 @@ def record_from(body: bytes) -> Record:
         ) from error
 
 
+def _proven(body: bytes) -> Record:
+    """Read a record whose hash is that of its bytes. Raises StoreDamaged for any other."""
+    record = record_from(body)
+    others = body.replace(f'"hash":"{record.hash}",'.encode(), b"", 1)
+    if hashlib.sha256(others).hexdigest() != record.hash:
+        raise StoreDamaged("contents and hash do not agree", hint="edged journal verify says what else has changed")
+    return record
+
+
+_OF_A_DRAFT = set(Draft.model_fields)  # whoever stores a record again brings the place that it had, too
+
+
 def _chained(draft: Draft, files: Mapping[str, bytes], head: Head) -> tuple[Record, bytes]:
-    fields: dict[str, Json] = draft.model_dump(mode="json", by_alias=True)
+    fields: dict[str, Json] = draft.model_dump(mode="json", by_alias=True, include=_OF_A_DRAFT)
     fields |= {
         "schema": SCHEMA,
         "seq": head.seq + 1,
@@ -261,9 +279,6 @@ def _chained(draft: Draft, files: Mapping[str, bytes], head: Head) -> tuple[Reco
 
 def _same(known: Record, draft: Draft, files: Mapping[str, bytes]) -> Record:
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    if (
-        Draft.model_validate(known.model_dump(include=set(Draft.model_fields))) == draft
-        and known.attachments == digests
-    ):
+    if Draft.model_validate(known.model_dump(include=_OF_A_DRAFT)) == draft and known.attachments == digests:
         return known
     raise StoreRejected(f"record {draft.id}: stored already, with other contents (seq {known.seq})")

@@ -10,7 +10,7 @@ import pytest
 
 from edged.store.errors import StoreBusy, StoreDamaged, StoreDenied, StoreForeign, StoreRejected
 from edged.store.journal import GENESIS, MAX_ATTACHMENT_BYTES, Head, Journal
-from tests.store.drafts import assert_chain, draft
+from tests.store.drafts import assert_chain, draft, next_id
 
 
 @pytest.fixture
@@ -50,6 +50,13 @@ def test_what_was_appended_is_there_after_opening_again(tmp_path: Path) -> None:
         assert second.append(draft()).prev_hash == stored.hash
 
 
+def test_what_is_acknowledged_survives_a_power_cut(journal: Journal) -> None:
+    """A write-ahead log that is synced at every commit: what a killed process cannot show."""
+    settings = [journal.database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+
+    assert settings == ["wal", 2]
+
+
 def test_records_come_in_order_from_either_end(journal: Journal) -> None:
     for number in range(450):  # more than two pages
         journal.append(draft(kind="reference" if number % 10 == 0 else "result"))
@@ -69,11 +76,35 @@ def test_the_newest_reference_of_an_instrument_is_found(journal: Journal) -> Non
     journal.append(draft(kind="reference", station="shelf"))
     journal.append(draft(kind="result"))
 
-    found = journal.latest(kind="reference", station="bench", serial_number="6100023")
+    found = list(journal.newest(kind="reference", station="bench", serial_number="6100023", limit=2))
 
-    assert found == mine
+    assert found == [2, 1]
+    assert journal.record(2) == mine
     assert journal.attachment(mine.id, "spectrum") == b"new"
-    assert journal.latest(kind="reference", station="bench", serial_number="none") is None
+    assert not list(journal.newest(kind="reference", station="bench", serial_number="none", limit=1))
+
+
+def test_a_record_that_is_stored_again_under_another_id_has_a_place_of_its_own(journal: Journal) -> None:
+    first = journal.append(draft())
+
+    journal.append(first.model_copy(update={"id": next_id()}))
+
+    assert journal.record(2).prev_hash == first.hash
+    assert journal.verify().intact
+
+
+@pytest.mark.parametrize(("change", "words"), [("'[]'", "cannot be read"), ("replace(body, 'bench', 'shelf')", "hash")])
+def test_a_record_that_is_not_what_was_stored_is_named(journal: Journal, change: str, words: str) -> None:
+    journal.append(draft())
+    with sqlite3.connect(journal.path) as stranger:
+        stranger.execute("DROP TRIGGER records_never_change")
+        stranger.execute(f"UPDATE records SET body = {change}")
+    stranger.close()
+
+    with pytest.raises(StoreDamaged, match=f"record 1: .*{words}"):
+        journal.record(1)
+    with pytest.raises(StoreDamaged, match="record 2: it is missing"):
+        journal.record(2)
 
 
 def test_appending_again_what_is_stored_changes_nothing(journal: Journal) -> None:
@@ -202,6 +233,23 @@ def test_a_foreign_file_is_left_alone(tmp_path: Path) -> None:
     Journal.open(empty).close()
 
     assert (text.read_bytes(), foreign.read_bytes()) == before
+
+
+def test_a_reader_refuses_a_journal_of_an_older_edition_and_leaves_it_as_it_is(tmp_path: Path) -> None:
+    """Only the daemon brings it up to date; a command that reads must not."""
+    path = tmp_path / "j.db"
+    Journal.open(path).close()
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 0")
+    db.execute("PRAGMA journal_mode = DELETE")
+    db.close()
+    before = path.read_bytes()
+
+    with pytest.raises(StoreForeign, match="edition 0, not yet brought up to 1") as refused:
+        Journal.open(path, read_only=True)
+
+    assert "start the daemon" in refused.value.hint
+    assert path.read_bytes() == before
 
 
 def test_a_place_where_no_journal_can_be_is_refused_with_a_hint(tmp_path: Path) -> None:
