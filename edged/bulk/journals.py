@@ -17,13 +17,16 @@ from edged.bulk.records import Records
 from edged.spectra.rows import FileError, Found, Lost, Row
 from edged.spectra.spectrum import SpectrumError
 from edged.store.errors import StoreDamaged, StoreError
-from edged.store.journal import Journal, record_from
+from edged.store.journal import Journal
 from edged.store.record import SPECTRUM, Record
 
 KIND = "result"
 RECORDS = 500  # in one job: some tenths of a second's work
 _COUNT = "SELECT count(*), coalesce(max(seq), 0) FROM records WHERE kind = ?"
-_NEXT = "SELECT seq, hash FROM records WHERE kind = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+_NEWEST = 2**62
+_NEXT = (  # not by the index of kinds, which would sort all results anew for each part
+    "SELECT seq, hash FROM records NOT INDEXED WHERE kind = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +61,7 @@ def ranges(file: str, ends: Sequence[int] = (), *, is_passed: Callable[[], bool]
 
 def _up_to(journal: Journal, after: int, end: int, count: int) -> Iterator[Range]:
     while after < end:
-        with journal.database.errors("read"):
-            rows = journal.database.execute(_NEXT, (KIND, after, end, RECORDS)).fetchall()
-        if not rows:
+        if not (rows := _next(journal, after, end)):
             return
         first, after = rows[0][0], rows[-1][0]
         yield Range(
@@ -71,17 +72,31 @@ def _up_to(journal: Journal, after: int, end: int, count: int) -> Iterator[Range
         )
 
 
-def read_results(file: str, records: Records | None = None) -> Iterator[tuple[Row, Record]]:
+def read_results(file: str, records: Records | None = None) -> Iterator[tuple[Row, Record | None]]:
     """Yield the spectrum of each result, or of those in a range, and its record. A row's number is the record's `seq`,
-    its title the record's id. Raises FileError for what is no journal, or a broken one.
+    its title the record's id. A record that is not what was stored is a lost row, and None. Raises FileError for what
+    is no journal, or one whose table cannot be read.
     """
-    first = 1 if records is None else records.first_seq
+    after, last = (0, _NEWEST) if records is None else (records.first_seq - 1, records.last_seq)
     with _opened(file) as journal:
-        for body in journal.bodies(after_seq=first - 1, kind=KIND):
-            record = record_from(body)
-            if records is not None and record.seq > records.last_seq:
-                return
-            yield _row(journal, file, record), record
+        while rows := _next(journal, after, last):
+            for seq, _ in rows:
+                yield _result(journal, file, seq)
+            after = rows[-1][0]
+
+
+def _next(journal: Journal, after: int, end: int) -> list[tuple[int, str]]:
+    """Return `seq` and hash of the next RECORDS results, without a look at what they hold."""
+    with journal.database.errors("read"):
+        return journal.database.execute(_NEXT, (KIND, after, end, RECORDS)).fetchall()
+
+
+def _result(journal: Journal, file: str, seq: int) -> tuple[Row, Record | None]:
+    try:
+        record = journal.record(seq)
+    except StoreDamaged as error:
+        return Lost(row=seq, title="", error=SpectrumError(f"{file}: {error.message}", hint=error.hint)), None
+    return _row(journal, file, record), record
 
 
 def _row(journal: Journal, file: str, record: Record) -> Row:

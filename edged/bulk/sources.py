@@ -50,7 +50,7 @@ def read_source(
             from edged.bulk.journals import read_results  # loads the store, which few need
 
             for row, record in read_results(file, part):
-                yield file, row, record.quality.reasons if record.quality else ()
+                yield file, row, record.quality.reasons if record and record.quality else ()
             return
         for row in read_spectra(Path(file), unit=unit, quantity=quantity, assumed=assumed, stretch=part):
             yield file, row, ()

@@ -192,12 +192,50 @@ def test_ends_of_journals_that_are_none_are_refused(
         case.go()
 
 
-def test_a_spectrum_that_was_tampered_with_is_told_and_the_others_are_judged(journal: Path, tmp_path: Path) -> None:
+def tamper(journal: Path, trigger: str, change: str, *values: object) -> None:
     connection = sqlite3.connect(journal)
-    connection.execute("DROP TRIGGER attachments_only_lose_data")
-    connection.execute("UPDATE attachments SET data = ? WHERE seq = 4", (packed(4),))
+    connection.execute(f"DROP TRIGGER {trigger}")
+    connection.execute(change, values)
     connection.commit()
     connection.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words", "records"),
+    [
+        ('"id"', '"ie"', "cannot be read", 1),
+        ('"seq":4', '"seq":9', "contents and hash do not agree", 2),
+        ("an hour old", "an hour odd", "contents and hash do not agree", 500),
+    ],
+)
+def test_a_record_that_was_spoilt_is_told_in_its_place_and_the_others_are_judged(
+    old: str, new: str, words: str, records: int, journal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped after each job and begun again, the run gives what it gives in one go."""
+    tamper(journal, "records_never_change", "UPDATE records SET body = replace(body, ?, ?) WHERE seq = 4", old, new)
+    monkeypatch.setattr(journals, "RECORDS", records)
+    bundle = bundle_at(tmp_path)
+    whole = Case(inputs=[journal], out=tmp_path / "whole.jsonl", bundle=bundle)
+    again = Case(inputs=[journal], out=tmp_path / "again.jsonl", bundle=bundle)
+
+    mark = whole.go()
+    for done in range(1, 9):
+        if again.go(stopping=lambda done=done: len(again.marks) > 2 * done).complete:  # type: ignore[misc]
+            break
+
+    found = objects(whole.out)
+    assert [o["row"] for o in found] == [2, 4, 5, 6, 7]
+    assert ["error" in o for o in found] == [False, True, False, True, False]
+    assert found[1]["error"]["message"].startswith(f"{journal}: record 4: ")
+    assert words in found[1]["error"]["message"]
+    assert "edged journal verify" in found[1]["error"]["hint"]
+    assert (mark.complete, mark.tally.spectra, mark.tally.errors) == (True, 5, 2)
+    assert again.out.read_bytes() == whole.out.read_bytes()
+    assert analyze(journal, "--bundle", bundle, "--json").stdout == whole.out.read_text()
+
+
+def test_a_spectrum_that_was_tampered_with_is_told_and_the_others_are_judged(journal: Path, tmp_path: Path) -> None:
+    tamper(journal, "attachments_only_lose_data", "UPDATE attachments SET data = ? WHERE seq = 4", packed(4))
 
     result = analyze(journal, "--bundle", bundle_at(tmp_path), "--json")
 
