@@ -60,7 +60,7 @@ from edged.store.record import Record
 log = logging.getLogger(__name__)
 
 STATIONS_STOP_S = 2.5  # these four add up to less than the 5 s that an orderly stop may take
-RECORDS_STOP_S = 0.5
+RECORDS_STOP_S = 0.5  # and what the stations leave of theirs, which is most of it as a rule
 PUBLISHER_STOP_S = 1.2
 CONTROL_STOP_S = 0.2
 STATUS_LOOK_S = 1.0
@@ -169,10 +169,11 @@ class Daemon:
         await self._stop.wait()
         self._notifier.stopping()
         log.info("stopping")
+        records_by_s = asyncio.get_running_loop().time() + STATIONS_STOP_S + RECORDS_STOP_S
         await _cancelled(triggers, CONTROL_STOP_S)
         await _cancelled(stations, STATIONS_STOP_S)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(RECORDS_STOP_S):
+            async with asyncio.timeout_at(records_by_s):
                 await self._measuring.until_idle()
         if self._publisher is not None and publishing is not None:
             self._publisher.stop()

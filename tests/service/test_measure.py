@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,55 @@ def test_a_white_reference_that_is_on_disk_counts_even_if_the_disk_fails_right_a
         await store.close()
 
     asyncio.run(life())
+
+
+@pytest.mark.parametrize("leaves", [False, True])
+def test_a_reading_that_waits_for_its_verdict_is_waited_for_also_when_nobody_asks_for_it_any_more(
+    tmp_path: Path, leaves: bool
+) -> None:
+    """The model's thread is busy, as with an explanation; meanwhile the daemon is told to stop."""
+    spent, busy = asyncio.Event(), threading.Event()
+
+    class Lit(Place):
+        async def measure(self, *, lit: bool = True) -> Reading:
+            spent.set()
+            return reading()
+
+    async def life() -> tuple[bool, list[str]]:
+        store, model = StoreThread(tmp_path), ModelThread()
+        await store.open()
+        station: Any = Lit()
+        measuring = Measuring(
+            device="board",
+            preset="balanced",
+            stations={"bench": (station, StationConfig(kind="nirscan", port="/dev/x"))},
+            model=model,
+            store=store,
+            policy=Retention(reserve_bytes=0),
+            new_id=Uuid7(),
+            clock=lambda: 0.0,
+            on_record=lambda _: None,
+        )
+        explaining = asyncio.create_task(model(busy.wait))
+        asking = asyncio.create_task(measuring.white("bench", Asked()))
+        try:
+            await spent.wait()
+            waiting = asyncio.create_task(measuring.until_idle())
+            for _ in range(10):
+                await asyncio.sleep(0)
+            waits = not waiting.done()
+            if leaves:
+                asking.cancel()
+            busy.set()
+            await waiting
+            return waits, await store(lambda journal: [record.kind for record in journal.records()])
+        finally:
+            busy.set()
+            await asyncio.gather(asking, explaining, return_exceptions=True)
+            await model.close()
+            await store.close()
+
+    assert asyncio.run(life()) == (True, ["reference"])
 
 
 def test_a_sample_without_a_model_is_refused_with_the_reason_and_the_command_that_says_more(tmp_path: Path) -> None:
