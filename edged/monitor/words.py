@@ -61,9 +61,13 @@ WHITE_SIGNALS: Final = (  # of a white reference against the first one: judged b
 )
 FITTED: Final[tuple[SignalName, ...]] = ("offset", "path", "lamp", "axis", "residual")  # seen in the spectrum itself
 
-HINTS: Final[dict[Cause, str]] = {
-    "lamp": "take a new white reference; if it stays, have the lamp changed, then: edged drift renew STATION",
-    "axis": "run a self test of the axis; have the instrument adjusted, then: edged drift renew STATION",
-    "presentation": "look at window, distance, filling and particle size; if it was meant: edged drift renew STATION",
-    "product": "keep a sample and have it assayed; if the change was meant: edged drift renew STATION",
+HINTS: Final[dict[Cause, str]] = {  # each ends with a command that works as it stands, once STATION has its name
+    "lamp": "take a new white reference; if it stays, have the lamp changed, then: "
+    'edged drift renew STATION --note "new lamp"',
+    "axis": "run a self test of the axis; have the instrument adjusted, then: "
+    'edged drift renew STATION --note "axis adjusted"',
+    "presentation": "look at window, distance, filling and particle size; if it was meant: "
+    'edged drift renew STATION --note "what was changed"',
+    "product": "keep a sample and have it assayed; if the change was meant: "
+    'edged drift renew STATION --note "what was changed"',
 }

@@ -12,10 +12,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from edged.cli.measure import CURES
+from edged.monitor.words import HINTS
+from edged.service.health import CONDITIONS
 from tests.architecture.sources import REPOSITORY
 
 PROGRAMS = {"edged": "edged.cli.main", "edged-sim": "firmware_sim.main", "edged-export": "export.main"}
 DOCUMENTS = sorted([*REPOSITORY.glob("*.md"), *REPOSITORY.glob("docs/**/*.md")])
+TOLD = [*HINTS.values(), *CURES.values(), *(condition.text for condition in CONDITIONS.values())]
 FENCE = re.compile(r"^```(?:sh|console|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -45,6 +49,13 @@ def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
         assert child is not None, f"no command {rest[0]!r} in {' '.join(words)!r}"
         command, rest = child, rest[1:]
     return command, rest
+
+
+def wanting(command: click.Command, rest: list[str]) -> list[str]:
+    """The options that a command line lacks and the command cannot do without."""
+    options = [param for param in command.params if isinstance(param, click.Option) and param.required]
+    given = {word.split("=")[0] for word in rest}
+    return [] if "--help" in given else [option.opts[-1] for option in options if not given & set(option.opts)]
 
 
 def shown(document: Path) -> Iterator[tuple[str, list[str]]]:
@@ -86,8 +97,28 @@ def test_every_command_a_document_shows_exists_with_its_options(document: Path) 
             "-h",
         }
         wrong += [f"{place}: {word}" for word in rest if word.startswith("--") and word.split("=")[0] not in known]
+        wrong += [f"{place}: without {option}" for option in wanting(command, rest)]
 
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_command_named_in_the_midst_of_a_sentence_has_the_options_that_it_cannot_do_without(document: Path) -> None:
+    wrong = []
+    for found in re.findall(r"(edged drift renew [^`\n]*)", FENCE.sub("", document.read_text(encoding="utf-8"))):
+        command, rest = resolve(shlex.split(found.split('"}')[0].replace('\\"', '"')))
+        wrong += [f"{found}: without {option}" for option in wanting(command, rest)]
+
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("text", [text for text in TOLD if "edged " in text])
+def test_a_command_that_the_program_tells_as_a_cure_is_accepted_as_it_stands(text: str) -> None:
+    (words,) = re.findall(r"\bedged .*$", text)
+
+    command, rest = resolve(shlex.split(words.format(station="bench")))
+
+    assert command.make_context(command.name, rest).params, words
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

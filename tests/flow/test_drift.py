@@ -85,7 +85,7 @@ def test_an_ageing_lamp_is_named_told_once_survives_a_power_cut_and_ends_with_a_
     assert (began["event"], began["cause"], began["product"]) == ("began", "lamp", "100AC")
     first_dim = 1 + LEARNED_FROM + 1 + 1  # a reference, the readings, what was learned of them
     assert first_dim - 5 <= began["since_seq"] <= first_dim + 5
-    assert began["hint"].endswith("edged drift renew bench")
+    assert began["hint"].endswith('edged drift renew bench --note "new lamp"')
     assert alarm["alarm"] == again["alarm"] == began["message"]
     for text in (shown.output, status.output):
         assert began["message"] in " ".join(text.split())

@@ -44,7 +44,7 @@ def test_a_drift_becomes_a_record_a_warning_and_a_line_of_status(
     assert began.drift.since_seq is not None
     assert abs(began.drift.since_seq - 61) <= 20
     assert began.drift.since == "2026-11-21T04:07:22.169Z"
-    assert "edged drift renew bench" in began.drift.hint
+    assert 'edged drift renew bench --note "new lamp"' in began.drift.hint
     (warning,) = health.warnings()
     assert (warning.code, warning.subject) == ("drift_lamp", "bench")
     assert warning.detail == began.drift.message
