@@ -45,6 +45,10 @@ def delete(db: sqlite3.Connection) -> None:
     db.execute("DELETE FROM records WHERE seq = 3")
 
 
+def delete_the_last_but_for_its_attachment(db: sqlite3.Connection) -> None:
+    db.execute("DELETE FROM records WHERE seq = 6")
+
+
 def close_the_gap(db: sqlite3.Connection) -> None:
     delete(db)
     db.execute("UPDATE records SET seq = seq - 1 WHERE seq > 3")
@@ -81,6 +85,7 @@ CASES: list[tuple[Change, int, str]] = [
     (edit_and_hash_again, 4, "replaced"),
     (space, 3, "edited"),
     (delete, 3, "missing"),
+    (delete_the_last_but_for_its_attachment, 6, "attachments without their record"),
     (close_the_gap, 3, "moved"),
     (swap, 3, "moved"),
     (change_a_column, 3, "columns"),
@@ -144,3 +149,4 @@ def test_another_history_is_found_by_a_head_that_was_kept_elsewhere(tmp_path: Pa
         found = journal.verify(expected_head=Head(seq=2, hash="f" * 64))
 
     assert (found.intact, found.broken_seq) == (False, 2)
+    assert "noted elsewhere" in found.reason
