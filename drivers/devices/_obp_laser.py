@@ -13,14 +13,13 @@ from drivers.attempt import attempt
 from drivers.contract import Conversation, Drain, Wait
 from drivers.devices._obp_talk import Talk, is_absent
 from drivers.errors import (
-    AskAgain,
     DeviceRefused,
     DriverError,
     InterlockOpen,
     Interrupted,
     LaserAlarm,
-    Resynchronise,
-    WireError,
+    LinkLost,
+    NoAnswer,
 )
 
 GET_ENABLED, SET_ENABLED, GET_INTENSITY, SET_INTENSITY = 0x810021, 0x810031, 0x810041, 0x810051
@@ -64,24 +63,24 @@ def tell_off(talk: Talk) -> Conversation[bool]:
     return True
 
 
-def switch_off_unknown(talk: Talk) -> Conversation[None]:
-    """Switch the laser off on a line that does not tell whether there is one.
+def switch_off_unknown(talk: Talk, *, busy_s: float = 0.0) -> Conversation[bool]:
+    """Switch the laser off on a line that does not tell whether there is one; return that.
 
     Raises NoAnswer after one try: most who are silent have none, and who is busy does it when it comes to it. Whoever
     gives another answer may be a Ventana, and is told on as `switch_off` does.
     """
     try:
         has_laser = yield from tell_off(talk)
-    except (AskAgain, WireError):
+    except (NoAnswer, LinkLost):
+        raise
+    except DriverError:
         yield Drain()
         try:
-            yield from switch_off(talk)
+            return (yield from switch_off(talk, busy_s=busy_s))
         except LaserAlarm as alarm:
             hint = "if it has a laser, cut its power: nobody knows whether it is off"
             raise LaserAlarm(alarm.message, hint=hint) from alarm
-        return
-    if has_laser:
-        yield from switch_off(talk)
+    return has_laser and (yield from switch_off(talk, busy_s=busy_s))
 
 
 def switch_on(talk: Talk, laser_mw: float) -> Conversation[None]:
@@ -128,7 +127,9 @@ def _see_it_off(talk: Talk, busy_s: float) -> Conversation[bool]:
             if is_absent(refused):
                 return False
             fault = refused
-        except (AskAgain, Resynchronise) as error:
+        except LinkLost:
+            raise
+        except DriverError as error:  # whatever its cure is: a laser that may be on comes first
             fault = error
         yield Wait(seconds=PAUSE_S)
         yield Drain()

@@ -49,7 +49,6 @@ from drivers.devices._obp_laser import (
     switch_off,
     switch_off_unknown,
     switch_on,
-    tell_off,
 )
 from drivers.devices._obp_line import SLOWEST_BAUD, find_serial, find_socket, find_usb
 from drivers.devices._obp_memory import (
@@ -347,9 +346,7 @@ class ObpDevice:
             talk = yield from attempt(lambda: find_serial(regarding), (Resynchronise,))
         else:
             talk = yield from attempt(lambda: find_socket(regarding))
-        has_laser = (yield from attempt(lambda: tell_off(talk))) and (
-            yield from switch_off(talk, busy_s=EXPOSURE_LEFT_S)
-        )
+        has_laser = yield from attempt(lambda: switch_off_unknown(talk, busy_s=EXPOSURE_LEFT_S), (Resynchronise,))
         laser_mw = LASER_MW if has_laser else None
         return (yield from introduce(KIND, talk, None, laser_mw=laser_mw, clock=self.clock))
 

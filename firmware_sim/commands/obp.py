@@ -8,7 +8,7 @@ from firmware_sim.commands._attach import Attachment, attachable, serve
 from firmware_sim.contract import OperatorError
 from firmware_sim.devices._obp_firmware import BAUDS, QUIRKS
 from firmware_sim.devices._obp_models import MODELS
-from firmware_sim.devices.obp import NETWORK_BAUD, ObpOnLine, ObpOnUsb
+from firmware_sim.devices.obp import NETWORK_BAUD, OWN_FAULTS, ObpOnLine, ObpOnUsb
 from firmware_sim.mixtures import Library, Mixtures
 from firmware_sim.sample import Products
 from firmware_sim.scene import Raman, Ramp, Scene, lamp_with
@@ -54,6 +54,8 @@ def obp(
     sample NAME, next, faults PLAN, hangup [SECONDS], quit. A Ventana tells each change of its laser. A sample of a
     library is a liquid, or several with the percents of light that each gives.
 
+    Fault of its own: off_refused, which counts requests to switch the laser off.
+
     On a pseudo terminal it understands a program only at its own baud rate, and bytes take their time.
 
     \b
@@ -73,12 +75,12 @@ def obp(
         serial_number=at.serial_number,
         seed=at.seed,
         speed=at.speed,
-        faults=at.faults(),
+        faults=at.faults(OWN_FAULTS),
         quirks=quirks,
         baud=rate,
         frames_per_sample=frames_per_sample,
     )
-    serve(device, at)
+    serve(device, at, own=OWN_FAULTS)
 
 
 def _scene(sample: str | None, library: str | None, *, raman: bool, white: bool, seed: int) -> Scene:

@@ -39,6 +39,8 @@ QUIRKS = {
     "echo", "version", "no-md5", "refuses-md5", "double", "slow", "blank", "restarts", "no-laser", "interlock",
     "stuck-laser",
 }  # fmt: skip
+OWN_FAULTS = {"off_refused": 1}
+SWITCH_LASER, OFF = 0x810031, b"\0\0\0"
 BAUDS = (9_600, 19_200, 38_400, 57_600, 115_200, 230_400)
 PROCESSING_S = 0.0005
 GAP_S = 0.25  # a request that pauses for longer is forgotten
@@ -99,10 +101,10 @@ class ObpFirmware:
         self.boot(0.0)
 
     def follow(self, plan: FaultPlan) -> None:
-        """Let these faults happen; spectra and requests are counted from 1 from now on."""
+        """Let these faults happen; spectra, requests, and those to switch the laser off count from 1 from now on."""
         self.plan = plan
         self._planned_at = self.bench.frames
-        self._requests = 0
+        self._requests = self._offs = 0
 
     def wake(self, now_s: float) -> None:
         """Nothing happens by itself."""
@@ -122,7 +124,7 @@ class ObpFirmware:
                 self.bench.scene.used()
             case "faults":
                 try:
-                    self.follow(FaultPlan.parse(rest, seed=self._seed))
+                    self.follow(FaultPlan.parse(rest, seed=self._seed, own=OWN_FAULTS))
                 except FaultPlanError as error:
                     raise OperatorError(str(error)) from error
             case _:
@@ -209,6 +211,11 @@ class ObpFirmware:
         if self.plan.strikes("busy", self._requests):
             self.note_fault("busy", reply=self._requests)
             raise Refused(NOT_READY)
+        if (request.message_type, request.data) == (SWITCH_LASER, OFF):
+            self._offs += 1
+            if fault := self.plan.strikes("off_refused", self._offs):
+                self.note_fault("off_refused", request=self._offs)
+                raise Refused(int(fault.parameter(0, INTERNAL)))
 
     def _answer(self, request: frames.Request, now_s: float) -> bytes:
         handler = self._handlers.get(request.message_type)

@@ -14,6 +14,8 @@ Frames are in `_obp_frame`, what the firmware does with a message in `_obp_firmw
     no-laser     a Ventana without a laser
     interlock    the laser does not come on
     stuck-laser  the laser does not go off
+
+Fault of its own, counted by requests to switch the laser off: off_refused (with error MORE, 13: internal; it stays on).
 """
 
 from __future__ import annotations
@@ -23,10 +25,12 @@ from typing import Any
 
 from firmware_sim.contract import Deliver, Output, Setup, Stall, UsbDescriptors
 from firmware_sim.devices import _obp_frame as frames
-from firmware_sim.devices._obp_firmware import ObpFirmware
+from firmware_sim.devices._obp_firmware import OWN_FAULTS, ObpFirmware
 from firmware_sim.devices._obp_models import OCEAN
 from firmware_sim.reply_line import ReplyLine
 from firmware_sim.scene import Scene
+
+__all__ = ["NETWORK_BAUD", "OWN_FAULTS", "ObpOnLine", "ObpOnUsb"]
 
 NETWORK_BAUD = 100_000_000  # of a model with a socket of its own
 MAX_TRANSFER_BYTES = 4096

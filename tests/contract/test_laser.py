@@ -25,6 +25,7 @@ from drivers.clock import ManualClock
 from drivers.contract import Device, ExposureSettings, Step
 from drivers.errors import AskAgain, DriverError, InterlockOpen, Interrupted, LaserAlarm, LinkLost, NoAnswer, Stalled
 from drivers.session import Session
+from firmware_sim.devices.obp import OWN_FAULTS as OBP_FAULTS
 from firmware_sim.devices.obp import ObpOnUsb
 from firmware_sim.devices.wasatch import OWN_FAULTS, WasatchSpectrometer
 from firmware_sim.faults import FaultPlan
@@ -111,11 +112,15 @@ LASERS = [
         make=lambda: ObpOnUsb("ventana", Raman(), seed=1),
         light=obp_light,
         watchdog_s=None,
-        spoil=("faults none", "faults error@2-:7", "faults error@4-:11", "faults busy@4-8", *TRANSFERS_SPOILT),
+        spoil=(
+            "faults none", "faults error@2-:7", "faults error@4-:11", "faults busy@4-8", "faults off_refused@1-2:10",
+            "faults off_refused@2", "faults off_refused", *TRANSFERS_SPOILT,
+        ),
+        own_faults=OBP_FAULTS,
         open_interlock=lambda: ObpOnUsb("ventana", Raman(), seed=1, quirks=["interlock"]),
         refuses_within_s=5.0,
     ),
-]
+]  # fmt: skip
 MOST_S = 180.0  # no watchdog may be set to more
 EVERY = pytest.mark.parametrize("laser", LASERS, ids=str)
 DARK = ExposureSettings(integration_ms=30.0)
@@ -394,8 +399,9 @@ def test_a_power_that_the_laser_cannot_do_is_refused_before_anything_is_sent(las
 
 
 def test_every_fault_of_a_laser_that_the_simulator_knows_is_in_the_lives():
-    known = {name for name in OWN_FAULTS if name != "dim"}
-    named = {line.split()[1].split("@")[0].split("=")[0] for line in WASATCH_SPOILT}
+    known = {*OWN_FAULTS, *OBP_FAULTS} - {"dim"}
+    faults = [line.split()[1] for laser in LASERS for line in laser.spoil if line.startswith("faults")]
+    named = {fault.split("@")[0].split("=")[0] for fault in faults}
 
     assert known <= named
 
