@@ -8,7 +8,6 @@ from drivers.clock import ManualClock
 from drivers.contract import ExposureSettings, Medium
 from drivers.errors import LaserAlarm, LinkLost
 from edged.acquire.instrument import DriverInstrument
-from tests.contract.far_ends import plug
 from tests.contract.obp_ends import OBP, instrument, scans_of, session_on
 
 LINES: list[Medium] = ["serial", "tcp"]
@@ -55,13 +54,8 @@ def test_closing_an_instrument_whose_laser_stays_on_is_logged_as_critical(
     medium: Medium, caplog: pytest.LogCaptureFixture
 ):
     firmware, clock = instrument("ventana", medium), ManualClock()
-    bench = DriverInstrument(
-        OBP,
-        PORTS[medium],
-        SETTINGS,
-        open_link=lambda *_: plug(firmware, clock),
-        clock=clock,  # type: ignore[arg-type]
-    )
+    link = session_on(firmware, clock).link
+    bench = DriverInstrument(OBP, PORTS[medium], SETTINGS, open_link=lambda *_: link, clock=clock)
     bench.open()
     bench.prepare()
     firmware.operate(f"faults off_refused@1-:{INTERNAL}")
