@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from drivers.clock import ManualClock
 from drivers.contract import Control, ExposureSettings
 from drivers.devices.wasatch import DEVICE
-from drivers.errors import BadSettings, DriverError, LaserAlarm, NoAnswer, Stalled
+from drivers.errors import BadSettings, DeviceRefused, DriverError, LaserAlarm, NoAnswer, Stalled
 from drivers.session import Session
 from tests.drivers.wasatch_bytes import PAGES
 
@@ -170,3 +170,48 @@ def test_a_watchdog_that_does_not_take_its_value_forbids_the_laser():
     with pytest.raises(BadSettings, match=r"watchdog|configure"):
         session.perform(DEVICE.scan(unit, wanted))
     assert (0xBE, 1, 0) not in link.told
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer", "words", "told"),
+    [
+        (0xCB, "e7 03 00 00 00", "the period of its pulses was set to 1000 and reads 999", 999),
+        (0xDC, "df 00 00 00 00", "the width of its pulses was set to 222 and reads 223", 223),
+        (0xE3, "00 00 00 00 00", "its modulation was set to 1 and reads 0", 0),
+    ],
+)
+def test_a_power_that_does_not_read_back_as_it_was_set_keeps_the_laser_off(
+    asked: int, answer: str, words: str, told: int
+):
+    """Without modulation, or with wider pulses, there would be more light than was asked for."""
+    link = Babbler([], [])
+    session = Session(link, clock=link.clock)
+    unit = session.perform(DEVICE.open())
+    usual = link._usual
+    link._usual = lambda transfer: bytes.fromhex(answer) if transfer.request == asked else usual(transfer)  # type: ignore[method-assign]
+    wanted = ExposureSettings(integration_ms=50.0, laser_mw=100.0)
+    session.perform(DEVICE.configure(unit, wanted))
+
+    with pytest.raises(DeviceRefused, match=words) as refused:
+        session.perform(DEVICE.scan(unit, wanted))
+
+    assert refused.value.codes == {"power": told}
+    assert [value for request, value, _ in link.told if request == 0xBE] == [0, 0]
+
+
+def test_a_laser_that_is_enabled_but_gives_no_light_is_told_off_and_refused():
+    link = Babbler([], [])
+    session = Session(link, clock=link.clock)
+    unit = session.perform(DEVICE.open())
+    usual = link._usual
+    link._usual = lambda transfer: b"\0" if transfer.value == 0x0D else usual(transfer)  # type: ignore[method-assign]
+    wanted = ExposureSettings(integration_ms=50.0, laser_mw=100.0)
+    session.perform(DEVICE.configure(unit, wanted))
+    began_s = link.clock.now_s()
+
+    with pytest.raises(DeviceRefused, match="enabled but gives no light") as refused:
+        session.perform(DEVICE.scan(unit, wanted))
+
+    assert refused.value.codes == {"firing": 0}
+    assert link.clock.now_s() - began_s > 3.0  # it was given the time of its warning
+    assert [value for request, value, _ in link.told if request == 0xBE] == [0, 1, 0]
