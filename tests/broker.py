@@ -79,6 +79,10 @@ class Broker:
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
+    def reload(self) -> None:
+        """Let it read its access rules again."""
+        self._signal(signal.SIGHUP)
+
     def __enter__(self) -> Broker:
         return self.start()
 

@@ -106,7 +106,7 @@ def _broker(broker: dict[str, Any]) -> str:
         return "none configured"
     where = f"{broker['host']}:{broker['port']}"
     if broker["connected"]:
-        return f"{where} connected with MQTT {broker['protocol']}"
+        return f"{where} connected with MQTT {broker['protocol']}" + (", refuses records" if broker["refused"] else "")
     return f"{where} away" + (f" ({broker['error']})" if broker["error"] else "")
 
 

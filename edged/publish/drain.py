@@ -37,6 +37,30 @@ class StoreCaller(Protocol):
         ...
 
 
+class Refusals:
+    """Records that the broker does not take, and why. They outlive a connection: the next one meets them again."""
+
+    def __init__(self) -> None:
+        self.waits = 0  # in a row
+        self._reasons: dict[int, str] = {}  # no more than are in flight at once
+
+    def add(self, seq: int, reason: str) -> None:
+        """A record was refused."""
+        self._reasons[seq] = reason
+
+    def taken(self, seq: int) -> None:
+        """A record was acknowledged."""
+        self._reasons.pop(seq, None)
+        if not self._reasons:
+            self.waits = 0
+
+    def __str__(self) -> str:
+        if not self._reasons:
+            return ""
+        more = f", and {len(self._reasons) - 1} more" if len(self._reasons) > 1 else ""
+        return f"{self._reasons[min(self._reasons)]}{more}"
+
+
 class Drain:
     """`run` until cancelled. `sent` counts acknowledged records; `problem` says why nothing moves, or is empty."""
 
@@ -50,6 +74,7 @@ class Drain:
         maximum_packet_bytes: int | None,
         historical_through_seq: int,
         retry_s: float,
+        refusals: Refusals | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
@@ -60,7 +85,8 @@ class Drain:
         self._historical_through_seq = historical_through_seq
         self._retry_s = retry_s
         self._monotonic = monotonic
-        self._waiting: set[int] = set()  # seqs in flight
+        self._refusals = refusals or Refusals()
+        self._waiting: dict[int, str] = {}  # in flight: seq and topic
         self._acked: list[int] = []
         self._arrived = asyncio.Event()  # acknowledgements came
         self._room = asyncio.Event()
@@ -81,12 +107,14 @@ class Drain:
         """The broker has answered for some of what was sent."""
         for token in event.tokens:
             if isinstance(token, int):
-                self._waiting.discard(token)
+                self._waiting.pop(token, None)
                 self._acked.append(token)
+                self._refusals.taken(token)
         for token, reason in event.refused:
             if isinstance(token, int):
-                self._waiting.discard(token)
-                self.problem = f"the broker refuses record {token}: {reason}"
+                topic = self._waiting.pop(token, "")
+                self.problem = f"the broker refuses record {token} on {topic}: {reason}"
+                self._refusals.add(token, self.problem)
         self._arrived.set()
         self._room.set()
 
@@ -125,14 +153,16 @@ class Drain:
             await self._room.wait()
         if self._maximum is not None and len(outgoing.body) + PACKET_MARGIN_BYTES > self._maximum:
             self.problem = f"record {outgoing.seq} has {len(outgoing.body)} bytes; the broker takes {self._maximum}"
+            self._refusals.add(outgoing.seq, self.problem)
         if self.problem or self._finishing:
             return False
-        self._waiting.add(outgoing.seq)
+        topic = self._names.of_record(outgoing.kind, outgoing.station)
+        self._waiting[outgoing.seq] = topic
         self._settled.clear()
         self._head_due = True
         self._send(
             Message(
-                topic=self._names.of_record(outgoing.kind, outgoing.station),
+                topic=topic,
                 payload=outgoing.body,
                 token=outgoing.seq,
                 historical=outgoing.seq <= self._historical_through_seq,
@@ -168,7 +198,9 @@ class Drain:
             )
 
     async def _wait_and_forget_problem(self) -> None:
-        log.warning("records wait: %s; trying again in %.0f s", self.problem, self._retry_s)
+        self._refusals.waits += 1
+        if (waits := self._refusals.waits) == 10 ** (len(str(waits)) - 1):
+            log.warning("records wait: %s; trying again in %.0f s (time %d)", self.problem, self._retry_s, waits)
         while self._waiting:  # what was sent after it may still be acknowledged
             self._room.clear()
             await self._room.wait()

@@ -20,7 +20,7 @@ from edged import __version__
 from edged.infer.verdict import Model
 from edged.publish.commands import CommandHandler, Commands
 from edged.publish.connection import Acknowledged, Arrived, Closed, Connected, Connection, Event, Message, Version
-from edged.publish.drain import Drain, StoreCaller
+from edged.publish.drain import Drain, Refusals, StoreCaller
 from edged.publish.payloads import Alert, BundleReport, Description, Health, Status, to_json
 from edged.publish.schema import editions
 from edged.publish.settings import MqttSettings
@@ -38,13 +38,17 @@ PATIENCE = 2  # silences after which a broker that once spoke MQTT 5 is asked wi
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublisherState:
-    """How publishing does. `error` is why there is no connection or no progress; "" when all is well."""
+    """How publishing does. `error` is why there is no connection or no progress at this moment; "" when all is well.
+
+    refused: the oldest record that the broker does not take and why, until it does; "" when there is none.
+    """
 
     connected: bool = False
     protocol: Version | None = None
     failures: int = 0
     sent: int = 0
     error: str = ""
+    refused: str = ""
 
 
 class Publisher:
@@ -86,15 +90,16 @@ class Publisher:
         self._drain: Drain | None = None
         self._five_spoken = False
         self._sent_before = 0
+        self._refusals = Refusals()
         self._state = PublisherState()
 
     @property
     def state(self) -> PublisherState:
         """How publishing does at this moment."""
         if self._drain is None:
-            return replace(self._state, sent=self._sent_before)
-        error = self._drain.problem or self._state.error
-        return replace(self._state, sent=self._sent_before + self._drain.sent, error=error)
+            return replace(self._state, sent=self._sent_before, refused=str(self._refusals))
+        error, sent = self._drain.problem or self._state.error, self._sent_before + self._drain.sent
+        return replace(self._state, sent=sent, error=error, refused=str(self._refusals))
 
     def notify(self) -> None:
         """A record was stored: send it."""
@@ -243,6 +248,7 @@ class Publisher:
             maximum_packet_bytes=connected.maximum_packet_bytes,
             historical_through_seq=through,
             retry_s=self.settings.refused_retry_s,
+            refusals=self._refusals,
             monotonic=self._monotonic,
         )
         try:

@@ -75,7 +75,14 @@ CONDITIONS = {
         severity="warning", text="the product itself changed; keep a sample and have it assayed"
     ),
     "broker_away": Condition(
-        severity="warning", text="no connection to the broker; results are kept and sent later", after_s=10.0
+        severity="warning",
+        text="no connection to the broker; results are kept and sent later",
+        after_s=10.0,
+        hides=("records_refused",),
+    ),
+    "records_refused": Condition(
+        severity="warning",
+        text="the broker does not take a record; it is kept and tried again: mend the broker's access rules or limits",
     ),
     "clock_unsynced": Condition(
         severity="warning", text="the clock follows no time server; records say so", after_s=120.0

@@ -82,6 +82,7 @@ class Lookout:
             if self._publisher is not None:
                 state = self._publisher.state
                 self._health.set("broker_away", stands=not state.connected, detail=state.error)
+                self._health.set("records_refused", stands=bool(state.refused), detail=state.refused)
             self._health.set("bundle_unusable", stands=bool(self._model.problem), detail=self._model.problem)
             for name, own in self._model.own.items():
                 self._health.set("bundle_unusable", stands=own.analyzer is None, subject=name, detail=own.problem)

@@ -135,6 +135,7 @@ def broker_document(configuration: Configuration, state: PublisherState | None) 
     shown: dict[str, Any] = {"enabled": mqtt.enabled, "host": mqtt.host, "port": mqtt.port}
     if state is not None:
         shown |= {"connected": state.connected, "protocol": state.protocol, "sent": state.sent, "error": state.error}
+        shown["refused"] = state.refused
     return shown
 
 

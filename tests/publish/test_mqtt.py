@@ -275,6 +275,35 @@ def test_a_broker_that_refuses_a_record_keeps_it_in_the_outbox(tmp_path: Path, m
         asyncio.run(scene())
 
 
+def test_a_refusal_stands_until_the_broker_takes_the_record_and_is_logged_at_powers_of_ten(
+    tmp_path: Path, make_rig: MakeRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text(f"topic readwrite {PREFIX}/status\ntopic read #\n")
+    with Broker(tmp_path / "b", extra=f"acl_file {rules}") as broker:
+        rig = make_rig(broker.port, refused_retry_s=0.01)
+
+        def tried() -> bool:
+            assert rig.publisher.state.refused
+            return caplog.text.count("records wait: ") == 2
+
+        async def scene() -> None:
+            await rig.append(3)
+            async with rig.running() as publisher:
+                await rig.until(lambda: bool(publisher.state.refused))
+                assert "record 1 on " in publisher.state.refused
+                await rig.until(tried)
+                rules.write_text("topic readwrite #\n")
+                broker.reload()
+                await rig.drained()
+                assert publisher.state.refused == ""
+
+        asyncio.run(scene())
+
+    assert "(time 1)" in caplog.text
+    assert "(time 10)" in caplog.text
+
+
 def test_a_name_and_password_from_a_file_are_used(tmp_path: Path, make_rig: MakeRig) -> None:
     passwords, secret = tmp_path / "passwords", tmp_path / "secret"
     secret.write_text("s3cret\n")
