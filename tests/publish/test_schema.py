@@ -1,21 +1,50 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import jinja2
 import pytest
 from pydantic import BaseModel
 
+from edged.bundle.archive import read_bundle
+from edged.bundle.slots import newest_built_in
 from edged.infer.verdict import Verdict, Why
-from edged.publish.payloads import AuditHead, BundleReport, CommandReply, CommandRequest, Status
+from edged.monitor.words import HINTS
+from edged.publish.payloads import (
+    Alert,
+    AuditHead,
+    BundleReport,
+    CommandReply,
+    CommandRequest,
+    Description,
+    Health,
+    Status,
+)
 from edged.publish.schema import editions, schemas
 from edged.publish.settings import MqttSettings
 from edged.publish.topics import TOPICS, Names
+from edged.service.health import CONDITIONS
+from edged.store.canonical import canonical
 from edged.store.record import DriftInfo, Record
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "mqtt.md"
+
+
+def examples(name: str) -> list[str]:
+    found: list[str] = re.findall(rf"<!-- {name} -->\n```json\n(.*?)\n```", DOCUMENT.read_text(), re.DOTALL)
+    return found
+
+
+def known_labels(bundle: str) -> set[str]:
+    path = newest_built_in(bundle)
+    assert path is not None
+    return {known.label for known in read_bundle(path).manifest.classes}
 
 
 def test_every_payload_has_a_schema_that_names_its_edition() -> None:
@@ -37,9 +66,12 @@ def test_the_document_lists_every_topic_with_its_delivery() -> None:
 
 
 def test_the_examples_in_the_document_are_true() -> None:
-    examples: dict[str, type[BaseModel]] = {
+    models: dict[str, type[BaseModel]] = {
         "Record": Record,
         "Status": Status,
+        "Description": Description,
+        "Health": Health,
+        "Alert": Alert,
         "DriftInfo": DriftInfo,
         "AuditHead": AuditHead,
         "Verdict": Verdict,
@@ -48,12 +80,48 @@ def test_the_examples_in_the_document_are_true() -> None:
         "CommandRequest": CommandRequest,
         "CommandReply": CommandReply,
     }
-    text = DOCUMENT.read_text()
-    for name, model in examples.items():
-        blocks = re.findall(rf"<!-- {name} -->\n```json\n(.*?)\n```", text, re.DOTALL)
-        assert blocks, name
-        for block in blocks:
+    for name, model in models.items():
+        assert examples(name), name
+        for block in examples(name):
             assert json.loads(model.model_validate_json(block).model_dump_json(by_alias=True, exclude_unset=True))
+
+
+def test_the_record_in_the_document_is_one_that_a_daemon_wrote() -> None:
+    (record,) = map(json.loads, examples("Record"))
+    (head,) = map(json.loads, examples("AuditHead"))
+    rest = {key: value for key, value in record.items() if key != "hash"}
+
+    assert hashlib.sha256(canonical(rest)).hexdigest() == record["hash"] == head["hash"]
+    assert record["verdict"]["label"] in known_labels(record["bundle"]["name"])
+
+
+def test_the_command_in_the_document_claims_what_the_built_in_model_knows() -> None:
+    (request,) = map(json.loads, examples("CommandRequest"))
+
+    assert request["claimed"] in known_labels("powders12")
+
+
+def test_the_hint_in_the_document_is_the_one_that_the_daemon_gives() -> None:
+    (drift,) = map(json.loads, examples("DriftInfo"))
+
+    assert drift["hint"] == HINTS[drift["cause"]].replace("STATION", "bench")
+
+
+def test_the_document_lists_every_alert_with_its_severity_and_what_to_do() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (error|warning) \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE)
+
+    assert rows == [
+        (code, "error" if condition.severity == "fault" else "warning", condition.text)
+        for code, condition in CONDITIONS.items()
+    ]
+
+
+def test_the_command_in_the_document_prints_every_schema() -> None:
+    (command,) = re.findall(r"^/opt/edged/bin/python (-c .*)$", DOCUMENT.read_text(), re.MULTILINE)
+
+    printed = subprocess.run([sys.executable, *shlex.split(command)], capture_output=True, check=True)
+
+    assert json.loads(printed.stdout) == json.loads(json.dumps(schemas()))
 
 
 def test_the_template_in_the_document_says_in_words_what_each_verdict_says() -> None:
@@ -70,7 +138,14 @@ def test_the_template_in_the_document_says_in_words_what_each_verdict_says() -> 
     named = [{"label": label, "title": label, "score": 0.9} for label, _ in parts]
     assert said(outcome="resolved", components=components) == "acetaminophen 62 %, lactose 38 %"
     assert said(outcome="resolved", components=named) == "acetaminophen, lactose"
-    assert said(outcome="identified", label="lactose") == "lactose"
+    amounts = [
+        {"label": label, "title": label, "unit": "mg", "value": value, "low": 0.0, "high": 900.0}
+        for label, value in (("isoniazid", 94.8743), ("rifampicin", 150.2))
+    ]
+    assert said(outcome="quantified", procedure="quantify", amounts=amounts) == "isoniazid 95 mg, rifampicin 150 mg"
+    assert said(outcome="identified", procedure="identify", label="lactose") == "lactose"
+    assert said(outcome="pass", procedure="verify", label="lactose") == "lactose"
+    assert said(outcome="fail", procedure="verify", label="lactose") == "not lactose"
     assert said(outcome="not_in_scope") == "not in scope"
 
 
