@@ -60,6 +60,14 @@ class Firmware(Protocol):
 
 
 @runtime_checkable
+class SpeaksUnasked(Protocol):
+    """A Firmware that also says something when nobody asks."""
+
+    def unasked(self, now_s: float) -> list[Output]:
+        """Return what leaves by itself since the last call, in order of time. Called after each `wake`."""
+
+
+@runtime_checkable
 class RateAware(Protocol):
     """A Firmware that understands a host only at its own baud rate."""
 

@@ -65,6 +65,7 @@ FIRST_LINE = b"#edged-csv 1"
 RATES = (115_200, 9_600)  # what sketches use; a board with USB of its own takes either
 ASKS = 4  # a board that restarts when its port is opened is deaf for two seconds, and some for three
 ASK_WITHIN_S = 1.0
+LISTEN_S = 5.0  # for a row as a sign of life: who wants to measure meanwhile waits for as long
 LINE_WITHIN_S = 4.0  # the longest line at 115200 baud takes 3.6 s, 500 numbers at 9600 as long
 UNTOLD_MS = 10_000.0  # the longest that a board which does not say its integration time may take
 PIXELS = (8, 4096)  # fewer are a colour sensor; the longest array on a hobbyist's board has 3694
@@ -89,12 +90,22 @@ NUMBER = re.compile(rb"[-+]?(\d{1,12}\.?\d{0,15}|\.\d{1,15})([eE][-+]?\d{1,3})?"
 Rows = tuple[list[NDArray[np.int32]], int | None, bytes]  # frames, number of the last one, the lines themselves
 
 
+@dataclass(slots=True)
+class Course:
+    """What changes while a board is open. latest: number of the row that was taken last, None without numbers.
+
+    told_ms: the longest integration time that may be in force, 0 before it was told any. silent_s: for how long nobody
+    heard anything of it who listened.
+    """
+
+    latest: int | None = None
+    told_ms: float = 0.0
+    silent_s: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Board(Unit):
-    """One board. `fixed_ms` is None where it does not tell, `full_scale` too; limits are None unless it knows "t".
-
-    latest: the number of the row that was taken last, the one thing that is not the same all the time it is open.
-    """
+    """One board. `fixed_ms` is None where it does not tell, `full_scale` too; limits are None unless it knows "t"."""
 
     axis_nm: NDArray[np.float64]
     full_scale: int | None = None
@@ -103,7 +114,7 @@ class Board(Unit):
     is_asked: bool = False
     is_numbered: bool = False
     is_checked: bool = False
-    latest: list[int] = field(default_factory=list)
+    course: Course = field(default_factory=Course)
 
 
 def with_sum(line: bytes) -> bytes:
@@ -303,10 +314,10 @@ def take_new_row(board: Board, within_s: float) -> Conversation[tuple[int | None
     """Take rows until one comes that is not the last one again."""
     for _ in range(MAX_ROWS_AGAIN):
         number, counts, line = yield from attempt(lambda: take_row(board, within_s))
-        if number is None or [number] != board.latest:
-            board.latest[:] = [] if number is None else [number]
+        if number is None or number != board.course.latest:
+            board.course.latest, board.course.silent_s = number, 0.0
             return number, counts, line
-    raise WireError(f"row {board.latest[0]} comes again and again")
+    raise WireError(f"row {board.course.latest} comes again and again")
 
 
 def take_rows(board: Board, settings: ExposureSettings) -> Conversation[Rows]:
@@ -347,6 +358,25 @@ def exposure_ms(board: Board, settings: ExposureSettings, untold_ms: float) -> f
     return untold_ms if board.fixed_ms is None else board.fixed_ms
 
 
+def listen(board: Board) -> Conversation[None]:
+    """Wait for a line of a board that prints by itself, but not for long: rows may be far apart.
+
+    Raises NoAnswer when it has been silent for longer than a row takes, counting only the time that we listened.
+    """
+    course = board.course
+    longest_ms = board.limits.integration_ms[1] if board.limits else UNTOLD_MS
+    row_s = (course.told_ms or board.fixed_ms or longest_ms) / 1000 + LINE_WITHIN_S
+    within_s = min(LISTEN_S, row_s - course.silent_s)
+    try:
+        yield Receive(framer=LINE, within_s=within_s)
+    except NoAnswer as error:
+        course.silent_s += within_s
+        if course.silent_s >= row_s:
+            raise NoAnswer(f"no row for {row_s:g} s, of a board that prints by itself") from error
+    else:
+        course.silent_s = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvSerialDevice:
     """Holds no state: two boards may share it."""
@@ -373,9 +403,11 @@ class CsvSerialDevice:
         exposure = checked_settings(unit, settings)
         if unit.limits is None:
             return
+        unit.course.told_ms = max(unit.course.told_ms, exposure.integration_ms)  # if it refuses, either may be in force
         yield from attempt(lambda: tell(unit, b"t %b" % _decimal(exposure.integration_ms)))
         within_s = unit.limits.integration_ms[1] / 1000 + LINE_WITHIN_S
         yield from take_new_row(unit, within_s)
+        unit.course.told_ms = exposure.integration_ms
 
     def scan(self, unit: Board, settings: Settings) -> Conversation[RawScan]:
         """Light on for one scan, and off also when it fails or is interrupted."""
@@ -408,7 +440,7 @@ class CsvSerialDevice:
             yield Send(data=b"?\n")
             yield from read_header()
         else:
-            yield Receive(framer=LINE, within_s=exposure_ms(unit, ExposureSettings(), UNTOLD_MS) / 1000 + LINE_WITHIN_S)
+            yield from listen(unit)
         return Environment()
 
     def close(self) -> Conversation[None]:

@@ -9,6 +9,7 @@ Written from docs/csv-over-serial.md. It prints when it is asked. Quirks, by nam
     resets      restarts when its port is opened, is deaf for two seconds, and prints its header by itself
     fixed       it chooses its integration time  no-lamp     its light comes from outside
     no-axis     "#nm" is missing                 no-serial   "#serial" is missing
+    streams     prints rows by itself, one exposure after the other, of up to a minute
 
 Faults of its own, counted in rows: short_row  the last number is missing · repeated  the row before comes once more
 """
@@ -16,6 +17,7 @@ Faults of its own, counted in rows: short_row  the last number is missing · rep
 from __future__ import annotations
 
 import binascii
+import math
 from collections import deque
 from collections.abc import Collection
 
@@ -30,7 +32,7 @@ from firmware_sim.scene import Scene
 
 QUIRKS = (
     "plain", "crlf", "trailing", "semicolons", "decimals", "unnumbered", "polynomial", "talks", "resets", "fixed",
-    "no-lamp", "no-axis", "no-serial",
+    "no-lamp", "no-axis", "no-serial", "streams",
 )  # fmt: skip
 ROW_FAULTS = {"short_row": 0, "repeated": 0}
 MODEL = "maker's InGaAs board"
@@ -38,8 +40,9 @@ PIXELS = 256
 NM_OF_PIXEL = (893.1, 3.1875, -1.5e-4)  # of pixel 1 to 256: 896.3 to 1699.3 nm
 FACTS = ArrayFacts(pixels=PIXELS)
 DETECTOR_C = 25.0
-INTEGRATION_MS = (1.0, 2000.0)
+INTEGRATION_MS, STREAMED_MS = (1.0, 2000.0), (1.0, 60_000.0)
 FIXED_MS = 50.0
+LOOP_S = 0.02  # of a sketch that streams, at least: also where nothing takes time
 BAUD = 115_200
 BOOT_S = 2.0
 MOST_INPUT_BYTES = 128
@@ -47,7 +50,10 @@ MEANT_FRAMES = 64
 
 
 class CsvBoard:
-    """Implements `Firmware`. `speed` divides all durations, 0 = nothing takes time. `meant`: the counts of its rows."""
+    """Implements `Firmware`. `speed` divides all durations, 0 = nothing takes time. `meant`: the counts of its rows.
+
+    fixed_ms: what one that chooses its integration time has chosen.
+    """
 
     def __init__(
         self,
@@ -58,6 +64,7 @@ class CsvBoard:
         speed: float = 1.0,
         faults: FaultPlan | None = None,
         quirks: Collection[str] = (),
+        fixed_ms: float = FIXED_MS,
     ) -> None:
         if unknown := set(quirks) - set(QUIRKS):
             raise OperatorError(f"no quirk {', '.join(sorted(unknown))}; there are {', '.join(QUIRKS)}")
@@ -79,7 +86,9 @@ class CsvBoard:
         self._rows = 0  # since the plan of faults was given
         self._frames = 0
         self._lit = False
-        self._integration_ms = FIXED_MS if "fixed" in self._quirks else 100.0
+        self._limits_ms = STREAMED_MS if "streams" in self._quirks else INTEGRATION_MS
+        self._integration_ms = fixed_ms if "fixed" in self._quirks else 100.0
+        self._under_way_ms, self._row_at_s = self._integration_ms, math.inf  # of one that streams
         self._input = b""
         self._deaf_until_s = 0.0
         self._has_said = True
@@ -90,15 +99,33 @@ class CsvBoard:
         self._line.opened()
         if "resets" in self._quirks:
             self._lit = False
-            self._deaf_until_s = now_s + (BOOT_S / self._speed if self._speed else 0.0)
+            self._deaf_until_s = now_s + self._takes_s(BOOT_S * 1000)
             self._has_said = False
+        self._expose(max(now_s, self._deaf_until_s))
 
     def wake_at(self) -> float | None:
-        """Nothing happens by itself."""
-        return None
+        """Return when the next row is there, of a board that streams."""
+        return self._row_at_s if "streams" in self._quirks else None
 
     def wake(self, now_s: float) -> None:
-        """Nothing happens by itself."""
+        """Nothing happens by itself but rows."""
+
+    def unasked(self, now_s: float) -> list[Output]:
+        """Return the rows that were exposed by now, of a board that streams."""
+        outputs: list[Output] = []
+        while "streams" in self._quirks and self._row_at_s <= now_s:
+            printed = self._line.send(self._row(self._under_way_ms), self._row_at_s)
+            outputs += printed
+            self._expose(printed[-1].at_s if printed else self._row_at_s)
+        return outputs
+
+    def _expose(self, now_s: float) -> None:
+        """Begin the next row; a change of the integration time comes too late for it."""
+        self._under_way_ms = self._integration_ms
+        self._row_at_s = now_s + max(LOOP_S, self._takes_s(self._under_way_ms))
+
+    def _takes_s(self, milliseconds: float) -> float:
+        return milliseconds / 1000 / self._speed if self._speed else 0.0
 
     def receive(self, data: bytes, now_s: float) -> list[Output]:
         """Take commands; return what is printed, with its time."""
@@ -113,8 +140,7 @@ class CsvBoard:
         for line in lines:
             printed, takes_ms = self._answer(line.strip())
             if printed:
-                ready_s = now_s + (takes_ms / 1000 / self._speed if self._speed else 0.0)
-                outputs += self._line.send(printed, ready_s)
+                outputs += self._line.send(printed, now_s + self._takes_s(takes_ms))
         return outputs
 
     def take_events(self) -> list[Event]:
@@ -150,8 +176,8 @@ class CsvBoard:
         match word:
             case "?":
                 return self._header(), 0.0
-            case "m":
-                return self._row(), self._integration_ms
+            case "m" if "streams" not in self._quirks:
+                return self._row(self._integration_ms), self._integration_ms
             case "l" if argument in ("0", "1") and "no-lamp" not in self._quirks:
                 self._lit = argument == "1"
                 return self._printed(f"#ok l {argument}"), 0.0
@@ -166,8 +192,9 @@ class CsvBoard:
             asked_ms = float(argument)
         except ValueError:
             return "#error no time"
-        if not INTEGRATION_MS[0] <= asked_ms <= INTEGRATION_MS[1]:
-            return f"#error {INTEGRATION_MS[0]:g} to {INTEGRATION_MS[1]:g} ms"
+        low, high = self._limits_ms
+        if not low <= asked_ms <= high:
+            return f"#error {low:g} to {high:g} ms"
         self._integration_ms = asked_ms
         return f"#ok t {argument}"
 
@@ -181,15 +208,18 @@ class CsvBoard:
         elif "no-axis" not in quirks:
             lines.append("#nm " + self._joined([f"{nm:.2f}" for nm in self.axis_nm]))
         lines.append(f"#full-scale {FACTS.full_scale}")
-        low, high = INTEGRATION_MS
-        lines.append(f"#integration-ms {FIXED_MS:g}" if "fixed" in quirks else f"#integration-ms {low:g} {high:g}")
+        low, high = self._limits_ms
+        fixed = "fixed" in quirks
+        lines.append(f"#integration-ms {self._integration_ms:g}" if fixed else f"#integration-ms {low:g} {high:g}")
         if "no-lamp" not in quirks:
             lines.append("#lamp")
         if "unnumbered" not in quirks:
             lines.append("#numbered")
-        return b"".join(self._printed(line) for line in (*lines, "#asked", "#end"))
+        if "streams" not in quirks:
+            lines.append("#asked")
+        return b"".join(self._printed(line) for line in (*lines, "#end"))
 
-    def _row(self) -> bytes:
+    def _row(self, integration_ms: float) -> bytes:
         self._rows += 1
         has_light = self._lit or "no-lamp" in self._quirks
         if self._strikes("repeated") and self.meant:
@@ -198,7 +228,7 @@ class CsvBoard:
             light = self._scene.light(self.axis_nm, laser_mw=0.0, laser_nm=None)
             counts = self._detector.expose(
                 light if has_light else np.zeros(PIXELS),
-                integration_s=self._integration_ms / 1000,
+                integration_s=integration_ms / 1000,
                 detector_c=DETECTOR_C,
                 frame=self._frames,
             )
@@ -211,7 +241,7 @@ class CsvBoard:
                     "event": "row",
                     "serial_number": self.serial_number,
                     "row": self._frames,
-                    "integration_ms": self._integration_ms,
+                    "integration_ms": integration_ms,
                 }
             )
         cells = [f"{count}.00" if "decimals" in self._quirks else str(count) for count in counts.tolist()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from firmware_sim.contract import Deliver, Event, Firmware, HangUp, Output
+from firmware_sim.contract import Deliver, Event, Firmware, HangUp, Output, SpeaksUnasked
 
 
 class Memory:
@@ -33,6 +33,8 @@ class Memory:
         """Let time pass; return the bytes that came meanwhile."""
         self.now_s += seconds
         self.device.wake(self.now_s)
+        if isinstance(self.device, SpeaksUnasked) and (said := self.device.unasked(self.now_s)) and not self.hung_up:
+            self._due.extend(said)
         return self._arrived()
 
     def hang_up(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from firmware_sim.contract import Deliver, Event, Firmware, HangUp, OperatorError, Output, RateAware
+from firmware_sim.contract import Deliver, Event, Firmware, HangUp, OperatorError, Output, RateAware, SpeaksUnasked
 from firmware_sim.hosts.operator import Operator, seconds_of, wake_on_signals
 
 IDLE_S = 0.5
@@ -82,6 +82,8 @@ class StreamHost:
         if not self._line.is_open and now >= self._back_at_s:
             self._line.open()
         self._device.wake(now)
+        if isinstance(self._device, SpeaksUnasked) and (said := self._device.unasked(now)) and self._somebody:
+            self._due.extend(said)
         self._send_due(now)
         self._report()
         handles, polled = self._line.handles, self._line.patience_s is not None

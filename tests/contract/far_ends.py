@@ -13,7 +13,7 @@ from drivers.clock import ManualClock
 from drivers.contract import Device, Link, Medium, UsbLink
 from drivers.errors import LinkLost
 from drivers.links.faulty import Faults, FaultyLink, FaultyPipes
-from firmware_sim.contract import Deliver, Event, Firmware, UsbFirmware
+from firmware_sim.contract import Deliver, Event, Firmware, Output, SpeaksUnasked, UsbFirmware
 from firmware_sim.devices.csvserial import CsvBoard
 from firmware_sim.devices.nirscan import OWN_FAULTS, NirscanNano, NirscanOnHidraw
 from firmware_sim.devices.obp import ObpOnLine, ObpOnUsb
@@ -142,11 +142,7 @@ class Wire:
 
     def write(self, data: bytes, within_s: float) -> None:
         self._raise_if_lost()
-        for output in self.firmware.receive(data, self.clock.now_s()):
-            if isinstance(output, Deliver):
-                self._due.append(output)
-            else:
-                self._lost_at_s = output.at_s
+        self._take(self.firmware.receive(data, self.clock.now_s()))
         self.events += self.firmware.take_events()
 
     def read(self, limit: int, within_s: float) -> bytes:
@@ -174,11 +170,20 @@ class Wire:
         now_s = self.clock.now_s()
         if wake_at_s is not None and wake_at_s <= now_s:
             self.firmware.wake(now_s)
+            if isinstance(self.firmware, SpeaksUnasked):
+                self._take(self.firmware.unasked(now_s))
         if next_due_s is not None and next_due_s <= now_s:
             self._arrived += self._due.pop(0).data
             return True
         lost = self._lost_at_s is not None and self._lost_at_s <= now_s
         return not lost and now_s < deadline_s
+
+    def _take(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            if isinstance(output, Deliver):
+                self._due.append(output)
+            else:
+                self._lost_at_s = output.at_s
 
     def _raise_if_lost(self) -> None:
         lost = self._lost_at_s is not None and self._lost_at_s <= self.clock.now_s() and not self._due

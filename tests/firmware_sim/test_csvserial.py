@@ -121,3 +121,22 @@ def test_what_the_operator_says_is_done_or_refused() -> None:
 def test_a_board_that_cannot_be_is_refused(options: dict) -> None:
     with pytest.raises(OperatorError):
         CsvBoard(Ramp(), **options)
+
+
+def test_a_board_that_streams_prints_by_itself_and_a_change_of_time_holds_from_the_next_row_but_one() -> None:
+    board = line("streams", "plain", "unnumbered", speed=1.0)
+
+    assert board.advance(0.09) == b""
+    header = board.feed(b"?\n") + board.advance(0.5)
+    assert b"#asked" not in header
+    assert board.feed(b"t 5000\n") == b""
+    came = board.advance(30.0).split(b"\n")
+    rows = [text for text in came if text[:1].isdigit()]
+    times = [event["integration_ms"] for event in board.events() if event["event"] == "row"]
+
+    assert b"#ok t 5000" in came
+    assert times == sorted(times)
+    assert (times[0], times[-1]) == (100.0, 5000.0)
+    assert 3 <= times.count(5000.0) <= 6
+    assert all(text.count(b",") == 255 for text in rows)
+    assert b"#error" in board.feed(b"m\n") + board.advance(0.5)
