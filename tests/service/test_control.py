@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -12,8 +13,12 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
+from edged.acquire.station import MAX_WAITING
 from edged.service.control import (
+    ANSWER_WITHIN_S,
+    IDLE_S,
     MAX_CONNECTIONS,
     MAX_LINE_BYTES,
     ControlServer,
@@ -24,6 +29,10 @@ from edged.service.control import (
     StatusRequest,
     ask,
 )
+from edged.service.measure import _CODES
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCUMENT = REPOSITORY / "docs" / "control.md"
 
 
 async def handle(request: Request) -> dict[str, Any]:
@@ -219,3 +228,50 @@ def test_a_client_that_never_reads_its_answers_does_not_hold_up_the_stop(tmp_pat
         writer.transport.abort()
 
     asyncio.run(life())
+
+
+def test_the_document_shows_every_request_and_no_other() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    shown = re.findall(r'^{"do":.*}$', text, re.MULTILINE)
+    keys = dict(re.findall(r"^\| `(\w+)` \|(.*)\|.*\|$", text, re.MULTILINE))
+
+    requests = [TypeAdapter[Request](Request).validate_json(line) for line in shown]
+
+    words = {str(request.do): set(type(request).model_fields) - {"do"} for request in requests}
+    assert set(words) == {"status", "measure", "reference", "dark", "selftest", "renew", "look"}
+    for do, known in words.items():
+        told = set(re.findall(r"`(\w+)`", keys["reference" if do == "dark" else do]))
+        assert told == known, do
+
+
+def test_the_document_tells_every_code_and_every_limit() -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    sources = [path.read_text(encoding="utf-8") for path in (REPOSITORY / "edged" / "service").glob("*.py")]
+    codes = {code for _, code in _CODES} | {
+        code for source in sources for code in re.findall(r'\b(?:Refusal|_error)\("(\w+)"', source)
+    }
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| [^|]* \|$", text.split("## Errors")[1], re.MULTILINE)
+
+    assert {code for row in rows for code in re.findall(r"\w+", row)} == codes
+    for limit in (
+        f"at most {MAX_LINE_BYTES:,} bytes",
+        f"{MAX_CONNECTIONS} connections",
+        f"for {IDLE_S:g} s",
+        f"within {ANSWER_WITHIN_S:g} s",
+        f"{MAX_WAITING} measurements wait",
+    ):
+        assert limit in text
+
+
+def test_the_client_in_the_document_asks_and_is_refused_in_words(tmp_path: Path) -> None:
+    (source,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)
+    defined: dict[str, Any] = {}
+    exec(source, defined)
+
+    async def talk(path: Path) -> None:
+        result = await asyncio.to_thread(defined["ask"], {"do": "look", "station": "bench"}, str(path))
+        assert result == {"station": "bench"}
+        with pytest.raises(RuntimeError, match="not_ready: bad is absent; plug it in"):
+            await asyncio.to_thread(defined["ask"], {"do": "measure", "station": "bad"}, str(path))
+
+    with_server(tmp_path / "c", talk)
