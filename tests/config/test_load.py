@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import edged.config
+from edged.bundle.archive import read_bundle
+from edged.bundle.slots import newest_built_in
 from edged.config.load import load
 from edged.config.problems import ConfigurationError, Problem
 from edged.config.vocabulary import Configuration
@@ -60,6 +62,14 @@ def fields(model: type[BaseModel]) -> dict[str, Any]:
 
 def test_the_example_is_valid() -> None:
     assert load(EXAMPLE, environ={}).configuration.site == "plant-1"
+
+
+def test_the_claim_of_the_example_is_one_that_the_built_in_model_knows() -> None:
+    (claimed,) = re.findall(r'^#?claimed = "([^"]+)"', EXAMPLE.read_text(), re.MULTILINE)
+    path = newest_built_in("powders12")
+    assert path is not None
+
+    assert claimed in [known.label for known in read_bundle(path).manifest.classes]
 
 
 def test_the_example_shows_every_key_and_no_other_and_every_commented_key_is_valid_too() -> None:
