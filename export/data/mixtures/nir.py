@@ -20,8 +20,7 @@ from export.errors import DataUnusable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NirBench:
-    """A library, strangers and containers ready for mixing. The shelf holds a table for each of `domains`, `rows` each;
-    containers' rows are the last of each table."""
+    """A library and strangers ready for mixing. The shelf holds a table for each of `domains`, `rows` each."""
 
     words: Nir
     library: Library
@@ -31,7 +30,6 @@ class NirBench:
     rows: int
     scans: Scans
     strangers: int
-    containers: int
     displacement: Displacement
     session: Augmentation  # the optics that act on whole spectra
 
@@ -51,8 +49,6 @@ class NirBench:
         absorbance = self._absorbance(self.shelf.sums(entries, n), domain, drawn, rng)
         if words.optics.refill:
             absorbance += self.shelf.sums(refilled(found, self.scans, words.optics.refill, n, rng), n)
-        if words.container and self.containers:
-            absorbance += self.shelf.sums(self._containers(n, rng), n)
         seen = augment(
             absorbance.astype(np.float64), self.grid, self.grid, self.session, rng, axis_unit=self.library.axis_unit
         )
@@ -74,22 +70,11 @@ class NirBench:
         mixed[(drawn.outsider == 0) & ~drawn.shares.any(axis=1)] = 0.0
         return mixed
 
-    def _containers(self, n: int, rng: np.random.Generator) -> Entries:
-        return Entries(
-            mixture=np.arange(n),
-            row=self.rows - self.containers + rng.integers(self.containers, size=n),
-            weight=rng.uniform(0.0, self.words.container, size=n),
-        )
 
-
-def nir_bench(
-    library: Library, words: Nir, grid: NDArray[np.float64], outsiders: Library | None, containers: Library | None
-) -> NirBench:
+def nir_bench(library: Library, words: Nir, grid: NDArray[np.float64], outsiders: Library | None) -> NirBench:
     """Make a library ready. Raises DataUnusable where the words ask for what these spectra cannot tell."""
-    others = [other for other in (outsiders, containers) if other is not None]
-    absorbance = np.concatenate(
-        [as_absorbance(each.values, each.quantity) for each in (library, *others)],
-    )
+    shown = [library, *([outsiders] if outsiders else [])]
+    absorbance = np.concatenate([as_absorbance(each.values, each.quantity) for each in shown])
     domains = tuple(name for name in DOMAINS if name == "absorbance" or getattr(words.domains, name))
     _refuse_negative(absorbance, words)
     displacement = Displacement(
@@ -98,7 +83,6 @@ def nir_bench(
         own_shift=words.shift,
         own_stretch=words.stretch,
     )
-    held = 0 if containers is None else len(containers.compound)
     return NirBench(
         words=words,
         library=library,
@@ -106,9 +90,8 @@ def nir_bench(
         shelf=shelf_of([into(domain, absorbance) for domain in domains], library.axis, grid, moves=displacement.moves),
         domains=domains,
         rows=len(absorbance),
-        scans=scans_on(*numbered([library, *([outsiders] if outsiders else [])])),
+        scans=scans_on(*numbered(shown)),
         strangers=len(outsiders.names) if outsiders else 0,
-        containers=held,
         displacement=displacement,
         session=words.optics.model_copy(update={"shift": 0.0, "stretch": 0.0, "blend": 0.0, "refill": 0.0}),
     )

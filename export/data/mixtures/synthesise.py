@@ -64,52 +64,13 @@ def synthesise(
     """Return n mixtures. target: a compound that every second one holds, from the first on, and no other does.
 
     outsiders: spectra that stand for what the library does not hold, drawn as often as the words say; without them,
-    never. containers: of empty ones; without them none in the near infrared, a synthetic glass in Raman scattering.
-    Both are on the library's axis.
+    never. containers: of empty ones, in Raman scattering; without them a synthetic glass. Both are on the library's
+    axis.
     Raises DataUnusable for a grid outside the axis, outsiders that hold a compound of the library, and words that these
     spectra cannot follow.
     """
     bench = bench_of(library, words, grid, outsiders, containers)
-    (made,) = _made([bench], words.composition, n, rng, target=target, workers=workers)
-    return made
-
-
-def synthesise_pair(
-    nir: Library,
-    raman: Library,
-    words: Synthesis,
-    n: int,
-    rng: np.random.Generator,
-    *,
-    nir_grid: NDArray[np.float64],
-    raman_grid: NDArray[np.float64],
-    target: str | None = None,
-    nir_outsiders: Library | None = None,
-    raman_outsiders: Library | None = None,
-    workers: int = 1,
-) -> tuple[Mixtures, Mixtures]:
-    """Return the same n mixtures as both techniques see them: one row, one composition, two instruments.
-
-    Both libraries hold the same compounds, in any order; columns are in the first one's. Look-alikes are those of
-    either technique. Outsiders are for both or for neither: of the same names they are the same strangers, else only
-    their share is. Raises DataUnusable as `synthesise` does.
-    """
-    if set(nir.names) != set(raman.names) or nir.technique != "NIR" or raman.technique != "Raman":
-        odd = sorted(set(nir.names) ^ set(raman.names))
-        raise DataUnusable(
-            f"a {nir.technique} and a {raman.technique} library, which differ in {', '.join(odd) or 'no compound'}",
-            hint="a NIR and a Raman library of the same compounds: Library.of picks some",
-        )
-    if (nir_outsiders is None) != (raman_outsiders is None):
-        raise DataUnusable("outsiders for one technique only", hint="give both, or none")
-    if nir_outsiders and raman_outsiders and set(nir_outsiders.names) == set(raman_outsiders.names):
-        raman_outsiders = raman_outsiders.of(nir_outsiders.names)
-    benches = [
-        bench_of(nir, words, nir_grid, nir_outsiders, None),
-        bench_of(raman.of(nir.names), words, raman_grid, raman_outsiders, None),
-    ]
-    first, second = _made(benches, words.composition, n, rng, target=target, workers=workers)
-    return first, second
+    return _made(bench, words.composition, n, rng, target=target, workers=workers)
 
 
 def bench_of(
@@ -129,7 +90,7 @@ def bench_of(
             raise DataUnusable("the recipe has no words for NIR mixtures", hint="add [mixtures.nir]")
         if words.composition.blanks and library.quantity == "intensity":
             raise DataUnusable("blanks of counts", hint="without a white reference nobody knows how bright: blanks = 0")
-        return nir_bench(library, words.nir, grid, outsiders, containers)
+        return nir_bench(library, words.nir, grid, outsiders)
     if words.raman is None:
         raise DataUnusable("the recipe has no words for Raman mixtures", hint="add [mixtures.raman]")
     return raman_bench(library, words.raman, grid, outsiders, containers or glass(library.axis))
@@ -170,44 +131,28 @@ def _check_beside(library: Library, other: Library, what: str) -> None:
 
 
 def _made(
-    benches: Sequence[Bench],
-    words: Composition,
-    n: int,
-    rng: np.random.Generator,
-    *,
-    target: str | None,
-    workers: int,
-) -> list[Mixtures]:
-    """Make the same n mixtures on each bench."""
-    names = benches[0].library.names
+    bench: Bench, words: Composition, n: int, rng: np.random.Generator, *, target: str | None, workers: int
+) -> Mixtures:
+    names = bench.library.names
     if not 1 <= n <= MOST_MIXTURES:
         raise DataUnusable(f"{n} mixtures", hint=f"1 to {MOST_MIXTURES}; more in several calls")
     if target is not None and target not in names:
         raise DataUnusable(f"the library has no {target!r}", hint=f"it holds {', '.join(names[:8])}")
     many, column = len(names), None if target is None else names.index(target)
-    neighbours = _neighbours(benches, words.nearest)
-    outs = [_empty(bench, n) for bench in benches]
-    strangers = all(bench.strangers for bench in benches)
+    neighbours, out = bench.library.nearest(words.nearest), _empty(bench, n)
     starts = range(0, n, CHUNK)
     seeds = rng.integers(2**63 - 1, size=len(starts))
 
     def make(start: int, seed: int) -> None:
         own = np.random.default_rng(seed)
         size = min(CHUNK, n - start)
-        drawn: Drawn = draw(words, neighbours, size, own, target=column, strangers=strangers)
+        drawn: Drawn = draw(words, neighbours, size, own, target=column, strangers=bench.strangers > 0)
         rows = slice(start, start + size)
-        for bench, out in zip(benches, outs, strict=True):
-            out.values[rows], out.effective[rows] = bench.spectra(drawn, own)
-            out.shares[rows], out.outsider[rows] = drawn.dense(many), drawn.outsider
+        out.values[rows], out.effective[rows] = bench.spectra(drawn, own)
+        out.shares[rows], out.outsider[rows] = drawn.dense(many), drawn.outsider
 
     _each(make, list(zip(starts, seeds.tolist(), strict=True)), workers)
-    return outs
-
-
-def _neighbours(benches: Sequence[Bench], nearest: int) -> NDArray[np.int64]:
-    """The nearest of each compound by each technique, [compounds, nearest or twice as many]."""
-    found = [bench.library.nearest(nearest) for bench in benches]
-    return np.concatenate(found, axis=1) if len(found) > 1 else found[0]
+    return out
 
 
 def _empty(bench: Bench, n: int) -> Mixtures:

@@ -84,7 +84,7 @@ class Nir(Words):
     shift, stretch: of each compound's bands on the axis, at its middle and at its ends: hydrogen bonds, temperature.
     grinding: spread of the grain size; K/S grows with it, so that strong bands saturate (Burger et al., Appl.
     Spectrosc. 51, 1323 (1997)).
-    container: largest part of a container's absorbance that is added; uniform from 0.
+    container: nothing but 0, since nobody has measured empty ones; it stays, so that digests of what was said stay.
     optics: what filling, unit and day do, in the words that training on whole spectra has: `shift` and `stretch` are
     of all compounds alike, `blend` mixes two scans of one compound, `refill` adds what two scans of one differ by.
     """
@@ -94,7 +94,7 @@ class Nir(Words):
     shift: Length = 0.0
     stretch: Length = 0.0
     grinding: Spread = 0.0
-    container: Annotated[float, Field(ge=0, le=10)] = 0.0
+    container: Annotated[float, Field(ge=0, le=0)] = 0.0
     optics: Augmentation
 
 

@@ -112,16 +112,6 @@ def test_the_common_shift_of_a_refilling_is_that_of_its_mixture() -> None:
         assert np.abs(row / row.max() - wanted / wanted.max()).max() < 0.02
 
 
-def test_a_container_adds_up_to_its_share() -> None:
-    bag = library(bands(AXIS, [1400.0], 30.0), prefix="bag")
-    words = synthesis(PURE, nir=nir_words(container=0.3))
-
-    made = synthesise(library(one_band()), words, 2000, np.random.default_rng(7), grid=AXIS, containers=bag)
-
-    parts = (made.values - one_band()) @ bag.values[0] / (bag.values[0] @ bag.values[0])
-    assert scipy.stats.kstest(parts, scipy.stats.uniform(0, 0.3).cdf).pvalue > 1e-3
-
-
 @pytest.mark.parametrize("domains", [ABSORBANCE, KUBELKA_MUNK, Domains(reflectance=1.0)])
 def test_an_empty_holder_is_as_bright_as_the_white_reference(domains: Domains) -> None:
     words = synthesis(composition(blanks=0.5), nir=nir_words(domains, grinding=0.2))

@@ -1,4 +1,4 @@
-"""Mixtures as a whole: the same from the same seed, bounded in memory, two techniques of one sample, clear refusals."""
+"""Mixtures as a whole: the same from the same seed, bounded in memory, clear refusals."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from export.data.catalogue import load_set
 from export.data.mixtures.library import Library, library_of, outsiders_of
 from export.data.mixtures.recipes import A0, A1
-from export.data.mixtures.synthesise import CHUNK, Mixtures, synthesise, synthesise_pair
+from export.data.mixtures.synthesise import CHUNK, Mixtures, synthesise
 from export.data.mixtures.synthetic import synthetic_library
 from export.data.mixtures.words import Raman, Synthesis
 from export.errors import DataUnusable
@@ -114,59 +114,6 @@ def test_a_stranger_is_seen_but_never_named() -> None:
     assert set(by_stranger.argmin(axis=1)) == {0, 1}
 
 
-def test_a_pair_is_one_sample_seen_twice() -> None:
-    words = synthesis(composition(blanks=0.1), nir=nir_words(), raman=Raman(normalised="nothing"))
-    shuffled = raman(3).of(["compound 2", "compound 0", "compound 1"])
-
-    near, scattered = synthesise_pair(
-        powders(), shuffled, words, 700, np.random.default_rng(7), nir_grid=AXIS, raman_grid=SHIFTS, workers=2
-    )
-
-    assert near.names == scattered.names == powders().names
-    assert np.array_equal(near.shares, scattered.shares)
-    assert np.abs(near.values - near.shares @ powders().values).max() < SINGLE
-    assert np.abs(scattered.values - near.shares @ raman(3).values).max() < SINGLE
-
-
-def test_a_pair_has_instruments_of_its_own() -> None:
-    near, scattered = synthesise_pair(
-        powders(), raman(3), A1, 500, np.random.default_rng(8), nir_grid=AXIS, raman_grid=SHIFTS, target="compound 1"
-    )
-
-    both = (near.shares > 0.2).sum(axis=1) > 1
-    odds = [np.log(made.effective[both].max(axis=1)) for made in (near, scattered)]
-    assert np.array_equal(near.shares, scattered.shares)
-    assert abs(np.corrcoef(*odds)[0, 1]) < 0.9
-    assert near.present[::2, 1].all()
-
-
-def test_a_stranger_of_one_name_is_the_same_in_both_techniques() -> None:
-    words = synthesis(
-        composition(components=(1, 1), least=0.1, outsiders=1.0), nir=nir_words(), raman=Raman(normalised="nothing")
-    )
-    seen = library(
-        bands(SHIFTS, [600.0, 1000.0], 9.0), SHIFTS, quantity="intensity", axis_unit="cm-1", prefix="stranger"
-    )
-
-    near, scattered = synthesise_pair(
-        powders(),
-        raman(3),
-        words,
-        400,
-        np.random.default_rng(9),
-        nir_grid=AXIS,
-        raman_grid=SHIFTS,
-        nir_outsiders=STRANGERS,
-        raman_outsiders=seen.of(["stranger 1", "stranger 0"]),
-    )
-
-    pure = near.outsider > 0.5
-    by_nir = near.values[pure][:, AXIS == 1350.0][:, 0] > near.values[pure][:, AXIS == 1600.0][:, 0]
-    by_raman = scattered.values[pure][:, SHIFTS == 600.0][:, 0] > scattered.values[pure][:, SHIFTS == 1000.0][:, 0]
-    assert pure.sum() > 50
-    assert np.array_equal(by_nir, by_raman)
-
-
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a grid beyond the axis": ({"grid": np.linspace(880.0, 1700.0, 100)}, "leaves the library's axis"),
     "a grid that descends": ({"grid": AXIS[::-1]}, "ascend"),
@@ -208,14 +155,3 @@ def test_blanks_of_counts_are_refused() -> None:
 
     with pytest.raises(DataUnusable, match="blanks of counts"):
         synthesise(counts, synthesis(composition(blanks=0.1), nir=nir_words()), 4, np.random.default_rng(0), grid=AXIS)
-
-
-@pytest.mark.parametrize(
-    ("second", "why"),
-    [(raman(4), "differ in compound 3"), (powders(), "a NIR and a NIR library")],
-)
-def test_a_pair_of_unlike_libraries_is_refused(second: Library, why: str) -> None:
-    with pytest.raises(DataUnusable, match=why):
-        synthesise_pair(
-            powders(), second, A0, 4, np.random.default_rng(0), nir_grid=AXIS, raman_grid=second.axis.copy()
-        )
