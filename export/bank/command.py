@@ -147,8 +147,9 @@ def pack(bank: Path, out: Path | None, anyway: bool, as_json: bool) -> None:
 @BANK
 @SOURCE
 @COMPOUNDS
+@DATA
 @JSON
-def add(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool) -> None:
+def add(bank: Path, source: Path, compounds: tuple[str, ...], data: Path | None, as_json: bool) -> None:
     """Add compounds of the bank FROM behind those of BANK; without names, all that it has.
 
     A bank that a build has left takes compounds of its own kin only: banks of the same recipe and the same build.
@@ -159,15 +160,16 @@ def add(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool) -> 
         found, other = _load(bank), _load(source)
         names = compounds or other.compounds
         entered = found.with_members(found.members_of(other, names))
-        _save(entered, bank, as_json, _kin(bank, entered, source, names))
+        _save(entered, bank, as_json, _kin(bank, entered, source, names, _data(data)))
 
 
 @bank.command()
 @BANK
 @SOURCE
 @COMPOUNDS
+@DATA
 @JSON
-def replace(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool) -> None:
+def replace(bank: Path, source: Path, compounds: tuple[str, ...], data: Path | None, as_json: bool) -> None:
     """Replace compounds of BANK by those of the bank FROM; without names, all that it has.
 
     Example: edged-export bank replace banks/actives banks/again lactose
@@ -176,7 +178,7 @@ def replace(bank: Path, source: Path, compounds: tuple[str, ...], as_json: bool)
         found, other = _load(bank), _load(source)
         names = compounds or other.compounds
         entered = found.with_replaced(found.members_of(other, names))
-        _save(entered, bank, as_json, _kin(bank, entered, source, names))
+        _save(entered, bank, as_json, _kin(bank, entered, source, names, _data(data)))
 
 
 @bank.command()
@@ -213,15 +215,16 @@ def drop(bank: Path, compounds: tuple[str, ...], out: Path | None, anyway: bool,
 @click.argument("compound")
 @click.argument("preset", type=click.Choice(get_args(Preset)))
 @click.argument("logit", type=float)
+@DATA
 @JSON
-def threshold(bank: Path, compound: str, preset: Preset, logit: float, as_json: bool) -> None:
+def threshold(bank: Path, compound: str, preset: Preset, logit: float, data: Path | None, as_json: bool) -> None:
     """Set the least logit at which a preset names a compound. A negative LOGIT stands behind `--`.
 
     Example: edged-export bank threshold banks/actives caffeine balanced 2.25
     """
     with _at(bank):
         changed = _load(bank).with_thresholds(compound, {preset: logit})
-        kit, tried = _with_threshold(bank, changed, compound, preset, logit)
+        kit, tried = _with_threshold(bank, changed, compound, preset, logit, _data(data))
         _save(changed, bank, as_json, kit, tried=None if tried is None else (preset, tried))
 
 
@@ -286,7 +289,7 @@ def _kit(folder: Path) -> Kit:
     return kit
 
 
-def _kin(folder: Path, bank: Bank, source: Path, names: tuple[str, ...]) -> Kit | None:
+def _kin(folder: Path, bank: Bank, source: Path, names: tuple[str, ...], data: Path) -> Kit | None:
     """The kit of `bank`, which compounds of another have entered; None where it has none."""
     from export.bank.folder import load_kit
     from export.errors import BankUnfit
@@ -301,11 +304,11 @@ def _kin(folder: Path, bank: Bank, source: Path, names: tuple[str, ...]) -> Kit 
         )
     from export.bank.changes import entered
 
-    return entered(bank, kit, other, names, data=_data(None))
+    return entered(bank, kit, other, names, data=data)
 
 
 def _with_threshold(
-    folder: Path, bank: Bank, compound: str, preset: Preset, logit: float
+    folder: Path, bank: Bank, compound: str, preset: Preset, logit: float, data: Path
 ) -> tuple[Kit | None, Tried | None]:
     from export.bank.folder import load_kit
 
@@ -314,7 +317,7 @@ def _with_threshold(
         return None, None
     from export.bank.changes import with_threshold
 
-    return with_threshold(bank, kit, compound, preset, logit, data=_data(None))
+    return with_threshold(bank, kit, compound, preset, logit, data=data)
 
 
 def _data(folder: Path | None) -> Path:

@@ -102,6 +102,18 @@ def test_all_of_a_bank_enters_where_no_name_is_given(here: Path, there: Path) ->
     assert load_bank(here).compounds == (*NAMES, "mannitol")
 
 
+def test_whatever_may_need_public_spectra_takes_their_folder(here: Path, there: Path, tmp_path: Path) -> None:
+    data = ("--data", tmp_path)
+
+    done = (
+        run("add", here, there, "mannitol", *data),
+        run("replace", here, there, "caffeine", *data),
+        run("threshold", here, "caffeine", "balanced", "2.25", *data),
+    )
+
+    assert [each.exit_code for each in done] == [0, 0, 0], [each.output for each in done]
+
+
 def test_a_threshold_below_zero_stands_behind_two_dashes(here: Path) -> None:
     assert run("threshold", here, "lactose", "screen", "--", "-1.5").exit_code == 0
 
