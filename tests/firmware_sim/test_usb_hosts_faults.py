@@ -135,7 +135,7 @@ def test_a_stalled_request_is_refused_once() -> None:
     assert client.serial() == b"BENCH01"
 
 
-@pytest.mark.parametrize("plan", ["hangup@2:0:0.1", "hangup=15:0.1"])
+@pytest.mark.parametrize("plan", ["hangup@2:0:1", "hangup=15:1"])
 def test_a_hang_up_pulls_the_cable_and_plugs_it_in_again(plan: str) -> None:
     client = Client(plan)
     client.ask()
@@ -144,9 +144,9 @@ def test_a_hang_up_pulls_the_cable_and_plugs_it_in_again(plan: str) -> None:
         client.ask()
     assert caught.value.errno == errno.ENODEV
     assert usb.core.find(backend=client.bus) is None
-    deadline = time.monotonic() + 2
+    deadline = time.monotonic() + 20
     while (again := usb.core.find(backend=client.bus)) is None and time.monotonic() < deadline:
-        pass
+        time.sleep(0.02)
 
     assert again is not None
     again.write(OUT, b"back")
@@ -190,7 +190,7 @@ def test_the_operator_gives_another_plan_and_counts_begin_again() -> None:
 
 
 def test_a_reset_forgets_what_was_held_up() -> None:
-    client = Client("delay@1:0.2")
+    client = Client("delay@1:1")
     client.device.write(OUT, b"late")
     with pytest.raises(usb.core.USBTimeoutError):
         client.read(10)
@@ -198,4 +198,4 @@ def test_a_reset_forgets_what_was_held_up() -> None:
     device = usb.core.find(backend=client.bus)
 
     with pytest.raises(usb.core.USBTimeoutError):
-        device.read(IN, 64, timeout=300)
+        device.read(IN, 64, timeout=1_300)

@@ -212,14 +212,13 @@ def test_a_thread_that_hangs_silences_the_watchdog_and_a_thread_that_lives_again
 ) -> None:
     with (
         manager_socket(tmp_path) as (path, fetch),
-        Plant(tmp_path, stations=station(tmp_path / "none")).start(NOTIFY_SOCKET=path, WATCHDOG_USEC="300000") as plant,
+        Plant(tmp_path, stations=station(tmp_path / "none")).start(NOTIFY_SOCKET=path, WATCHDOG_USEC="600000") as plant,
     ):
         eventually(lambda: plant.ask({"do": "status"})["result"]["bundle"]["name"], "no thread is busy with the model")
         with hanging(plant, name):
-            eventually(lambda: True if f"threads={name} do not answer" in plant.log else None, "it is noticed")
-            shown = plant.ask({"do": "status"})["result"]["warnings"][0]
+            eventually(lambda: True if name in silent_threads(plant) else None, "it is noticed")
             fetch()
-            assert (shown["code"], shown["detail"]) == ("thread_hangs", name)
+            assert "do not answer, the watchdog is not fed" in plant.log
             assert quiet(fetch)
 
         eventually(lambda: True if "WATCHDOG=1" in fetch() else None, "a sign of life")
@@ -244,8 +243,14 @@ def thread_id(pid: int, name: str) -> int:
     return next(int(task.name) for task in tasks if (task / "comm").read_text().strip() == name)
 
 
+def silent_threads(plant: Plant) -> list[str]:
+    """Those that health says do not answer; on a loaded machine another one may be late as well."""
+    first = next(iter(plant.ask({"do": "status"})["result"]["warnings"]), {"code": "", "detail": ""})
+    return first["detail"].split(", ") if first["code"] == "thread_hangs" else []
+
+
 def quiet(fetch: Callable[[], list[str]]) -> bool:
-    """No sign of life for twice the watchdog's time."""
+    """No sign of life for as long as the watchdog waits, which is three of them."""
     deadline_s = time.monotonic() + 0.6
     while time.monotonic() < deadline_s:
         if "WATCHDOG=1" in fetch():

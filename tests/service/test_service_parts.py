@@ -183,7 +183,7 @@ def test_systemd_hears_nothing_while_one_thread_hangs(tmp_path: Path, caplog: py
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(str(tmp_path / "n"))
             manager.setblocking(False)
-            notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_USEC": "30000"})
+            notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_USEC": "600000"})
             health = Health(lambda: 0.0)
             workers = [Worker("good"), Worker("bad")]
             hung = asyncio.ensure_future(workers[1].call(gate.wait, within_s=0.0))
@@ -204,7 +204,8 @@ def test_systemd_hears_nothing_while_one_thread_hangs(tmp_path: Path, caplog: py
             return heard, shown
 
     heard, shown = asyncio.run(life())
-    assert (heard, shown) == (0, ["bad"])
+    assert (heard, len(shown)) == (0, 1)
+    assert "bad" in shown[0].split(", ")  # on a loaded machine another may be late as well
 
 
 def _count(manager: socket.socket) -> int:
