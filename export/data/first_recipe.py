@@ -10,8 +10,9 @@ from string import Template
 
 import numpy as np
 
+from export.conformal import supported, units_of
 from export.data.spectra import Spectra
-from export.data.split import Blocks, default_split
+from export.data.split import Blocks, default_split, split_of
 from export.errors import DataUnusable
 from export.recipe import parse_recipe
 
@@ -20,7 +21,7 @@ STEPS = 8  # that the network takes along a spectrum
 PATCH = (4, 64)  # points a step: fewer are a spectrum of some dozen pixels, more are a slower model for the same bands
 MARGIN = 0.004  # of the axis at each end: the next unit of a family begins and ends elsewhere
 STEPS_TO_TRAIN = 1300  # batches; what the example recipe takes
-BALANCED = 24  # preparations: four fifths calibrate, and fewer than 19 cannot promise 90 % (`export.conformal`)
+BALANCED = 0.9  # the coverage that the template's `balanced` asks for
 LOG = """[[steps]]             # counts to what absorbance would be but for a constant
 kind = "negative-log"
 
@@ -50,7 +51,7 @@ def first_recipe(spectra: Spectra, folder: Path, *, name: str | None = None) -> 
         technique="raman" if raman else "nir",
         quantity=spectra.quantity,
         folder=json.dumps(folder.as_posix()),
-        preset="balanced" if len(np.unique(spectra.groups)) >= BALANCED else "screen",
+        preset="balanced" if _promised(spectra) >= BALANCED else "screen",
         split=_split(spectra),
         unit=spectra.axis_unit,
         start=f"{start:g}",
@@ -75,6 +76,15 @@ def _inward(low: float, high: float) -> tuple[float, float]:
     digit = 10.0 ** math.floor(math.log10((high - low) / 200))
     digit = min(1.0, digit)
     return math.ceil(low / digit) * digit, math.floor(high / digit) * digit
+
+
+def _promised(spectra: Spectra) -> float:
+    """The coverage that the preparations outside the held-out part can promise; none where there is no such part."""
+    try:
+        split = split_of(spectra, default_split(spectra))
+    except DataUnusable:
+        return 0.0
+    return supported(len(np.unique(units_of(split.part, spectra.groups)[split.development])))
 
 
 def _split(spectra: Spectra) -> str:
