@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.conformal import units_of, unsupported
-from export.data.augment import as_absorbance, from_absorbance, resample
-from export.data.catalogue import known_set, load_set
+from export.data.augment import resample
 from export.data.check import examine
-from export.data.fetch import place_of
-from export.data.finding import Finding, raise_refusals
-from export.data.folder import read_folder
-from export.data.origin import DataSet
+from export.data.finding import Finding, raise_refusals, refuse
 from export.data.spectra import Spectra
 from export.data.split import Split, split_of
 from export.errors import DataUnusable
 from export.recipe import Recipe
-from export.workplace import Workplace
+from export.workplace import NEVER, Workplace
 
 STAGES = {
     "train": "export.train",
@@ -48,73 +43,61 @@ STAGE_OF = {  # file in the work folder -> the stage that writes it
     "trial.npz": "trial",
     "report.html": "report",
 }
+FIRST_SEEN = {  # word of the recipe -> the stage that looks at it first
+    "quick": NEVER,  # has been put in the place of others
+    "data.folder": NEVER,  # what is read from it counts
+    "amount.label": "calibrate",
+    "amount.title": "calibrate",
+    "presets": "calibrate",
+    "gate.quantile": "calibrate",
+    "gate.slack": "calibrate",
+    "claims.alpha": "calibrate",
+    "procedures": "quantise",  # which measures a draft of the manifest
+    "default_preset": "quantise",
+    "quantisation": "quantise",
+    "data.outsiders": "quantise",
+    "data.near_outsiders": "quantise",
+    "evaluation": "trial",
+    "name": "report",
+    "version": "report",
+    "technique": "report",
+    "data.about": "report",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Job(Workplace):
-    """What a stage works on. `quick` builds a small bundle for tests; its recipe is already quickened.
+    """A build of a model that names classes, or tells an amount."""
 
-    beside: the folder of the recipe's file, from which its own folder of spectra is named. workers: processes that
-    train at the same time; the result does not depend on it.
-    """
-
-    stages: ClassVar = STAGES
-    stage_of: ClassVar = STAGE_OF
+    stages: ClassVar[Mapping[str, str]] = STAGES
+    stage_of: ClassVar[Mapping[str, str]] = STAGE_OF
+    first_seen: ClassVar[Mapping[str, str]] = FIRST_SEEN
     recipe: Recipe
-    data: Path
-    work: Path
-    seed: int
-    quick: bool
-    beside: Path = Path()
-    workers: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
 
     def spectra(self) -> Spectra:
         """Load the recipe's spectra. Raises DataUnusable when they do not fit the recipe."""
-        source, axis = self.source, self.recipe.axis
-        spectra = source.load(place_of(source, self.data))
-        if (spectra.axis_unit, spectra.quantity) != (axis.unit, self.recipe.quantity):
-            raise DataUnusable(
-                f"{source.name} holds {spectra.quantity} over {spectra.axis_unit}, "
-                f"the recipe wants {self.recipe.quantity} over {axis.unit}",
-                hint="say in the recipe what the spectra are: quantity and axis.unit",
-            )
-        first, last = float(spectra.axis[0]), float(spectra.axis[-1])
-        if not first <= axis.start < axis.stop <= last:
-            raise DataUnusable(
-                f"the spectra cover {first:g} to {last:g} {axis.unit}, "
-                f"the recipe's axis {axis.start:g} to {axis.stop:g}",
-                hint="choose an axis inside what every instrument of the family covers",
-            )
+        spectra = self.learned_from
         if self.tells_amounts and spectra.amounts is None:
             raise DataUnusable(
-                f"{source.name} states no amounts", hint="leave amount out of the recipe, or choose a set with doses"
+                f"{self.source.name} states no amounts",
+                hint="leave amount out of the recipe, or choose a set with doses",
             )
         return spectra
 
-    @property
-    def source(self) -> DataSet:
-        """What is known of the recipe's set, or of its own folder. Raises DataUnusable for an unknown name."""
-        words = self.recipe.data
-        if words.set is not None:
-            return known_set(words.set)
-        assert words.folder is not None
-        path = self.beside / words.folder
-        return DataSet(
-            name=path.name,
-            folder=path.name,
-            files={},
-            paper="",
-            load=lambda _: read_folder(path, unit=self.recipe.axis.unit, quantity=self.recipe.quantity),
-            **words.about.model_dump(),
-        )
-
     def examine(self) -> list[Finding]:
-        """Return what speaks against training on the recipe's spectra. Raises DataUnusable for reasons to stop."""
-        for name in self.outsiders:
-            known_set(name)
+        """Return what speaks against training on the recipe's spectra. Raises DataUnusable for reasons to stop, be they
+        in these or in those of other things, which are needed hours later."""
         spectra = self.spectra()
         findings = examine(spectra, self.recipe.data.split, naming="identify" in self.recipe.procedures)
+        if self.tells_amounts and len(spectra.classes) < 2:
+            findings.append(
+                refuse(
+                    f"all spectra are {spectra.classes[0]!r}: one label",
+                    "the gate knows the product by what tells two or more labels of it apart: label each dose or lot",
+                )
+            )
         raise_refusals(self.source.name, findings)
+        self.load_outsiders()
         if not self.tells_amounts:
             split, presets = self.split(spectra), self.recipe.presets
             units = units_of(split.part, spectra.groups)[split.development]
@@ -128,15 +111,8 @@ class Job(Workplace):
         return (*self.recipe.data.outsiders, *self.recipe.data.near_outsiders)
 
     def load_outsiders(self) -> dict[str, Spectra]:
-        """Load the spectra of other things, by the names of their sets; as counts under even light, where the model
-        wants counts and the set holds absorbance."""
-        wanted = self.recipe.quantity
-        return {
-            name: replace(
-                found, values=from_absorbance(as_absorbance(found.values, found.quantity), wanted), quantity=wanted
-            )
-            for name, found in ((name, load_set(name, self.data)) for name in self.outsiders)
-        }
+        """Load the spectra of other things, by the names of their sets. Raises DataUnusable."""
+        return {name: self.other(name) for name in self.outsiders}
 
     def development_rows(self) -> NDArray[np.float32]:
         """Return the development spectra [n, points] on the model's axis."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,6 +153,7 @@ def _run(
     try:
         folder = data or Path(os.environ.get("EDGED_DATA") or "../shared/data")
         job = _job(recipe, data=folder, work=work, seed=seed, quick=quick)
+        job = replace(job, called=_as_called(recipe, data=data, work=work, seed=seed, quick=quick))
         results: dict[str, Any] = {}
         if "train" in stages:  # what costs hours begins with what takes a second
             results["data"] = {"notes": [str(finding) for finding in job.examine()]}
@@ -175,6 +178,13 @@ def _run(
         click.echo(json.dumps(results, sort_keys=True))
 
 
+def _as_called(recipe: str, *, data: Path | None, work: Path | None, seed: int, quick: bool) -> str:
+    """What stands behind a stage's name on the command line for the same recipe in the same folder."""
+    given = {"--data": data, "--work": work, "--seed": seed or None}
+    options = [str(word) for option, value in given.items() if value is not None for word in (option, value)]
+    return shlex.join([recipe, *options, *(["--quick"] if quick else [])])
+
+
 def _job(recipe: str, *, data: Path, work: Path | None, seed: int, quick: bool) -> Job | ComponentsJob:
     """Return the job of a recipe of either kind. Raises RecipeError."""
     from export.components.job import ComponentsJob
@@ -185,15 +195,14 @@ def _job(recipe: str, *, data: Path, work: Path | None, seed: int, quick: bool) 
     def place(name: str) -> Path:
         return work or Path("build") / (f"{name}-quick" if quick else name)
 
+    how: dict[str, Any] = {"data": data, "seed": seed, "quick": quick, "beside": Path(recipe).parent}
     if is_for_components(recipe):
         mixtures = load_components_recipe(recipe)
         mixtures = mixtures.quickened() if quick else mixtures
-        near, beside = place(mixtures.name), Path(recipe).parent
-        return ComponentsJob(recipe=mixtures, data=data, work=near, seed=seed, quick=quick, beside=beside)
+        return ComponentsJob(recipe=mixtures, work=place(mixtures.name), **how)
     words = load_recipe(recipe)
     words = words.quickened() if quick else words
-    beside = Path(recipe).parent
-    return Job(recipe=words, data=data, work=place(words.name), seed=seed, quick=quick, beside=beside)
+    return Job(recipe=words, work=place(words.name), **how)
 
 
 def _refuse_to_lose(job: Job | ComponentsJob, out: Path) -> None:
@@ -211,7 +220,7 @@ def _perform(stage: str, job: Job | ComponentsJob, out: Path, report: Report) ->
     from threadpoolctl import threadpool_limits
 
     run = getattr(import_module(job.stages[stage]), stage)
-    with threadpool_limits(job.threads):
+    with threadpool_limits(job.threads), job.running(stage):
         if stage == "pack":
             bundle = run(job, out)
             return {"bundle": str(bundle.path), "digest": bundle.digest, "size_bytes": bundle.size_bytes}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar
@@ -13,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.components.recipe import ComponentsRecipe
-from export.components.trials import Trial, outsiders_in, trial_of
+from export.components.trials import Trial, foreign, outsiders_in, trial_of
 from export.components.unmix import Unmixer
 from export.data.catalogue import known_set, load_set
-from export.data.folder import read_folder
-from export.data.mixtures.library import Library, library_of
-from export.data.origin import DataSet
+from export.data.check import examine
+from export.data.finding import Finding, raise_refusals, warn
+from export.data.mixtures.library import Library, beside, library_of, outsiders_of
+from export.data.mixtures.synthesise import bench_of
 from export.data.spectra import Spectra
 from export.data.split import grouped_parts, parts_of
 from export.errors import DataUnusable
-from export.workplace import Workplace
+from export.workplace import NEVER, Workplace
 
 Rows = NDArray[np.int64]
 HELD_EVERY = 3  # of a bank's groups, this one is held out of its training
@@ -47,6 +47,31 @@ STAGE_OF = {  # file in the work folder -> the stage that writes it
 }
 
 
+FIRST_SEEN = {  # word of the recipe -> the stage that looks at it first
+    "quick": NEVER,  # has been put in the place of others
+    "data.folder": NEVER,  # what is read from it counts
+    "data.strangers_folder": NEVER,
+    "presets": "calibrate",
+    "gate": "calibrate",
+    "unmixing": "calibrate",
+    "wrongly_unknown": "calibrate",
+    "held_out": "calibrate",
+    "fractions": "calibrate",
+    "quantisation.prepared_tolerance": "calibrate",
+    "default_preset": "calibrate",
+    "quantisation.golden_vectors": "verify",
+    "quantisation.tolerance": "trial",
+    "data.outsiders": "trial",
+    "data.trials": "trial",
+    "data.in_sight": "report",
+    "name": "report",
+    "version": "report",
+    "technique": "report",
+    "purpose": "report",
+    "data.about": "report",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """A member learns from mixtures of `learnt`, and is tried on mixtures of `held`."""
@@ -57,64 +82,23 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class ComponentsJob(Workplace):
-    """What a stage works on. `quick` builds a small bundle for tests; its recipe is already quickened.
-
-    beside: the folder of the recipe's file, from which its own folder of spectra is named. workers: processes that
-    train at the same time; the result does not depend on it.
-    """
+    """A build of a model that names the components of mixtures."""
 
     threads: ClassVar = 1  # small systems of equations are slower on many threads, and the builder's sums differ
     stages: ClassVar[Mapping[str, str]] = STAGES
     stage_of: ClassVar[Mapping[str, str]] = STAGE_OF
+    first_seen: ClassVar[Mapping[str, str]] = FIRST_SEEN
     recipe: ComponentsRecipe
-    data: Path
-    work: Path
-    seed: int
-    quick: bool
-    beside: Path = Path()
-    workers: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
 
-    @cached_property
+    @property
     def spectra(self) -> Spectra:
         """The recipe's set. Raises DataUnusable when it does not fit the recipe."""
-        name = self.recipe.data.set
-        return self.load(name) if name is not None else self._fitting(self.source.name, self.source.load(self.data))
+        return self.learned_from
 
-    @cached_property
-    def source(self) -> DataSet:
-        """What is known of the recipe's set, or of its own folder. Raises DataUnusable for an unknown name."""
-        words = self.recipe.data
-        if words.set is not None:
-            return known_set(words.set)
-        assert words.folder is not None
-        path = self.beside / words.folder
-        about = words.about.model_dump()
-        return DataSet(name=path.name, folder=path.name, files={}, paper="", load=lambda _: self._own(path), **about)
-
-    def _own(self, path: Path) -> Spectra:
-        """The user's own spectra, each label a pure compound."""
-        spectra = read_folder(path, unit=self.recipe.axis.unit, quantity=self.recipe.quantity)
+    def read_own(self, path: Path) -> Spectra:
+        """Read the user's own spectra, each label a pure compound. Raises DataUnusable."""
+        spectra = super().read_own(path)
         return replace(spectra, contents={label: {label: 1.0} for label in spectra.classes})
-
-    def load(self, name: str) -> Spectra:
-        """Load a set that the model's axis lies inside of. Raises DataUnusable."""
-        return self._fitting(name, load_set(name, self.data))
-
-    def _fitting(self, name: str, spectra: Spectra) -> Spectra:
-        recipe, axis = self.recipe, self.recipe.axis
-        if (spectra.axis_unit, spectra.quantity) != (axis.unit, recipe.quantity):
-            raise DataUnusable(
-                f"{name} holds {spectra.quantity} over {spectra.axis_unit}, "
-                f"the recipe wants {recipe.quantity} over {axis.unit}",
-                hint="say in the recipe what the spectra are: quantity and axis.unit",
-            )
-        first, last = float(spectra.axis[0]), float(spectra.axis[-1])
-        if not first <= axis.start < axis.stop <= last:
-            raise DataUnusable(
-                f"{name} covers {first:g} to {last:g} {axis.unit}, the recipe's axis {axis.start:g} to {axis.stop:g}",
-                hint="choose an axis inside what every set covers",
-            )
-        return spectra
 
     @cached_property
     def tested(self) -> NDArray[np.bool_]:
@@ -147,13 +131,36 @@ class ComponentsJob(Workplace):
             Part(learnt=_rows(library, part != number), held=_rows(library, part == number)) for number in range(count)
         )
 
+    @cached_property
+    def strangers(self) -> Mapping[str, Spectra]:
+        """Spectra of what the library does not hold, which stand in the mixtures that teach, by the names of their sets
+        and of the folder. Raises DataUnusable."""
+        words = self.recipe.data
+        found = {name: self.other(name) for name in words.strangers}
+        if words.strangers_folder is not None:
+            path, hint = self.beside / words.strangers_folder, "measure strangers as the library was measured"
+            found[path.name] = self.fitting(path.name, super().read_own(path), states=hint, inside=hint)
+        return found
+
+    def taught_by(self) -> tuple[Spectra, ...]:
+        """All spectra that the training sees."""
+        return (self.learned_from, *self.strangers.values())
+
+    def mixed(self, library: Library) -> tuple[Library, Library | None]:
+        """Return a part of the library and the strangers, ready to be mixed. Raises DataUnusable."""
+        others = {
+            name: outsiders_of(spectra, foreign(name, spectra, self.library.names))
+            for name, spectra in self.strangers.items()
+        }
+        return beside(library, others) if others else (library, None)
+
     def trials(self) -> tuple[Trial, ...]:
         """Real mixtures, and pure scans that were held out, set by set. Raises DataUnusable."""
         most = self.recipe.quick.scans if self.quick else None
-        found = []
+        found, hint = [], "leave it out of data.trials, or state the axis and the quantity of what is measured there"
         for name in self.recipe.data.trials:
             own = name == self.recipe.data.set
-            spectra = self.spectra if own else self.load(name)
+            spectra = self.spectra if own else self.fitting(name, load_set(name, self.data), states=hint, inside=hint)
             seen = ~self.tested if own else np.zeros(len(spectra.labels), dtype=np.bool_)
             found.append(trial_of(name, spectra, self.library.names, seen=seen, most=most))
         return tuple(found)
@@ -166,30 +173,58 @@ class ComponentsJob(Workplace):
     def outsiders(self) -> tuple[Trial, ...]:
         """Spectra of what the library does not hold, set by set. Raises DataUnusable."""
         most = self.recipe.quick.scans if self.quick else None
-        return tuple(
-            outsiders_in(name, load_set(name, self.data), self.recipe.quantity, self.library.names, most=most)
-            for name in self.recipe.data.outsiders
-        )
+        names = self.recipe.data.outsiders
+        return tuple(outsiders_in(name, self.other(name), self.library.names, most=most) for name in names)
 
-    def examine(self) -> list[str]:
-        """Return what a user should know before training. Raises DataUnusable for reasons to stop."""
-        for name in (*self.recipe.data.outsiders, *self.recipe.data.trials):
-            known_set(name)
-        if self.recipe.fractions is not None and (
-            lost := set(self.recipe.fractions.taught_by) - set(self.recipe.data.trials)
-        ):
+    def examine(self) -> list[Finding]:
+        """Return what speaks against training. Raises DataUnusable for reasons to stop, be they in the library or in
+        what is needed hours later: trials, outsiders."""
+        words = self.recipe.data
+        findings = examine(self.spectra, words.split, naming=False, rotates=False)
+        raise_refusals(self.source.name, findings)
+        if self.recipe.fractions is not None and (lost := set(self.recipe.fractions.taught_by) - set(words.trials)):
             raise DataUnusable(
                 f"fractions.taught_by: {', '.join(sorted(lost))} is not among data.trials", hint="name it there too"
             )
-        notes = []
+        self._require_strangers()
+        self.trials()
+        self.outsiders()
+        return findings + self._remarks()
+
+    def _require_strangers(self) -> None:
+        """Raise DataUnusable where strangers cannot be mixed, or where what teaches would be tried."""
+        words = self.recipe.data
+        for name in words.strangers:
+            own = known_set(name)
+            for other in map(known_set, filter(None, (words.set, *words.outsiders, *words.trials))):
+                if other.folder == own.folder and other.files.keys() & own.files.keys():
+                    raise DataUnusable(
+                        f"data.strangers: {name} and {other.name} are of the same files",
+                        hint="what was learnt from tests nothing: other strangers, or other sets to be tried on",
+                    )
+        for name in self.strangers.keys() - set(words.strangers):
+            raise_refusals(name, examine(self.strangers[name], naming=False))
+        if self.strangers:
+            library, strangers = self.mixed(self.library)
+            bench_of(library, self.recipe.synthesis, self.grid, strangers, None)
+
+    def _remarks(self) -> list[Finding]:
+        found = []
         if self.recipe.is_bank:
-            notes += undivided(self.library)
+            found += [warn(said) for said in undivided(self.library)]
         elif len(self.parts) == 1:
-            notes.append("one fold: limits are chosen and tried on mixtures of the scans that were learnt from")
-        scans = np.bincount(self.library.compound)
-        if int(scans.min()) == 1:
-            notes.append("a compound with a single scan: how its samples differ is assumed, not measured")
-        return notes
+            found.append(warn("one fold: limits are chosen and tried on mixtures of the scans that were learnt from"))
+        if int(np.bincount(self.library.compound).min()) == 1:
+            found.append(warn("a compound with a single scan: how its samples differ is assumed, not measured"))
+        share = self.recipe.synthesis.composition.outsiders
+        if share and not self.strangers:
+            found.append(
+                warn(
+                    f"synthesis.composition.outsiders is {share:g}, and there are no strangers: no mixture holds one",
+                    "name sets in data.strangers, or a folder in data.strangers_folder",
+                )
+            )
+        return found
 
     @property
     def grid(self) -> NDArray[np.float64]:

@@ -51,6 +51,7 @@ class Lesson:
 
     real: are seen once an epoch, changed by the recipe's optics where it has such.
     asked: the compounds that the network is to name, in this order; none: all of the library.
+    strangers: spectra that stand in mixtures, as often as the composition says, for what the library does not hold.
     draws: instead of mixtures made for it alone, each member of a balanced bank takes this many of an epoch's, half
     with its compound; of the others, look-alikes as often as the composition says. Making mixtures for each of hundreds
     of members would cost more than teaching them.
@@ -69,6 +70,7 @@ class Lesson:
     real: RealMixtures | None = None
     asked: tuple[str, ...] = ()
     draws: int = 0
+    strangers: Library | None = None
 
     def __post_init__(self) -> None:
         if odd := sorted(set(self.asked) - set(self.library.names)):
@@ -99,6 +101,9 @@ class Lesson:
         found = hashlib.sha256("\n".join(words).encode())
         one = self.library
         arrays: list[NDArray[Any]] = [self.grid, one.axis, one.values, one.compound, one.groups]
+        if self.strangers is not None:
+            other = self.strangers
+            arrays += [other.axis, other.values, other.compound]
         if self.real is not None:
             arrays += [self.real.axis, self.real.values, self.real.present]
         for array in arrays:
@@ -209,6 +214,7 @@ def _mixtures(lesson: Lesson, rng: np.random.Generator, target: str | None) -> t
         rng,
         grid=lesson.grid,
         target=target,
+        outsiders=lesson.strangers,
     )
     return torch.from_numpy(made.values), torch.from_numpy(made.present.astype(np.float32))
 

@@ -20,13 +20,18 @@ from export.components.fused import kept_bank
 from export.components.graph import FEATURES, beside_bank, gate_in_manifest
 from export.components.job import ComponentsJob
 from export.components.stages import gate_of, golden_spectra, height_of, load_table
+from export.components.trials import foreign
 from export.data.catalogue import known_set
+from export.data.origin import DataSet
+from export.data.spectra import Spectra
 from export.data.split import values_digest
 from export.errors import BankUnfit
 from export.manifest import from_recipe, whence
 from export.pack import licence_text
 
 NEVER_SEEN = "mixtures made of scans that neither the member nor the library has seen"
+AND_OF_STRANGERS = "\n\nAnd of spectra that taught it what is none of its compounds:\n\n"
+TAUGHT_ONLY = "the networks, while they learn; limits and gate stand on mixtures of the library alone"
 SAME_SCANS = "mixtures made of the very scans that were learnt from: real samples differ more, and limits flatter"
 
 
@@ -142,7 +147,7 @@ def data_sheet(job: ComponentsJob) -> dict[str, Any]:
         "quick": job.quick,
         "seed": job.seed,
         "recipe_sha256": recipe.digest(),
-        "sources": [whence(job.source, spectra)],
+        "sources": [whence(source, of) for source, of in _sources(job)],
         "instruments": list(job.source.instruments),
         "conditions": job.source.conditions,
         "library": {
@@ -165,12 +170,38 @@ def data_sheet(job: ComponentsJob) -> dict[str, Any]:
         "network": words["network"],
         "schooling": words["schooling"],
         "synthesis": words["synthesis"],
+        **_strangers(job),
         "unmixing": words["unmixing"],
         "gate": words["gate"],
         "presets": words["presets"],
         "fractions": words["fractions"],
         "quantisation": {**words["quantisation"], **job.read_json("quantise.json")},
     }
+
+
+def _sources(job: ComponentsJob) -> list[tuple[DataSet, Spectra]]:
+    """What the model was made of: the library's set, and the public ones of its strangers."""
+    return [(job.source, job.spectra), *((known_set(name), job.strangers[name]) for name in job.recipe.data.strangers)]
+
+
+def _strangers(job: ComponentsJob) -> dict[str, Any]:
+    """What stood in mixtures for what the library does not hold. Nothing where nobody asked for any."""
+    share = job.recipe.synthesis.composition.outsiders
+    if not share:
+        return {}
+    if not job.strangers:
+        return {"strangers": f"none were at hand: no mixture held one, whatever its composition says ({share:g})"}
+    told = {}
+    for name, spectra in job.strangers.items():
+        rows = foreign(name, spectra, job.library.names)
+        labels = sorted({spectra.labels[row] for row in rows})
+        told[name] = {"labels": labels, "spectra": len(rows), "values_sha256": values_digest(spectra, rows)}
+    return {"strangers": {"share": share, "seen_by": TAUGHT_ONLY, "sets": told}}
+
+
+def _licence(job: ComponentsJob) -> str:
+    """The terms of the model and its library, and of strangers that taught it."""
+    return AND_OF_STRANGERS.join(licence_text(source) for source, _ in _sources(job))
 
 
 def _members(job: ComponentsJob, report: bytes) -> dict[str, bytes]:
@@ -181,5 +212,5 @@ def _members(job: ComponentsJob, report: bytes) -> dict[str, bytes]:
         **(beside_bank(model, kept_bank(job)) if job.recipe.is_bank else {}),
         "golden.npz": job.need("golden.npz").read_bytes(),
         "report.html": report,
-        "LICENSE.txt": licence_text(job.source).encode(),
+        "LICENSE.txt": _licence(job).encode(),
     } | ({"library.npz": job.need("library.npz").read_bytes()} if confirms else {})

@@ -37,8 +37,10 @@ class Data(Words):
     path from the recipe's folder on; each label is a pure compound. `about` tells of them. split: how scans are held
     out that nothing is learnt from; absent where each compound has too few. outsiders: sets of things that the library
     does not hold; what holds a compound of it is left aside. trials: sets of real mixtures, and of pure scans that were
-    held out, to be tested on; no stage learns or chooses from them what is found. in_sight: what whoever wrote the
-    recipe knew of the trials while writing it.
+    held out, to be tested on; no stage learns or chooses from them what is found. strangers: sets whose spectra
+    stand, in the mixtures that teach, for what the library does not hold; none of them is tried. strangers_folder: the
+    same, from a folder of the user's own. Limits and gate stand on mixtures of the library alone. in_sight: what
+    whoever wrote the recipe knew of the trials while writing it.
     """
 
     set: str | None = None
@@ -47,18 +49,28 @@ class Data(Words):
     split: SplitWords | None = None
     outsiders: tuple[str, ...] = ()
     trials: tuple[str, ...] = ()
+    strangers: tuple[str, ...] = ()
+    strangers_folder: Annotated[str | None, Field(min_length=1)] = None
     in_sight: str = "nothing"
 
     @model_validator(mode="after")
     def _one_source(self) -> Data:
         if (self.set is None) == (self.folder is None):
             raise ValueError("set: name either a public set or a folder of your own")
+        if tried := sorted({*self.outsiders, *self.trials, self.set} & set(self.strangers)):
+            raise ValueError(f"strangers: {tried[0]} is the library or tried too: what was learnt from tests nothing")
         return self
+
+    @property
+    def has_strangers(self) -> bool:
+        """Whether anything stands in mixtures for what the library does not hold."""
+        return bool(self.strangers) or self.strangers_folder is not None
 
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Say nothing of a folder where there is none: recipes of before keep their digests."""
+        """Say nothing of a folder or strangers where there are none: recipes of before keep their digests."""
         unsaid = {"folder", "about"} if self.folder is None else set()
+        unsaid |= {"strangers", "strangers_folder"} if not self.has_strangers else set()
         return {key: value for key, value in handler(self).items() if key not in unsaid}
 
 
@@ -174,6 +186,8 @@ class ComponentsRecipe(Words):
             raise ValueError(f"presets.{loose[0]}.passing: has a use only with confirm")
         if self.fractions is not None and set(self.fractions.coverage) != confirming:
             raise ValueError(f"fractions.coverage: needs the presets that confirm: {', '.join(sorted(confirming))}")
+        if self.data.has_strangers and not self.synthesis.composition.outsiders:
+            raise ValueError("data.strangers: synthesis.composition.outsiders is 0, so that none would be drawn")
         if (self.technique == "nir") != (self.synthesis.nir is not None):
             raise ValueError(f"synthesis.nir: is there for nir, and only then; the technique is {self.technique}")
         if (self.technique == "raman") != (self.synthesis.raman is not None):
@@ -190,6 +204,8 @@ class ComponentsRecipe(Words):
             raise ValueError("folds: a bank is one network a compound: 1")
         if self.fractions is not None:
             raise ValueError("fractions: no real mixture teaches those of a compound that enters later: leave them out")
+        if self.data.has_strangers:
+            raise ValueError("data.strangers: a compound that enters later would learn without them: leave them out")
         if fitted := [step.kind for step in self.steps if step.fitted]:
             raise ValueError(f"steps: {fitted[0]} learns from spectra, of which a compound that enters later had none")
         return self

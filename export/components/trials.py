@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from export.data.augment import as_absorbance, from_absorbance
-from export.data.spectra import Quantity, Spectra
+from export.data.spectra import Spectra
 from export.errors import DataUnusable
 
 
@@ -73,37 +72,27 @@ def trial_of(
     )
 
 
-def outsiders_in(
-    name: str, spectra: Spectra, quantity: Quantity, compounds: tuple[str, ...], *, most: int | None = None
-) -> Trial:
-    """Return the spectra of a set that hold nothing of the library, as far as their labels tell, in `quantity`.
-
-    Counts beside a model of absorbance are taken as under even light. Raises DataUnusable where none is left.
-    """
+def foreign(name: str, spectra: Spectra, compounds: tuple[str, ...]) -> NDArray[np.int64]:
+    """Return the rows of a set that hold nothing of the library, as far as their labels tell. Raises DataUnusable where
+    none is left."""
     ours = {compound.casefold() for compound in compounds}
     strange = {
         label
         for label in spectra.classes
         if not ours & {held.casefold() for held in (spectra.compounds_in(label) or (label,))}
     }
-    rows = _few(spectra, np.flatnonzero([label in strange for label in spectra.labels]), most)
-    if not len(rows):
-        raise DataUnusable(f"{name}: every label holds a compound of the library", hint="another set of outsiders")
-    values = spectra.values
-    if spectra.quantity != quantity and spectra.axis_unit == "nm":
-        values = from_absorbance(as_absorbance(values, spectra.quantity), quantity)
+    if not strange:
+        raise DataUnusable(f"{name}: every label holds a compound of the library", hint="another set of other things")
+    return np.flatnonzero([label in strange for label in spectra.labels])
+
+
+def outsiders_in(name: str, spectra: Spectra, compounds: tuple[str, ...], *, most: int | None = None) -> Trial:
+    """Return the spectra of a set that hold nothing of the library. Raises DataUnusable where none is left."""
+    rows = _few(spectra, foreign(name, spectra, compounds), most)
     n, c = len(rows), len(compounds)
     return Trial(
         name=name,
-        spectra=Spectra(
-            axis=spectra.axis.copy(),
-            axis_unit=spectra.axis_unit,
-            quantity=quantity,
-            values=values.copy(),
-            labels=spectra.labels,
-            groups=spectra.groups.copy(),
-            scan=spectra.scan.copy(),
-        ),
+        spectra=spectra,
         rows=rows,
         present=np.zeros((n, c), dtype=np.bool_),
         told=np.ones(n, dtype=np.bool_),

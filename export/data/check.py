@@ -31,11 +31,14 @@ MOST_REFLECTANCE = 2.0  # of a white reference: specular samples exceed 1, but n
 CHUNK = 512  # spectra whose correlations with all others are held at a time
 
 
-def examine(spectra: Spectra, split: SplitWords | None = None, *, naming: bool = True) -> list[Finding]:
+def examine(
+    spectra: Spectra, split: SplitWords | None = None, *, naming: bool = True, rotates: bool = True
+) -> list[Finding]:
     """Return all that speaks against learning from these spectra, reasons to stop first.
 
     split: how they will be divided; None leaves out what depends on it. naming: whether classes are to be told apart,
-    rather than amounts only.
+    rather than amounts only, or compounds of mixtures. rotates: whether each part but the test calibrates what the
+    others taught.
     """
     findings = [
         *(warn(remark) for remark in spectra.remarks),
@@ -52,7 +55,7 @@ def examine(spectra: Spectra, split: SplitWords | None = None, *, naming: bool =
         except DataUnusable as error:
             findings.append(refuse(error.message, error.hint))
     if divided is not None:
-        findings += _parts(spectra, divided)
+        findings += _parts(spectra, divided, rotates=rotates)
     findings += _copies(spectra, divided)
     return sorted(findings, key=lambda finding: finding.level != "refuse")
 
@@ -185,7 +188,7 @@ def _groups(spectra: Spectra, split: SplitWords) -> Iterator[Finding]:
         )
 
 
-def _parts(spectra: Spectra, split: Split) -> Iterator[Finding]:
+def _parts(spectra: Spectra, split: Split, *, rotates: bool) -> Iterator[Finding]:
     """Classes that a side of the split does not have."""
     classes = set(spectra.classes)
     cut = [int(group) for group in np.unique(spectra.groups) if len(np.unique(split.part[spectra.groups == group])) > 1]
@@ -204,7 +207,7 @@ def _parts(spectra: Spectra, split: Split) -> Iterator[Finding]:
         yield warn(
             f"nothing to test on: {some(absent)}", "choose another part for the test, or the figures leave these out"
         )
-    for fold in split.folds:
+    for fold in split.folds if rotates else ():
         if absent := missing(fold.train):
             yield refuse(
                 f"nothing to learn from while part {fold.part} calibrates: {some(absent)}",

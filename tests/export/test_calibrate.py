@@ -97,9 +97,10 @@ def test_sets_are_calibrated_on_fillings_and_instruments_as_the_set_tells_them(d
     assert (scored.instruments == spectra.scan[rows] % 2).all()
 
 
-def test_answers_that_an_older_version_left_are_told_from_those_that_are_needed(tmp_path: Path) -> None:
-    job = Job(recipe=load_recipe("powders12"), data=tmp_path, work=tmp_path, seed=0, quick=False)
-    np.savez(tmp_path / "heldout.npz", logits=np.zeros((4, 12)))
+def test_answers_that_an_older_version_left_are_told_from_those_that_are_needed(data_dir: Path, tmp_path: Path) -> None:
+    job = Job(recipe=load_recipe("powders12"), data=data_dir, work=tmp_path, seed=0, quick=False)
+    with job.running("train"):
+        np.savez(job.path("heldout.npz"), logits=np.zeros((4, 12)))
 
     with pytest.raises(StageMissing, match=r"no changed_distances, .*harder_logits"):
         load_held_out(job)

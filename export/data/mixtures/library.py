@@ -5,7 +5,7 @@ Enters: the spectra of a set, and which of them may be used. Leaves: those of pu
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -144,6 +144,37 @@ def outsiders_of(spectra: Spectra, rows: NDArray[np.int64] | None = None) -> Lib
     names = tuple(dict.fromkeys(labels))
     holds = {name for label in names for name in (spectra.compounds_in(label) or (label,))}
     return _library(spectra, taken, labels, names, frozenset(holds))
+
+
+def beside(library: Library, others: Mapping[str, Library]) -> tuple[Library, Library]:
+    """Return a library and, as one, others that are to be mixed with it, on those points of its axis that all cover.
+
+    others: at least one, by name; what stands in two of them stays two. As `Library.on`, an axis may end a point
+    beyond. Raises DataUnusable for another quantity.
+    """
+    axis = library.axis
+    for name, other in others.items():
+        if (other.axis_unit, other.quantity) != (library.axis_unit, library.quantity):
+            raise DataUnusable(
+                f"{name}: {other.quantity} over {other.axis_unit} beside {library.quantity} over {library.axis_unit}",
+                hint="only like is mixed with like",
+            )
+        low, high = 2 * other.axis[0] - other.axis[1], 2 * other.axis[-1] - other.axis[-2]
+        axis = axis[(axis >= low) & (axis <= high)]
+    moved = {name: other.on(axis) for name, other in others.items()}
+    first = np.cumsum([0, *(len(other.names) for other in moved.values())])
+    groups = np.cumsum([0, *(int(other.groups.max()) + 1 for other in moved.values())])
+    together = Library(
+        axis=axis.copy(),
+        axis_unit=library.axis_unit,
+        quantity=library.quantity,
+        values=np.concatenate([other.values for other in moved.values()]),
+        compound=np.concatenate([other.compound + n for other, n in zip(moved.values(), first, strict=False)]),
+        groups=np.concatenate([other.groups + n for other, n in zip(moved.values(), groups, strict=False)]),
+        names=tuple(f"{name}: {one}" for name, other in moved.items() for one in other.names),
+        holds=frozenset().union(*(other.holds for other in moved.values())),
+    )
+    return (library if len(axis) == len(library.axis) else library.on(axis)), together
 
 
 def _only(spectra: Spectra, label: str) -> str | None:
