@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from edged.cli.configuration import config_options, load_or_exit
-from edged.cli.talk import ask_daemon
+from edged.cli.talk import ask_for_record
 from edged.infer.verdict import Verdict, Why
 
 CURES = {
@@ -18,7 +18,6 @@ CURES = {
     "dark_missing": "cover the probe, then: edged measure {station} --dark",
     "dark_mismatched": "cover the probe, then: edged measure {station} --dark",
 }
-WITHIN_S = 120.0  # eight triggers may be waiting before this one
 
 
 @click.command(epilog="Example: edged measure bench --lot A17 --operator kl")
@@ -73,7 +72,7 @@ def measure(
     """Measure once at STATION and print the verdict, which is then in the journal.
 
     Exit status: 0 a record was written (whatever its verdict), 1 refused, 3 the daemon is not running,
-    78 bad configuration.
+    4 it gave no answer and the record may be there all the same, 78 bad configuration.
     """
     if reference and dark:
         raise click.UsageError("--reference and --dark exclude each other")
@@ -103,7 +102,7 @@ def measure(
     request |= {name: text for name, text in words.items() if text is not None}
     if explain:
         request["explain"] = True
-    record = ask_daemon(Path(configuration.control.path), request, within_s=WITHIN_S, as_json=as_json)
+    record = ask_for_record(Path(configuration.control.path), request, as_json=as_json)
     if as_json:
         click.echo(json.dumps(record))
     else:

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from edged.cli.configuration import config_options, load_or_exit
-from edged.cli.talk import ask_daemon
+from edged.cli.talk import ask_for_record
 
-WITHIN_S = 120.0  # eight triggers may be waiting before this one
+MOST_READINGS = 2  # of an instrument that gives no frames
 UNITS = {"cm-1": "1/cm", "nm": "nm"}
 
 
@@ -49,13 +49,14 @@ def selftest(
     Each tells noise and dark level as well where a scan shows them. What it found is kept, and selftest.gate says what
     a failed or missing self test means for measurements.
 
-    Exit status: 0 passed, also with remarks, 1 failed or refused, 3 the daemon is not running, 78 bad configuration.
+    Exit status: 0 passed, also with remarks, 1 failed or refused, 3 the daemon is not running,
+    4 it gave no answer and the record may be there all the same, 78 bad configuration.
     """
     configuration = load_or_exit(config, assignments)
     words = {"material": material, "operator": operator, "note": note}
     request: dict[str, Any] = {"do": "selftest", "station": station, "baseline": baseline}
     request |= {name: text for name, text in words.items() if text is not None}
-    record = ask_daemon(Path(configuration.control.path), request, within_s=WITHIN_S, as_json=as_json)
+    record = ask_for_record(Path(configuration.control.path), request, as_json=as_json, readings=MOST_READINGS)
     if as_json:
         click.echo(json.dumps(record))
     else:

@@ -338,6 +338,7 @@ class Daemon:
             serial_number = status.identity.serial_number if status.identity else None
             stations.append(
                 tell.station_document(
+                    station.plan,
                     status,
                     self.configuration.station[name],
                     self._model.own.get(name),

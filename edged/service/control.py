@@ -12,9 +12,10 @@
     {"ok": true, "result": {...}}
     {"ok": false, "error": {"code": "not_ready", "message": "...", "hint": "..."}}
 
-`result` of measure and reference is the record as stored. A line that is no such request gets an error and the
-connection goes on; one longer than MAX_LINE_BYTES ends it. Answers come in the order of the requests of a connection.
-Whoever may write to the socket's file (mode 0660) may command. Lives on the event loop.
+`result` of measure and reference is the record as stored. A station's `answers_within_s`, in the result of status, says
+how long that may take; who waits no longer, or is cut off, must not think that nothing was stored. A line that is no
+such request gets an error and the connection goes on; one longer than MAX_LINE_BYTES ends it. Answers come in the order
+of the requests of a connection. Whoever may write to the socket's file (mode 0660) may command. Lives on the loop.
 """
 
 from __future__ import annotations
@@ -250,8 +251,12 @@ class NotRunning(Exception):
         self.hint = hint
 
 
+class NotAnswered(NotRunning):
+    """A daemon took the request and gave no answer: it may have carried it out, or be about to."""
+
+
 def ask(path: Path, request: Json, *, within_s: float) -> Json:
-    """Send one request, blocking, and return the result. Raises Refusal or NotRunning."""
+    """Send one request, blocking, and return the result. Raises Refusal, NotRunning or NotAnswered."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(within_s)
         try:
@@ -260,7 +265,7 @@ def ask(path: Path, request: Json, *, within_s: float) -> Json:
             with connection.makefile("rb") as stream:
                 line = stream.readline()
         except TimeoutError as error:
-            raise NotRunning(
+            raise NotAnswered(
                 f"{path}: the daemon did not answer within {within_s:g} s", hint="look at: journalctl -u edged"
             ) from error
         except FileNotFoundError as error:
@@ -272,7 +277,7 @@ def ask(path: Path, request: Json, *, within_s: float) -> Json:
         except OSError as error:
             raise NotRunning(f"{path}: nobody answers ({error.strerror or error})", hint=_START) from error
     if not line.endswith(b"\n"):
-        raise NotRunning(f"{path}: the daemon went away while answering", hint="look at: journalctl -u edged")
+        raise NotAnswered(f"{path}: the daemon went away while answering", hint="look at: journalctl -u edged")
     answer = json.loads(line)
     if not answer["ok"]:
         refused = answer["error"]

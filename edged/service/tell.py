@@ -8,16 +8,17 @@ from typing import Any, Literal
 
 from edged import __version__
 from edged.acquire.gate import SelfTests, SelfTestState, objection
+from edged.acquire.lifecycle import State
 from edged.acquire.reading import Moment
 from edged.acquire.references import Reference
-from edged.acquire.station import Station, StationStatus
+from edged.acquire.station import OPEN_WITHIN_S, Station, StationPlan, StationStatus
 from edged.config.vocabulary import Configuration, StationConfig
 from edged.infer.analyze import Analyzer
 from edged.publish.mqtt import PublisherState
 from edged.publish.payloads import BundleReport, Description, JudgingBundle, StationHealth, StationInfo
 from edged.publish.payloads import Health as HealthPayload
 from edged.service.health import Ailment
-from edged.service.threads import Loaded, ModelThread
+from edged.service.threads import INFER_WITHIN_S, STORE_WITHIN_S, Loaded, ModelThread
 from edged.store.record import Record
 
 Overall = Literal["well", "degraded", "unwell"]
@@ -40,7 +41,17 @@ def overall(ailments: list[Ailment]) -> Overall:
     return "degraded" if ailments else "well"
 
 
+def answers_within_s(plan: StationPlan, status: StationStatus) -> float:
+    """Return how long whoever asks for one reading now may have to wait for the record: what stands before it, the
+    scan, and the model and the disk at their slowest.
+    """
+    before = status.waiting + (status.state is State.MEASURING)
+    opening_s = OPEN_WITHIN_S if status.state is State.OPENING else 0.0
+    return round(opening_s + (before + 1) * plan.scan_within_s + INFER_WITHIN_S + STORE_WITHIN_S, 1)
+
+
 def station_document(
+    plan: StationPlan,
     status: StationStatus,
     config: StationConfig,
     own: Loaded | None,
@@ -62,6 +73,7 @@ def station_document(
         "hint": status.hint,
         "failures": status.failures,
         "waiting": status.waiting,
+        "answers_within_s": answers_within_s(plan, status),
         "procedure": config.procedure,
         "trigger": config.trigger,
         "bundle": None if own is None else bundle_document(own),
