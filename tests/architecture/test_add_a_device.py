@@ -19,7 +19,9 @@ COPIED = ("drivers", "firmware_sim", "tests/contract", "tests/drivers", "tests/a
 EXAMPLES = {  # where csvserial is what something else is shown with
     DOCUMENT,
     "docs/csv-over-serial.md",
+    "tests/acquire/test_instrument.py",
     "tests/architecture/test_add_a_device.py",
+    "tests/contract/test_settings.py",  # which says itself when a kind is missing
     "tests/drivers/test_main.py",
 }
 

@@ -132,7 +132,7 @@ def test_a_board_that_streams_prints_by_itself_and_a_change_of_time_holds_from_t
     assert board.feed(b"t 5000\n") == b""
     came = board.advance(30.0).split(b"\n")
     rows = [text for text in came if text[:1].isdigit()]
-    times = [event["integration_ms"] for event in board.events() if event["event"] == "row"]
+    times = [float(str(event["integration_ms"])) for event in board.events() if event["event"] == "row"]
 
     assert b"#ok t 5000" in came
     assert times == sorted(times)
