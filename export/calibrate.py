@@ -17,7 +17,7 @@ from edged.bundle.manifest import MAX_LEVELS, Amount, Calibration, MahalanobisGa
 from edged.infer.verdict import Preset
 from export.conformal import Promise, Scored, class_quantiles, promise, units_of
 from export.data.spectra import Spectra, group_numbers
-from export.dose import amount_of
+from export.dose import amounts_of
 from export.gates.bank import Bank
 from export.job import Job
 from export.train import HeldOut, Trained, load_held_out, load_identifier
@@ -30,7 +30,7 @@ TEMPERATURES = np.geomspace(0.1, 10.0, 400)
 class Calibrated:
     """The manifest's tables. calibration: of models that name classes; amounts: of those that tell an amount.
 
-    sets: what stands behind the quantiles of each preset, for the report.
+    sets: what stands behind the quantiles, or the half widths, of each preset, for the report.
     """
 
     calibration: Calibration | None
@@ -58,9 +58,9 @@ def calibrate(job: Job) -> dict[str, Any]:
     if found.calibration is not None:
         told["temperature"] = found.calibration.temperature
         told["quantiles"] = {preset: max(table) for preset, table in found.calibration.quantiles.items()}
-        told["promised_coverage"] = {preset: sets["promised"] for preset, sets in found.sets.items()}
     for amount in found.amounts:
         told[f"half_widths_{amount.unit}"] = dict(amount.half_widths)
+    told["promised_coverage"] = {preset: sets["promised"] for preset, sets in found.sets.items()}
     return told
 
 
@@ -88,7 +88,7 @@ def calibration_of(job: Job, spectra: Spectra, held: HeldOut, gates: Bank, rows:
     sets: dict[Preset, Promise] = {}
     amounts: tuple[Amount, ...] = ()
     if job.tells_amounts:
-        amounts = (amount_of(job, spectra, held.logits, rows),)
+        amounts, sets = amounts_of(job, spectra, held.logits, rows)
     else:
         calibration, sets = _named(job, spectra, held, rows)
     far = np.quantile(np.concatenate([held.distances, held.changed_distances]), recipe.gate.quantile, axis=0)

@@ -1,5 +1,5 @@
-"""How far sets of classes must reach so that they hold the true one: conformal quantiles over what is new when a
-sample is, not over scans.
+"""How far sets of classes, and intervals of amounts, must reach so that they hold the true one: conformal quantiles
+over what is new when a sample is, not over scans.
 
 Scans of one filling are alike, so that ten fillings of ten scans promise what ten scans of ten fillings would, not what
 a hundred would. A *unit* is the smallest thing that the split keeps whole: a filling, a preparation, or the scan where
@@ -9,6 +9,7 @@ score (Dunn, Wasserman and Ramdas 2022, arXiv 1809.07441; Lee, Barber and Willet
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
@@ -26,7 +27,8 @@ ROUNDING = 1e-9  # of sums of weights
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scored:
-    """What calibrates sets: 1 - p of the true class, by models that have not seen the spectrum's part.
+    """What calibrates sets: 1 - p of the true class, by models that have not seen the spectrum's part; or intervals:
+    how far off such models are with the amount.
 
     measured: [n], of the spectra as they are. changed: [copies * n], of changed copies, copy after copy; may be empty.
     targets, units: [n]. instruments: [n] numbers, all alike where the set does not tell.
@@ -56,11 +58,11 @@ class Scored:
 
 
 class Promise(TypedDict):
-    """What stands behind the sets of one coverage.
+    """What stands behind the sets, or the intervals, of one coverage.
 
     promised: the coverage of new units of all classes together, less than asked where there are too few. own: the
-    classes, by column, that have units enough for a quantile, and so a promise, of their own. instruments: how many of
-    the instruments have.
+    classes, by column, that have units enough for a quantile, and so a promise, of their own; none of amounts.
+    instruments: how many of the instruments have.
     """
 
     asked: float
@@ -83,7 +85,7 @@ def supported(units: int) -> float:
 
 
 def conformal_quantile(scores: Scores, coverage: float, *, units: Numbers | None = None, copies: int = 1) -> float:
-    """Return the score that a spectrum of a new unit stays under with the asked coverage.
+    """Return the score, of 0 to 1, that a spectrum of a new unit stays under with the asked coverage.
 
     units: [n]; None takes each score for a unit, which gives the ceil((n + 1) coverage)-th smallest. copies: how many
     scores of each spectrum there are, copy after copy. Where units are too few for the coverage, the one that is
@@ -96,18 +98,33 @@ def conformal_quantile(scores: Scores, coverage: float, *, units: Numbers | None
     """
     n = len(scores) // copies
     units = np.arange(n) if units is None else units
-    _, place, sizes = np.unique(units, return_inverse=True, return_counts=True)
-    many = len(sizes)
+    many = len(np.unique(units))
     share = coverage * (many + 1) / many
     if coverage > supported(many):
         share = max(coverage * (n + 1) / n, (many - 1) / many)
-    if share > 1.0 + ROUNDING:
-        return 1.0
-    order = np.argsort(scores)
-    reached = np.cumsum(np.tile(1.0 / (many * copies * sizes[place]), copies)[order])
-    rank = min(int(np.searchsorted(reached, share - ROUNDING)), len(scores) - 1)
-    score = max(float(scores[order[rank]]), 1.0 / (n + 1))
+    score = max(_reached(scores, share, units=units, copies=copies), 1.0 / (n + 1))
     return min(1.0, float(np.ceil(score * 1e6) / 1e6))
+
+
+def error_quantile(scored: Scored, coverage: float) -> float:
+    """Return the error that an amount of a new unit stays under with the asked coverage, on each instrument that has
+    units enough. Where units are too few, the largest that was seen: nothing is promised, but no less can be said."""
+    found = [
+        _reached(part.measured, coverage * (part.count + 1) / part.count, units=part.units)
+        for part in _by_instrument(scored, coverage)
+    ]
+    return min(max(found), float(scored.measured.max()))
+
+
+def _reached(scores: Scores, share: float, *, units: Numbers, copies: int = 1) -> float:
+    """Return the score that `share` of all units' weight lies under, each unit's the same; infinity for more than
+    there is."""
+    if share > 1.0 + ROUNDING:
+        return math.inf
+    _, place, sizes = np.unique(units, return_inverse=True, return_counts=True)
+    order = np.argsort(scores)
+    reached = np.cumsum(np.tile(1.0 / (len(sizes) * copies * sizes[place]), copies)[order])
+    return float(scores[order[min(int(np.searchsorted(reached, share - ROUNDING)), len(scores) - 1)]])
 
 
 def class_quantiles(scored: Scored, coverage: float, *, classes: int) -> tuple[float, ...]:
@@ -127,7 +144,7 @@ def class_quantiles(scored: Scored, coverage: float, *, classes: int) -> tuple[f
 
 
 def promise(scored: Scored, coverage: float, *, classes: int) -> Promise:
-    """Return what stands behind `class_quantiles`."""
+    """Return what stands behind `class_quantiles`, or `error_quantile` where there are no classes."""
     numbers = np.unique(scored.instruments)
     return Promise(
         asked=coverage,

@@ -14,15 +14,15 @@ from edged.infer.engine import Engine
 from edged.infer.judge import Judge
 from edged.infer.verdict import Preset, Verdict
 from export.baselines.dose import PlsDoseWords, SvrDoseWords
-from export.data.augment import Session, resample
-from export.data.augment import session as session_change
-from export.data.catalogue import load_set
-from export.data.spectra import Spectra
+from export.conformal import Promise, Scored, error_quantile, promise, units_of
+from export.data.augment import resample
+from export.data.spectra import Spectra, group_numbers
 from export.data.split import Split
 from export.fit import FitTask, as_tensor, fit_member
 from export.job import Job
 from export.preprocess.pipeline import steps_in_two
 from export.progress import Report
+from export.sessions import rows_of, sessions_of
 
 Rows = NDArray[np.float32]
 CLASSICAL: Mapping[str, PlsDoseWords | SvrDoseWords] = {
@@ -31,29 +31,41 @@ CLASSICAL: Mapping[str, PlsDoseWords | SvrDoseWords] = {
 }
 
 
-def amount_of(job: Job, spectra: Spectra, told: NDArray[np.floating], rows: NDArray[np.int64]) -> Amount:
-    """Return the manifest's words: half widths from what members told of development spectra that they had not seen.
-
-    Split conformal: half width = the ceil((n + 1) coverage)-th smallest absolute error, all amounts together.
-    """
-    words, amounts = job.recipe.amount, spectra.amounts
+def amounts_of(
+    job: Job, spectra: Spectra, told: NDArray[np.floating], rows: NDArray[np.int64]
+) -> tuple[tuple[Amount, ...], dict[Preset, Promise]]:
+    """Return the manifest's words, and what stands behind the intervals: told [n, 1] is what members say of the
+    development spectra `rows`, which they had not seen."""
+    words, amounts, presets = job.recipe.amount, spectra.amounts, job.recipe.presets
     assert words is not None
     assert amounts is not None
-    errors = np.abs(told[:, 0] - amounts[rows])
-    return Amount(
+    errors = errors_of(job, spectra, told[:, 0] - amounts[rows], rows)
+    amount = Amount(
         label=words.label,
         title=words.title,
         unit=spectra.amount_unit,
         lowest=float(amounts.min()),
         highest=float(amounts.max()),
-        half_widths={preset: half_width(errors, point.coverage) for preset, point in job.recipe.presets.items()},
+        half_widths={preset: half_width(errors, point.coverage) for preset, point in presets.items()},
+    )
+    return (amount,), {preset: promise(errors, point.coverage, classes=0) for preset, point in presets.items()}
+
+
+def errors_of(job: Job, spectra: Spectra, off: NDArray[np.floating], rows: NDArray[np.int64]) -> Scored:
+    """Return what calibrates intervals: how far off the amounts of the spectra `rows` are, by preparation."""
+    instruments = group_numbers(spectra.instruments or [""] * len(spectra.labels))
+    return Scored(
+        measured=np.abs(off).astype(np.float64),
+        changed=np.empty(0),
+        targets=np.zeros(len(rows), dtype=np.int64),
+        units=units_of(job.split(spectra).part[rows], spectra.groups[rows]),
+        instruments=instruments[rows],
     )
 
 
-def half_width(errors: NDArray[np.floating], coverage: float) -> float:
-    """Return the error that at least `coverage` of new errors stay under; the largest, where there are too few."""
-    rank = min(int(np.ceil((len(errors) + 1) * coverage)), len(errors))
-    return float(np.ceil(np.sort(errors)[rank - 1] * 1e3) / 1e3)
+def half_width(errors: Scored, coverage: float) -> float:
+    """Return the half width of the intervals of one coverage, with three decimals, rounded up and never 0."""
+    return float(max(1.0, np.ceil(error_quantile(errors, coverage) * 1e3)) / 1e3)
 
 
 def dose_trial(job: Job, bundle: Bundle, progress: Report) -> tuple[dict[str, Any], dict[str, NDArray[np.float64]]]:
@@ -67,20 +79,18 @@ def dose_trial(job: Job, bundle: Bundle, progress: Report) -> tuple[dict[str, An
     assert spectra.amounts is not None
     truth = spectra.amounts[split.test]
     words = job.recipe.evaluation
-    sets: dict[str, list[NDArray[np.float64]]] = {
-        "held-out": [resample(spectra.values[split.test], spectra.axis, job.grid)],
-        "mild sessions": _sessions(job, spectra, split, words.mild_session),
-        "stress sessions": _sessions(job, spectra, split, words.session),
+    sets: dict[str, list[Rows]] = {
+        "held-out": [rows_of(spectra, manifest)[split.test]],
+        "mild sessions": sessions_of(job, spectra, split.test, words.mild_session),
+        "stress sessions": sessions_of(job, spectra, split.test, words.session),
     }
     known: dict[str, dict[str, Any]] = {}
     for done, (name, parts) in enumerate(sets.items()):
         progress("judging", done, len(sets))
-        rows = np.concatenate(parts).astype(np.float32)
-        known[name] = judged(engine, manifest, rows, np.tile(truth, len(parts)))
-    others = {}
-    for name in job.outsiders:
-        other = load_set(name, job.data)
-        others[name] = refusals(engine, manifest, resample(other.values, other.axis, job.grid).astype(np.float32))
+        known[name] = judged(engine, manifest, np.concatenate(parts), np.tile(truth, len(parts)))
+    others = {
+        name: refusals(engine, manifest, rows_of(other, manifest)) for name, other in job.load_outsiders().items()
+    }
     result: dict[str, Any] = {
         "quick": job.quick,
         "known": known,
@@ -98,8 +108,8 @@ def dose_trial(job: Job, bundle: Bundle, progress: Report) -> tuple[dict[str, An
         "stress_rmse": known["stress sessions"]["rmse"],
         "others_refused": _all_refused(others, job.recipe.data.outsiders, manifest.default_preset),
     }
-    rows = np.concatenate(sets["held-out"]).astype(np.float32)
-    return result, {"truth": truth, "told": engine.run(rows).amounts[:, 0].astype(np.float64)}
+    told = engine.run(sets["held-out"][0]).amounts[:, 0]
+    return result, {"truth": truth, "told": told.astype(np.float64)}
 
 
 def judged(engine: Engine, manifest: Manifest, rows: Rows, truth: NDArray[np.float64]) -> dict[str, Any]:
@@ -144,14 +154,6 @@ def _verdicts(engine: Engine, manifest: Manifest, rows: Rows, preset: Preset) ->
     question = judge.question(procedure="quantify", preset=preset)
     return [
         judge.answer(question, out.logits[row], out.features[row], amounts=out.amounts[row]) for row in range(len(rows))
-    ]
-
-
-def _sessions(job: Job, spectra: Spectra, split: Split, change: Session) -> list[NDArray[np.float64]]:
-    rng = job.rng(7, int(change.shift * 1000))
-    return [
-        session_change(spectra.values[split.test], spectra.axis, job.grid, change, rng)
-        for _ in range(job.recipe.evaluation.sessions)
     ]
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from export import plots
 from export.data.catalogue import known_set
 from export.job import Job
-from export.page import Code, Heading, Page, Part, Picture, Table, Text
+from export.page import QUICK, Code, Heading, Page, Part, Picture, Table, Text
+from export.sessions import in_words
 
 
 def dose_page(job: Job) -> str:
@@ -18,12 +19,11 @@ def dose_page(job: Job) -> str:
     spectra = job.spectra()
     with np.load(job.need("trial.npz")) as file:
         truth, told = file["truth"], file["told"]
-    unit, words = spectra.amount_unit, recipe.amount
+    unit, words, evaluation = spectra.amount_unit, recipe.amount, recipe.evaluation
     assert words is not None
     half = found["half_widths"][recipe.default_preset]
-    quick = [Text("**Quick build for tests: small network, few epochs, not for use.**")] if job.quick else []
     parts: list[Part] = [
-        *quick,
+        *([QUICK] if job.quick else []),
         Text(
             f"Tells {words.title} in {unit} from {recipe.quantity} at {recipe.axis.start:g} to {recipe.axis.stop:g} "
             f"{recipe.axis.unit}, with an interval, or says that the sample is no such thing. {source.title}. "
@@ -32,17 +32,19 @@ def dose_page(job: Job) -> str:
         Heading("Errors"),
         Text(
             f"Held out: one part; what is kept together is {source.grouping}. Stress: the same after simulated changes "
-            "of session; mild: less of them. Whatever the gates say."
+            f"of session ({in_words(evaluation.session, recipe.axis.unit)}); mild: after lesser ones "
+            f"({in_words(evaluation.mild_session, recipe.axis.unit)}). Whatever the gates say."
         ),
         _errors(found["known"], unit),
         Picture("amounts.png", "told against true amounts", plots.amounts(truth, told, half, unit)),
         Heading("Intervals and refusals"),
         Text(
             "Half widths are split-conformal quantiles of what members told of development spectra that they had not "
-            "seen: "
-            + ", ".join(f"{preset} {width:.1f} {unit}" for preset, width in found["half_widths"].items())
-            + ". Covered: of the spectra that an amount was told for, those whose interval holds the true one."
+            "seen. They count preparations, not scans: scans of one preparation are alike. More than these can promise "
+            "is not promised, and nothing of other sessions, products or instruments."
         ),
+        _promises(job.read_json("calibration.json")["sets"], found["half_widths"], unit),
+        Text("Covered: of the spectra that an amount was told for, those whose interval holds the true one."),
         _points(found["known"]),
         Heading("Spectra of other things"),
         _others(found["others"], recipe.default_preset),
@@ -73,6 +75,20 @@ def _errors(known: dict[str, Any], unit: str) -> Table:
         for name, row in known.items()
     ]
     return Table(["spectra of", "number", f"RMSE, {unit}", "bias", *(f"RMSE at {a}" for a in amounts)], rows)
+
+
+def _promises(behind: dict[str, Any], half_widths: dict[str, float], unit: str) -> Table:
+    rows = [
+        (
+            preset,
+            f"{100 * one['asked']:g}",
+            f"{100 * one['promised']:.3g}",
+            f"{one['units']} ({one['spectra']})",
+            f"{half_widths[preset]:.1f}",
+        )
+        for preset, one in behind.items()
+    ]
+    return Table(["preset", "asked, %", "promised, %", "preparations (spectra)", f"half width, {unit}"], rows)
 
 
 def _points(known: dict[str, Any]) -> Table:

@@ -97,13 +97,12 @@ def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
     }
 
 
-def _sets(job: Job, spectra: Spectra, split: Split) -> dict[str, Any] | None:
-    """What the coverage of conformal sets rests on."""
-    if job.tells_amounts:
-        return None
+def _sets(job: Job, spectra: Spectra, split: Split) -> dict[str, Any]:
+    """What the coverage of conformal sets, or of intervals, rests on."""
     units = len(np.unique(units_of(split.part, spectra.groups)[split.development]))
+    copies = "" if job.tells_amounts else " and changed copies of them"
     return {
-        "calibrated_on": "held-out spectra and changed copies of them, every preparation with the same weight",
+        "calibrated_on": f"held-out spectra{copies}, every preparation with the same weight",
         "preparations": units,
         "largest_coverage_promised": round(supported(units), 4),
     }

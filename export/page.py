@@ -33,6 +33,9 @@ class Text:
     text: str
 
 
+QUICK = Text("**Quick build for tests: small network, few epochs, not for use.**")
+
+
 @dataclass(frozen=True, slots=True)
 class Code:
     """A command, on a line of its own."""

@@ -11,7 +11,7 @@ from edged.infer.resample import resample as resample_one
 from edged.spectra.spectrum import Spectrum
 from export.data.augment import Session, as_absorbance, from_absorbance
 from export.data.augment import session as session_change
-from export.data.spectra import Spectra
+from export.data.spectra import AxisUnit, Spectra
 from export.job import Job
 from export.sensitivity import changed_copies
 
@@ -55,3 +55,15 @@ def changes_of(job: Job, spectra: Spectra, rows: NDArray[np.int64]) -> dict[str,
         name: from_absorbance(one.astype(np.float64), spectra.quantity).astype(np.float32)
         for name, one in copies.items()
     }
+
+
+def in_words(change: Session, unit: AxisUnit) -> str:
+    """Say what a session changes, in words; what it leaves alone is left out."""
+    shown = {
+        f"axis by {change.shift:g} {unit}": change.shift,
+        f"gain curve of {100 * change.gain:g} %": change.gain,
+        f"offset up to {change.offset_au:g} AU": change.offset_au,
+        f"slope up to {change.slope_au:g} AU": change.slope_au,
+        f"noise {change.noise_au:g} AU": change.noise_au,
+    }
+    return ", ".join(text for text, size in shown.items() if size) or "none"
