@@ -23,10 +23,11 @@ from drivers.session import Session
 from firmware_sim.contract import Firmware, UsbFirmware
 from tests.contract.far_ends import FAR_ENDS, FarEnd, plug, spoiled
 
-SPOILED_BYTES = {  # the exceptions from "noisy": what checks the bytes where the protocol does not
-    "usb": "the bus carries a checksum for every packet and repeats what was damaged",
-    "hid": "the same",
+BAD_CABLES = {  # mildest first, and how often a byte suffers; on the bus a whole transfer, for it has a checksum for
+    "usb": ({"loss": 0.005}, {"loss": 0.1}),  # every packet, and repeats what was damaged
+    "hid": ({"loss": 0.0005}, {"loss": 0.005}, {"loss": 0.1}),  # a scan is hundreds of them
 }
+BAD_LINES = ({"loss": 0.0005}, {"corruption": 0.0005}, {"loss": 0.01}, {"corruption": 0.01})
 GOOD_SCANS = 8  # more than any bad day makes
 EVERY = pytest.mark.parametrize("end", FAR_ENDS, ids=str)
 
@@ -80,9 +81,9 @@ def bad_day(end: FarEnd, faults: Faults, *, plan: str = "") -> tuple[list[RawSca
         live(device, spoiled(plug(firmware, clock), faults, clock), clock, scans)
     except DriverError as caught:
         error = caught
-    assert all(is_right(end, firmware, scan) for scan in scans)
+    assert all(is_right(end, firmware, scan) for scan in scans), faults
     (good,) = converse(device, plug(firmware, clock), clock)
-    assert is_right(end, firmware, good)
+    assert is_right(end, firmware, good), faults
     return scans, error
 
 
@@ -124,18 +125,16 @@ def test_bytes_of_a_former_session_come_first(end: FarEnd):
         assert (len(scans), error) == (1, None)
 
 
-@EVERY
-@pytest.mark.parametrize("seed", range(10))
 @pytest.mark.parametrize(
-    "faults", [{"loss": 0.0005}, {"loss": 0.01}, {"corruption": 0.0005}, {"corruption": 0.01}], ids=str
+    ("end", "faults"),
+    [(end, faults) for end in FAR_ENDS for faults in BAD_CABLES.get(end.medium, BAD_LINES)],
+    ids=str,
 )
-def test_lost_and_noisy_bytes_never_make_a_wrong_scan(end: FarEnd, faults: dict[str, Any], seed: int):
-    if end.medium in SPOILED_BYTES:
-        faults = {"loss": max(faults.values()) * 10}  # whole transfers
+def test_lost_and_noisy_bytes_never_make_a_wrong_scan(end: FarEnd, faults: dict[str, Any]):
+    """On the mildest of bad cables some scans get through."""
+    days = [bad_day(end, Faults(**faults, both_ways=True, seed=seed)) for seed in range(10)]
 
-    scans, error = bad_day(end, Faults(**faults, both_ways=True, seed=seed))
-
-    assert len(scans) == 1 or error is not None
+    assert any(scans for scans, _ in days) or faults != BAD_CABLES.get(end.medium, BAD_LINES)[0]
 
 
 @EVERY
