@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from export.job import Job
 from export.quantise.candidates import quantised
@@ -13,10 +15,20 @@ from export.quantise.schemes import Scheme
 TIMES = ("latency_us", "ratio", "ratio_low", "ratio_high", "load_ms")
 
 
-def shipped(job: Job, model: onnx.ModelProto) -> onnx.ModelProto:
-    """Quantise another float graph of the same recipe as the bundle's own was. Raises StageMissing."""
-    scheme: Scheme = job.read_json("quantise.json")["scheme"]
-    return quantised(model, "weights" if scheme == "aware" else scheme, job.development_rows())
+def shipped(job: Job, model: onnx.ModelProto, rows: NDArray[np.float32] | None = None) -> onnx.ModelProto:
+    """Quantise another float graph of the same recipe as the bundle's own was, or nearly: `scheme_of_others`.
+
+    rows [n, points]: what fixed scales are measured on, the spectra that the graph's own split develops on; None takes
+    those of the bundle's split. Raises StageMissing.
+    """
+    scheme = scheme_of_others(job.read_json("quantise.json")["scheme"])
+    return quantised(model, scheme, job.development_rows() if rows is None else rows)
+
+
+def scheme_of_others(scheme: Scheme) -> Scheme:
+    """By which scheme graphs of other splits and seeds are quantised: the bundle's, but that learning with the rounding
+    in the loop is not done again for each of them."""
+    return "weights" if scheme == "aware" else scheme
 
 
 def data_sheet(job: Job) -> dict[str, Any]:

@@ -54,7 +54,9 @@ def subject_of(job: Job) -> Subject:
     """The development spectra with their targets, and the spectra of other things that the recipe names."""
     spectra = job.spectra()
     rows = job.split(spectra).development
-    targets = spectra.targets if spectra.amounts is None else spectra.amounts[:, None]
+    targets: NDArray[np.int64] | NDArray[np.float64] = spectra.targets
+    if job.tells_amounts and spectra.amounts is not None:
+        targets = spectra.amounts[:, None]
     others = [resample(other.values, other.axis, job.grid) for other in job.load_outsiders().values()]
     nothing = np.empty((0, job.recipe.axis.points))
     return Subject(

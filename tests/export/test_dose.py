@@ -117,8 +117,9 @@ def test_a_dose_model_of_counts_is_tried_in_the_same_sessions_as_one_of_absorban
         found[quantity] = json.loads((job.work / "trial.json").read_text())["known"]
         page = (job.work / "report.html").read_text()
 
-    for kind in ("held-out", "mild sessions", "stress sessions"):
-        assert found["intensity"][kind]["rmse"] == pytest.approx(found["absorbance"][kind]["rmse"], rel=0.02)
-    assert found["intensity"]["stress sessions"]["rmse"] > 1.5 * found["intensity"]["held-out"]["rmse"]
+    counts, absorbance = found["intensity"], found["absorbance"]
+    for kind in ("held-out", "mild sessions", "stress sessions"):  # int8 moves each by a little
+        assert counts[kind]["rmse"] == pytest.approx(absorbance[kind]["rmse"], rel=0.05)
+    assert counts["stress sessions"]["rmse"] > 1.5 * counts["held-out"]["rmse"]
     assert "axis by 4 nm, gain curve of 2 %, offset up to 0.06 AU" in page
     assert "<td>18 (54)</td>" in page  # preparations (spectra) that calibrate
