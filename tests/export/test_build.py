@@ -61,6 +61,7 @@ def test_a_small_bundle_is_built_from_scratch_twice_to_the_byte_and_names_powder
     assert "Copyright (c) 2021 Olatunde" in bundle.license_text
     assert b"<img" in bundle.report
     assert b'src="http' not in bundle.report
+    assert b"axis by 1.75 nm, gain curve of 1.5 %" in bundle.report
     analyzer, spectra = Analyzer(bundle), load_set("powders12", data_dir)
     rows = [row for row in range(1200) if spectra.scan[row] in (83, 97)]
     verdicts = [analyzer.analyze(spectrum(spectra, row)).verdict for row in rows]
