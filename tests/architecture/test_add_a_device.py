@@ -21,7 +21,6 @@ EXAMPLES = {  # where csvserial is what something else is shown with
     "docs/csv-over-serial.md",
     "tests/acquire/test_instrument.py",
     "tests/architecture/test_add_a_device.py",
-    "tests/contract/test_settings.py",  # which says itself when a kind is missing
     "tests/drivers/test_main.py",
 }
 
@@ -115,7 +114,7 @@ def test_the_walk_makes_a_device_that_passes_every_bad_day(copy: Path, walk: str
     insert(copy, row)
     passed = re.search(r"(\d+) passed", run(local(tests)))
     assert passed is not None
-    assert int(passed[1]) > 40
+    assert int(passed[1]) > 10  # kinds of bad day, each on several seeds
 
 
 def table(repository: Path) -> list[str]:
