@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 TABLE_LIMIT = 50  # a screen; --json has no limit unless told
 WIDE = 160  # columns of a table that goes into a file or a pipe
+HEAD = re.compile(r"([0-9]{1,18}):([0-9a-fA-F]{64})")
 ROOMY = 120  # columns from which on ids have room
 COLUMNS: dict[str, Callable[[Record], object]] = {  # of a CSV export
     "seq": lambda r: r.seq,
@@ -301,10 +303,10 @@ def _by_seq(opened: Journal, seq: int) -> bytes | None:
 def _head(text: str | None) -> Head | None:
     if text is None:
         return None
-    seq, _, digest = text.partition(":")
-    if not seq.isdecimal() or len(digest) != 64:
+    found = HEAD.fullmatch(text)
+    if found is None:
         raise click.BadParameter("it reads SEQ:HASH, the hash in 64 hex digits", param_hint="--head")
-    return Head(seq=int(seq), hash=digest.lower())
+    return Head(seq=int(found[1]), hash=found[2].lower())
 
 
 def _print_table(records: list[Record]) -> None:

@@ -137,6 +137,47 @@ def test_amounts_are_listed_and_exported_with_their_intervals(place: Path) -> No
     assert (named["amounts"], named["p_value"]) == ("", "")
 
 
+def test_an_attachment_is_written_once_or_it_is_said_why_not(place: Path, tmp_path: Path) -> None:
+    out = tmp_path / "spectrum.npz"
+
+    written, again = (edged(place, "show", "1", "--attachment", "spectrum", str(out)) for _ in range(2))
+    never = edged(place, "show", "1", "--attachment", "residual.npz", str(tmp_path / "none"))
+    with Journal.open(place / "journal.db") as journal, journal.database.transaction("drop"):
+        journal.database.execute("UPDATE attachments SET data = NULL")
+    dropped = edged(place, "show", "1", "--attachment", "spectrum", str(tmp_path / "none"))
+
+    assert (written.exit_code, written.stderr, out.read_bytes()) == (0, f"{out}: written\n", b"1")
+    for done, words in (
+        (again, f"{out}: File exists"),
+        (never, "no attachment residual.npz: there never was one"),
+        (dropped, "no attachment spectrum: retention has dropped it"),
+    ):
+        assert done.exit_code == 1
+        assert words in done.stderr
+    assert "it was stored with spectrum" in never.stderr
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize("name", ["none/results.csv", "none/results.jsonl"])
+def test_an_export_to_where_nothing_can_be_written_is_one_line_and_exit_1(place: Path, name: str) -> None:
+    done = edged(place, "export", str(place / name))
+
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert f"{place / name}: No such file or directory" in done.stderr
+    assert "give another file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "head",
+    ["", "60", "60:", f":{'f' * 64}", f"x:{'f' * 64}", f"60:{'f' * 63}", f"60:{'g' * 64}", f"{'9' * 5000}:{'f' * 64}"],
+)
+def test_a_head_that_is_none_is_refused_and_not_called_a_broken_chain(place: Path, head: str) -> None:
+    done = edged(place, "verify", "--head", head)
+
+    assert done.exit_code == 2
+    assert "it reads SEQ:HASH" in done.stderr
+
+
 def test_a_journal_that_is_not_there_is_one_line_and_exit_1(tmp_path: Path) -> None:
     for words in (["list"], ["show", "x"], ["verify"], ["export", str(tmp_path / "o.csv")]):
         done = edged(tmp_path, *words)
