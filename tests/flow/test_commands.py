@@ -35,13 +35,13 @@ def edged(plant: Plant, *words: str) -> Result:
 
 def test_measure_takes_a_reference_then_a_sample_and_prints_the_verdict(plant: Plant) -> None:
     white = edged(plant, "measure", "bench", "--reference")
-    sample = edged(plant, "measure", "bench", "--lot", "A7")
+    sample = edged(plant, "measure", "bench", "--lot", "A7", "--barcode", "4006381333931")
 
     assert (white.exit_code, sample.exit_code) == (0, 0)
     assert "white reference taken" in white.output
     assert any(word in sample.output for word in ("identified", "not in scope", "inconclusive"))
     assert plant.records()[-1]["id"] in sample.output
-    assert plant.records()[-1]["lot"] == "A7"
+    assert (plant.records()[-1]["lot"], plant.records()[-1]["barcode"]) == ("A7", "4006381333931")
 
 
 def test_measure_with_json_prints_the_record_as_stored(plant: Plant) -> None:

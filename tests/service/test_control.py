@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import socket
 import stat
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from edged.service.control import (
     MAX_LINE_BYTES,
     ControlServer,
     MeasureRequest,
+    NotAnswered,
     NotRunning,
     Refusal,
     Request,
@@ -275,3 +278,23 @@ def test_the_client_in_the_document_asks_and_is_refused_in_words(tmp_path: Path)
             await asyncio.to_thread(defined["ask"], {"do": "measure", "station": "bad"}, str(path))
 
     with_server(tmp_path / "c", talk)
+
+
+def test_a_daemon_that_goes_away_while_it_answers_is_told_as_one(tmp_path: Path) -> None:
+    """Half an answer is no answer, whatever can be read of it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as daemon, ThreadPoolExecutor(1) as other:
+        daemon.bind(str(tmp_path / "c"))
+        daemon.listen()
+
+        def die() -> None:
+            connection, _ = daemon.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(b'{"ok":true,"result":{}}')
+
+        dying = other.submit(die)
+        with pytest.raises(NotAnswered, match="went away while answering") as gone:
+            ask(tmp_path / "c", {"do": "status"}, within_s=60.0)
+        dying.result()
+
+    assert "journalctl -u edged" in gone.value.hint
