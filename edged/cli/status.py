@@ -52,8 +52,7 @@ def screen(document: dict[str, Any]) -> list[str]:
     for warning in document["warnings"]:
         subject = f" {warning['subject']}:" if warning["subject"] else ""
         detail = f" [{warning['detail']}]" if warning["detail"] else ""
-        text = warning["text"].replace("STATION", warning["subject"] or "STATION")
-        lines.append(f"  {warning['severity']}:{subject} {text}{detail}")
+        lines.append(f"  {warning['severity']}:{subject} {warning['text']}{detail}")
     return lines
 
 

@@ -128,7 +128,7 @@ class Health:
                 code=code,
                 severity=CONDITIONS[code].severity,
                 subject=subject,
-                text=CONDITIONS[code].text,
+                text=CONDITIONS[code].text.replace("STATION", subject or "STATION"),
                 detail=detail,
                 since_s=since_s,
             )

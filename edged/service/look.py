@@ -199,21 +199,24 @@ class Lookout:
             subject = f" subject={ailment.subject}" if ailment.subject else ""
             log.log(level, "%s%s %s", ailment.code, subject, (ailment.detail or ailment.text) if active else "is over")
             if self._publisher is not None:
-                self._publisher.alert(_alert(ailment, active=active, now=now, stations=self._stations))
+                self._publisher.alert(alert_of(ailment, active=active, now=now, stations=self._stations))
         self._shown = current
         state = self._publisher.state if self._publisher else None
         self._notifier.status(tell.one_line(list(self._stations.values()), self.store_look, state, ailments))
 
 
-def _alert(ailment: Ailment, *, active: bool, now: Moment, stations: Mapping[str, Station]) -> Alert:
+def alert_of(ailment: Ailment, *, active: bool, now: Moment, stations: Mapping[str, Station]) -> Alert:
+    """Return what is sent when a condition begins or ends: of a station under its name, else with the part's before."""
     since_s = now.wall_s - (now.monotonic_s - ailment.since_s)
     since = Moment(wall_s=since_s, monotonic_s=ailment.since_s, boot_id=now.boot_id, synced=now.synced)
+    of_station = ailment.subject in stations
+    part = f"{ailment.subject}: " if ailment.subject and not of_station else ""
     return Alert(
         code=ailment.code,
         severity="error" if ailment.severity == "fault" else "warning",
         active=active,
-        text=ailment.detail or ailment.text,
+        text=part + (ailment.detail or ailment.text),
         hint=ailment.text if ailment.detail else "",
-        station=ailment.subject if ailment.subject in stations else None,
+        station=ailment.subject if of_station else None,
         since=taken_at(since).wall,
     )

@@ -190,4 +190,4 @@ def test_a_self_test_by_command_is_answered_published_and_raises_an_alert_when_i
     (alert,) = [m.json for m in heard if m.topic == f"{top}/alert" and m.json["code"] == "selftest_failed"]
     assert (alert["active"], alert["station"]) == (True, "bench")
     assert "polystyrene" in alert["text"]
-    assert "edged selftest" in alert["hint"]
+    assert alert["hint"].endswith("edged selftest bench")

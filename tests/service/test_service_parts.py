@@ -19,6 +19,7 @@ from edged.acquire.worker import Worker
 from edged.config.vocabulary import Exposure
 from edged.service.clock import BoardClock, moment_of, taken_at
 from edged.service.health import CONDITIONS, Health
+from edged.service.look import alert_of
 from edged.service.notify import Notifier
 from edged.service.settings import scan_within_s
 from edged.service.supervise import keep_running
@@ -110,6 +111,24 @@ def test_a_warning_shows_when_it_has_lasted_long_enough_and_is_gone_when_it_ends
 
     assert (shown.code, shown.detail, shown.since_s) == ("broker_away", "timed out", 0.0)
     assert health.warnings() == []
+
+
+def test_what_to_do_about_a_station_names_it() -> None:
+    health = Health(lambda: 60.0)
+    health.set("reference_missing", stands=True, subject="bench")
+
+    assert health.warnings()[0].text.endswith("edged measure bench --reference")
+
+
+def test_an_alert_names_the_part_that_was_restarted() -> None:
+    health = Health(lambda: 1.0)
+    health.set("task_restarts", stands=True, subject="look", detail="2 times")
+    (ailment,) = health.warnings()
+    now = Moment(wall_s=1e9, monotonic_s=2.0, boot_id="boot", synced=True)
+
+    alert = alert_of(ailment, active=True, now=now, stations={})
+
+    assert (alert.text, alert.station) == ("look: 2 times", None)
 
 
 def test_faults_come_first_and_an_absent_station_says_nothing_of_its_reference() -> None:
