@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Generator
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from drivers.links.replay import ReplayLink
 from drivers.session import Session
 from drivers.tpl import read_image
 from tests.drivers.nirscan_bytes import UNIT, scan_blob, uart, uart_reply
+
+pytestmark = pytest.mark.deep
 
 FRAMING_CASES, MESSAGE_CASES, SCAN_CASES, DIALOGUE_CASES = 4_000, 2_500, 2_500, 1_500
 assert FRAMING_CASES + MESSAGE_CASES + SCAN_CASES + DIALOGUE_CASES >= 10_000
