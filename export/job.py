@@ -98,12 +98,10 @@ class Job(Workplace):
             )
         raise_refusals(self.source.name, findings)
         self.load_outsiders()
-        if not self.tells_amounts:
-            split, presets = self.split(spectra), self.recipe.presets
-            units = units_of(split.part, spectra.groups)[split.development]
-            coverages = {preset: point.coverage for preset, point in presets.items()}
-            findings += unsupported(coverages, len(np.unique(units)))
-        return findings
+        split, presets = self.split(spectra), self.recipe.presets
+        units = units_of(split.part, spectra.groups)[split.development]
+        coverages = {preset: point.coverage for preset, point in presets.items()}
+        return findings + unsupported(coverages, len(np.unique(units)))
 
     @property
     def outsiders(self) -> tuple[str, ...]:

@@ -163,8 +163,9 @@ def _run(
     found = calibrated(job, spectra, trained, split.development)
     manifest = manifest_of(job, spectra, found, metrics={})
     truth = spectra.targets[split.test]
-    plain = rows_of(spectra, manifest)[split.test]
-    opened = session(shipped(job, float_graph(trained.identifier, job.recipe.axis.points)))
+    rows = rows_of(spectra, manifest)
+    plain = rows[split.test]
+    opened = session(shipped(job, float_graph(trained.identifier, job.recipe.axis.points), rows[split.development]))
     answers = ask(manifest, run_rows(opened, plain, "logits"), run_rows(opened, plain, "features"))
     stress = sessions_of(job, spectra, split.test, job.recipe.evaluation.session)
     mild = sessions_of(job, spectra, split.test, job.recipe.evaluation.mild_session)

@@ -57,7 +57,7 @@ class Data(Words):
     def _one_source(self) -> Data:
         if (self.set is None) == (self.folder is None):
             raise ValueError("set: name either a public set or a folder of your own")
-        if tried := sorted({*self.outsiders, *self.trials, self.set} & set(self.strangers)):
+        if tried := sorted(set(self.strangers) & {*self.outsiders, *self.trials, self.set or ""}):
             raise ValueError(f"strangers: {tried[0]} is the library or tried too: what was learnt from tests nothing")
         return self
 

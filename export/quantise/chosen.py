@@ -15,14 +15,14 @@ from export.quantise.schemes import Scheme
 TIMES = ("latency_us", "ratio", "ratio_low", "ratio_high", "load_ms")
 
 
-def shipped(job: Job, model: onnx.ModelProto, rows: NDArray[np.float32] | None = None) -> onnx.ModelProto:
+def shipped(job: Job, model: onnx.ModelProto, rows: NDArray[np.float32]) -> onnx.ModelProto:
     """Quantise another float graph of the same recipe as the bundle's own was, or nearly: `scheme_of_others`.
 
-    rows [n, points]: what fixed scales are measured on, the spectra that the graph's own split develops on; None takes
-    those of the bundle's split. Raises StageMissing.
+    rows [n, points]: what fixed scales are measured on, the spectra that the graph's own split develops on. Raises
+    StageMissing.
     """
     scheme = scheme_of_others(job.read_json("quantise.json")["scheme"])
-    return quantised(model, scheme, job.development_rows() if rows is None else rows)
+    return quantised(model, scheme, rows)
 
 
 def scheme_of_others(scheme: Scheme) -> Scheme:

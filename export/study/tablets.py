@@ -188,9 +188,11 @@ def _turn(split: RandomShare | GroupPart | BlockPart) -> tuple[bool, int]:
 
 
 def splits(name: str) -> tuple[RandomShare | GroupPart, ...]:
-    """Return the splits of a model: whole batches first."""
+    """Return the splits of a model: whole batches first; of the pair these alone, where what it adds can show."""
     groupings = MORE_GROUPINGS if name in CLOSEST else GROUPINGS
     grouped = [GroupPart(parts=PARTS, test=test, seed=seed) for seed in range(groupings) for test in range(PARTS)]
+    if name == PAIR:
+        return tuple(grouped)
     return (*grouped, *(RandomShare(train=share, seed=seed) for share in SHARES for seed in range(SEEDS)))
 
 

@@ -28,6 +28,7 @@ default_preset = "balanced"
 [data]
 folder = "capsules"
 split = {{ kind = "groups", parts = 4, test = 3 }}
+outsiders = [{outsiders}]
 
 [axis]
 unit = "nm"
@@ -94,6 +95,7 @@ def capsules(
     quantity: str = "absorbance",
     tells: str = "amounts",
     scheme: str = "weights",
+    outsiders: str = "",
 ) -> Job:
     """Write spectra with their amounts, a recipe for them, `recipe.toml`, and return the job that the command makes of
     it, at work in `work`. tells: amounts, or classes all the same."""
@@ -106,6 +108,7 @@ def capsules(
         log='\n[[steps]]\nkind = "negative-log"\n' if quantity == "intensity" else "",
         model="pls" if tells == "amounts" else "lda",
         scheme=scheme,
+        outsiders=outsiders,
     )
     (folder / "recipe.toml").write_text(text)
     return Job(recipe=parse_recipe(text), data=folder, work=folder / "work", seed=0, quick=False, beside=folder)

@@ -99,7 +99,7 @@ def test_what_is_tried_at_the_end_is_looked_at_before_training(
     folder(tmp_path / "pure", pure(3))
 
     with pytest.raises(DataUnusable, match=said) as caught:
-        replace(job(tmp_path, words(**{where: ["powders12"]})), data=data_dir).examine()
+        replace(job(tmp_path, words(share=0.0, **{where: ["powders12"]})), data=data_dir).examine()
 
     assert "leave" in caught.value.hint
 
@@ -130,7 +130,7 @@ def test_strangers_stand_in_what_teaches_and_in_nothing_else(tmp_path: Path) -> 
 def test_the_data_sheet_tells_of_strangers_and_that_none_were_at_hand(tmp_path: Path) -> None:
     folder(tmp_path / "pure", pure(3))
     others = strangers(tmp_path)
-    told = []
+    told: list[Any] = []
     for said in (words(), words(share=0.5), words(share=0.5, strangers_folder="others")):
         work = job(tmp_path, said)
         with work.running("quantise"):
