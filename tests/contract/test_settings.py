@@ -106,7 +106,7 @@ def test_a_setting_reaches_a_scan(tmp_path: Path, kind: str, medium: Medium, mak
         assert len(scan.counts) == 100
 
 
-@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in HAS_NONE.items() for name in names])
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in HAS_NONE.items() for name in sorted(names)])
 def test_a_setting_that_no_model_of_a_kind_has_is_refused_in_words(tmp_path: Path, kind: str, name: str) -> None:
     _, medium, make, _ = next(unit for unit in UNITS if unit[0] == kind)
 
