@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from export.page import Table
-from export.study.cell import GroupPart, Outcome, RandomShare, Score
+from export.study.cell import GroupPart, Outcome, Score
 from export.study.measure import measure
 from export.study.tablets import cells, parts
 
@@ -49,7 +49,7 @@ def test_batches_of_the_types_that_are_alike_stand_in_the_order_of_their_level(d
 
 def test_a_pair_is_judged_as_the_quantised_graph_that_a_board_would_run(data_dir: Path) -> None:
     """Beside the same two networks in torch, whose cell differs by one word."""
-    pair = next(c for c in cells() if c.scheme is not None and isinstance(c.split, RandomShare))
+    pair = next(c for c in cells() if c.scheme is not None)
     briefly = pair.candidates[0].learning.model_copy(update={"epochs": 4})
     short = pair.model_copy(update={"candidates": (pair.candidates[0].model_copy(update={"learning": briefly}),)})
 
