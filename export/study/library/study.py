@@ -20,6 +20,7 @@ from export.preprocess.words import SavgolStep, SnvStep, StepWords, VectorStep
 from export.study.library.banks import CLAIMS, SHARES, TARGETS, BankCell, BankOutcome, BankWords, PresetOutcome, measure
 from export.study.library.made import CHOSEN_ON, LEARNT, LOTS, MARK, TRIED_ON, LibraryWords
 from export.study.library.refused import hidden, strange
+from export.study.library.spread import spread, title
 from export.study.study import Study
 
 NAME = "library"
@@ -34,6 +35,7 @@ UNMIXING = Unmixing(
     steps=(FIRST, VectorStep(kind="vector-normalise")), directions=2, shift=1.2, broadening=3.0, noise=0.02
 )
 CHOOSING, TRYING = 9_000, 22_602
+LIBRARIES = 3
 DEEPCID = "deepcid"
 AS_PUBLISHED = 15_000 * 300  # spectra that a compound of DeepCID learns from, by its code
 QUESTION = f"""
@@ -43,8 +45,8 @@ bands, {LEARNT + CHOSEN_ON + TRIED_ON} scans each: from {LEARNT} all learn, on {
 are tried (limits for strangers are chosen otherwise, see there). Mixtures are made by A1: one to six compounds of 2 %
 or more, look-alikes, displaced axes, fluorescence up to five times the highest band, signal to noise of 10 to 300,
 cosmic rays. A third of the tried ones lies in each of three stretches of signal to noise. Every detector reads
-{AXIS.points} points from {AXIS.start:g} to {AXIS.stop:g} cm-1. **One seed**; how much another library or another start
-would give is not known."""
+{AXIS.points} points from {AXIS.start:g} to {AXIS.stop:g} cm-1. All is done for {LIBRARIES} libraries of other
+seeds."""
 HOW = f"""
 R-X is one trunk with a head for each compound, which all learn from the same mixtures. R-S and R-T (`resuca` and its
 `lite` size) and DeepCID are a network for each compound, none of which knows of another; so that **only some of them,
@@ -80,7 +82,7 @@ def study() -> Study[BankCell, BankOutcome]:
 
 
 def cells() -> tuple[BankCell, ...]:
-    """Return a cell for each detector."""
+    """Return a cell for each detector and library; of one seed all are tried on the same mixtures."""
     slower = OF_BANKS.model_copy(update={"learning_rate": 1e-3})  # its first weights are large
     banks = {
         "R-X": BankWords(steps=OF_NETWORKS, network=FIXED["resnet1d"], schooling=OF_TRUNK),
@@ -89,46 +91,42 @@ def cells() -> tuple[BankCell, ...]:
         "DeepCID": _some(DEEPCID, 4, slower),
         "NNLS": None,
     }
-    told = BankCell(
-        name="told what is there",
-        library=LIBRARY,
-        bank=None,
-        unmixing=UNMIXING,
-        confirmed=True,
-        choosing=CHOOSING,
-        trying=TRYING,
-        unknowns=600,
-        told=True,
-    )
-    return (*(_cell(name, bank) for name, bank in banks.items()), told)
+    found: list[BankCell] = []
+    for seed in range(LIBRARIES):
+        found += [_cell(name, bank, seed) for name, bank in banks.items()]
+        found.append(_cell("told what is there", None, seed).model_copy(update={"told": True}))
+    return tuple(found)
 
 
 def _some(name: str, members: int, schooling: Schooling) -> BankWords:
     return BankWords(steps=OF_NETWORKS, network=FIXED[name], schooling=schooling, members=members, draws=DRAWS)
 
 
-def _cell(name: str, bank: BankWords | None) -> BankCell:
+def _cell(name: str, bank: BankWords | None, seed: int) -> BankCell:
     whole = bank is None or not bank.members
     return BankCell(
         name=name,
-        library=LIBRARY,
+        library=LIBRARY.model_copy(update={"seed": seed}),
         bank=bank,
         unmixing=UNMIXING,
         confirmed=whole,
         choosing=CHOOSING,
         trying=TRYING,
         unknowns=600 if whole else 0,
+        seed=seed,
     )
 
 
 def parts(outcomes: Sequence[BankOutcome], data: Path) -> Sequence[Part]:
     """Return tables and pictures. `data` is not read: nothing is measured on what an instrument saw."""
     del data
+    moved = spread(outcomes)
+    outcomes = [outcome for outcome in outcomes if outcome.cell.library.seed == outcomes[0].cell.library.seed]
     outcomes, told = [o for o in outcomes if not o.cell.told], [o for o in outcomes if o.cell.told]
     if not outcomes:
         return hidden(told)
     rows = [(outcome, preset) for outcome in outcomes for preset in outcome.presets]
-    found: list[Part] = [Heading(f"What was taught, and what it cost ({MARK})"), Text(" ".join(COST.split()))]
+    found = [*moved, Heading(f"What was taught, and what it cost ({MARK})"), Text(" ".join(COST.split()))]
     found.append(_budget(outcomes))
     found += [Heading(f"False names a sample ({MARK})"), Text(" ".join(RULE.split())), _false_names(rows)]
     found.append(Picture("library-false-names.png", f"false names against their target, {MARK}", _lines(rows)))
@@ -188,7 +186,7 @@ def _false_names(rows: Sequence[tuple[BankOutcome, PresetOutcome]]) -> Table:
         header,
         [
             [
-                f"{_title(o, p)}, {p.preset}",
+                f"{title(o, p)}, {p.preset}",
                 f"{TARGETS[p.preset]:g}",
                 f"**{p.false_names:.3f}**",
                 *(f"{value:.3f}" for value in p.by_lot),
@@ -207,7 +205,7 @@ def _bar(rows: Sequence[tuple[BankOutcome, PresetOutcome]]) -> str:
     """Recall of those who name all compounds, which may be ranked: they are asked of the same ones."""
     ranked = []
     for preset in TARGETS:
-        of_all = [(p.recall, _title(o, p)) for o, p in rows if p.preset == preset and _names_all(o)]
+        of_all = [(p.recall, title(o, p)) for o, p in rows if p.preset == preset and _names_all(o)]
         order = ", ".join(f"{title} {100 * share:.1f}" for share, title in sorted(of_all, reverse=True))
         ranked += [f"`{preset}`: {order}"] if order else []
     return (
@@ -258,9 +256,9 @@ def _recall(preset: str, rows: Sequence[tuple[BankOutcome, PresetOutcome]]) -> l
         stretches = [f"S/N {high:.0f}–{low:.0f}" for high, low in pairwise(edges)]
         for lot, stretch in enumerate(stretches):
             cells = [_percent(hits, of) for hits, of in zip(found[:, lot], holding[:, lot], strict=True)]
-            table.append([f"{_title(o, p)}, {stretch}", *cells, _percent(found[:, lot].sum(), holding[:, lot].sum())])
+            table.append([f"{title(o, p)}, {stretch}", *cells, _percent(found[:, lot].sum(), holding[:, lot].sum())])
         cells = [_percent(hits, of) for hits, of in zip(found.sum(axis=1), holding.sum(axis=1), strict=True)]
-        table.append([f"**{_title(o, p)}**", *cells, f"**{_percent(found.sum(), holding.sum())}**"])
+        table.append([f"**{title(o, p)}**", *cells, f"**{_percent(found.sum(), holding.sum())}**"])
     text = (
         f"`{preset}`: found, percent, by the share with which a compound shows; *all* leaves traces under "
         f"{100 * SHARES[0]:.0f} % out. All {MARK.lower()}."
@@ -272,15 +270,15 @@ def _arithmetic(outcomes: Sequence[BankOutcome]) -> list[Part]:
     """What all compounds would weigh and cost, from the networks themselves and from what was measured."""
     compounds, points = LIBRARY.compounds, AXIS.points
     rows = []
-    for title, name in (("R-X", "resnet1d"), ("R-T", "resuca-lite"), ("R-S", "resuca"), ("DeepCID", DEEPCID)):
+    for detector, name in (("R-X", "resnet1d"), ("R-T", "resuca-lite"), ("R-S", "resuca"), ("DeepCID", DEEPCID)):
         shared = name == "resnet1d"
         network = _network(name, classes=compounds if shared else 1)
         times = 1 if shared else compounds
         size, work = times * parameters(network), times * multiply_adds(network, points)
-        taught = next((o for o in outcomes if o.cell.name == title), None)
+        taught = next((o for o in outcomes if o.cell.name == detector), None)
         rows.append(
             [
-                title,
+                detector,
                 f"{size:,}",
                 f"{4 * size / 1e6:,.1f}",
                 f"{size / 1e6:,.1f}",
@@ -319,7 +317,7 @@ def _network(name: str, *, classes: int, points: int = AXIS.points) -> Network:
 def _lines(rows: Sequence[tuple[BankOutcome, PresetOutcome]]) -> bytes:
     lines: dict[str, list[tuple[float, float]]] = {}
     for o, p in rows:
-        lines.setdefault(_title(o, p), []).append((TARGETS[p.preset], p.false_names))
+        lines.setdefault(title(o, p), []).append((TARGETS[p.preset], p.false_names))
     return false_names(lines, note=MARK)
 
 
@@ -330,7 +328,7 @@ def _curves(outcome: BankOutcome, preset: PresetOutcome) -> bytes:
     edges = outcome.cell.library.signal_to_noise
     return recall(
         {
-            f"{MARK}, {_title(outcome, preset)}, {preset.preset}, S/N {high:.0f}–{low:.0f}": [
+            f"{MARK}, {title(outcome, preset)}, {preset.preset}, S/N {high:.0f}–{low:.0f}": [
                 (share, float(hits / of))
                 for share, hits, of in zip(middles, found[:, lot], holding[:, lot], strict=True)
                 if of
@@ -338,10 +336,6 @@ def _curves(outcome: BankOutcome, preset: PresetOutcome) -> bytes:
             for lot, (high, low) in enumerate(pairwise(edges))
         }
     )
-
-
-def _title(outcome: BankOutcome, preset: PresetOutcome) -> str:
-    return outcome.cell.name + (", confirmed" if preset.confirmed else "")
 
 
 def _percent(hits: int, of: int) -> str:

@@ -267,8 +267,30 @@ def test_deepcid_is_as_large_as_published(page: Page) -> None:
 
 def test_all_detectors_are_tried_on_the_same_mixtures_of_the_same_library() -> None:
     found = cells()
+    first = [one for one in found if one.library.seed == 0]
 
-    assert len({one.digest() for one in found}) == len(found) == len({one.name for one in found})
-    assert len({(one.library.digest(), one.choosing, one.trying) for one in found}) == 1
+    assert len({one.digest() for one in found}) == len(found) == 3 * len(first)
+    assert len({one.name for one in first}) == len(first)
+    for seed in range(3):
+        of_one = [one for one in found if one.library.seed == one.seed == seed]
+        assert [one.name for one in of_one] == [one.name for one in first]
+        assert len({(one.library.digest(), one.choosing, one.trying) for one in of_one}) == 1
     assert found[0].library.compounds == 368
     assert found[0].trying >= 20_000
+
+
+def test_spread_is_told_over_libraries_and_tables_are_of_the_first(fit: BankOutcome) -> None:
+    """Recalls of 40 and 60 percent have mean 50 and, of two, standard deviation 14.1."""
+
+    def of(seed: int, recall: float) -> BankOutcome:
+        words = fit.cell.model_copy(update={"seed": seed, "library": SMALL.model_copy(update={"seed": seed})})
+        presets = tuple(preset.model_copy(update={"recall": recall}) for preset in fit.presets)
+        return fit.model_copy(update={"cell": words, "presets": presets})
+
+    text = study().page([of(0, 0.4), of(1, 0.6)], NOWHERE).markdown()
+
+    (line,) = [row for row in text.splitlines() if row.startswith("| NNLS, screen | 1 |") and "±" in row]
+    assert line.endswith("| 50.0 ± 14.1 | 2 |")
+    (first,) = [row for row in text.splitlines() if row.startswith("| NNLS, screen | 1 |") and "±" not in row]
+    assert first.endswith("| 40.0 |")
+    assert "2 libraries, each with compounds" in text
