@@ -56,22 +56,27 @@ class StoreThatFailsAfterAppending(StoreThread):
         return await super().__call__(work)
 
 
+def measuring_at(station: Any, model: ModelThread, store: StoreThread) -> Measuring:
+    """What measures at the one station `bench`."""
+    return Measuring(
+        device="board",
+        preset="balanced",
+        stations={"bench": (station, StationConfig(kind="nirscan", port="/dev/x"))},
+        model=model,
+        store=store,
+        policy=Retention(reserve_bytes=0),
+        new_id=Uuid7(),
+        clock=lambda: 0.0,
+        on_record=lambda _: None,
+    )
+
+
 def test_a_white_reference_that_is_on_disk_counts_even_if_the_disk_fails_right_after(tmp_path: Path) -> None:
     async def life() -> None:
         store, model = StoreThatFailsAfterAppending(tmp_path), ModelThread()
         await store.open()
         station: Any = Place()
-        measuring = Measuring(
-            device="board",
-            preset="balanced",
-            stations={"bench": (station, StationConfig(kind="nirscan", port="/dev/x"))},
-            model=model,
-            store=store,
-            policy=Retention(reserve_bytes=0),
-            new_id=Uuid7(),
-            clock=lambda: 0.0,
-            on_record=lambda _: None,
-        )
+        measuring = measuring_at(station, model, store)
 
         record = await measuring.white("bench", Asked())
 
@@ -100,17 +105,7 @@ def test_a_reading_that_waits_for_its_verdict_is_waited_for_also_when_nobody_ask
         store, model = StoreThread(tmp_path), ModelThread()
         await store.open()
         station: Any = Lit()
-        measuring = Measuring(
-            device="board",
-            preset="balanced",
-            stations={"bench": (station, StationConfig(kind="nirscan", port="/dev/x"))},
-            model=model,
-            store=store,
-            policy=Retention(reserve_bytes=0),
-            new_id=Uuid7(),
-            clock=lambda: 0.0,
-            on_record=lambda _: None,
-        )
+        measuring = measuring_at(station, model, store)
         explaining = asyncio.create_task(model(busy.wait))
         asking = asyncio.create_task(measuring.white("bench", Asked()))
         try:
@@ -138,17 +133,7 @@ def test_a_sample_without_a_model_is_refused_with_the_reason_and_the_command_tha
         store, model = StoreThread(tmp_path), ModelThread()
         model.own = {"bench": Loaded(analyzer=None, problem="no bundle 'nothing' is installed")}
         station: Any = Place()
-        measuring = Measuring(
-            device="board",
-            preset="balanced",
-            stations={"bench": (station, StationConfig(kind="nirscan", port="/dev/x"))},
-            model=model,
-            store=store,
-            policy=Retention(reserve_bytes=0),
-            new_id=Uuid7(),
-            clock=lambda: 0.0,
-            on_record=lambda _: None,
-        )
+        measuring = measuring_at(station, model, store)
         try:
             with pytest.raises(EngineFault) as caught:
                 await measuring.sample("bench", Asked())
