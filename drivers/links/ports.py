@@ -37,8 +37,12 @@ def medium_of(port: str) -> Medium:
 
 
 def device_at(device: Device[Any], port: str) -> Device[Any]:
-    """Return the family as it is reached at this port. Raises BadPort when it has no such link."""
+    """Return the family as it is reached at this port. Raises BadPort when it has no such link, or nobody has."""
     medium = medium_of(port)
+    if medium == "tcp":
+        from drivers.links.tcp import address_of
+
+        address_of(port.removeprefix("tcp:"))
     if medium not in device.links:
         raise BadPort(
             f"{port}: {device.kind} is not reached by {medium}", hint=f"it is reached by {', '.join(device.links)}"

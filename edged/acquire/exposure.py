@@ -57,28 +57,28 @@ def expose(measure: Measure, start: ExposureSettings, limits: Limits, plan: Expo
     """Find good settings from `start` on, and measure with them. `start.laser_mw` is the most that is ever used.
 
     Raises DeviceRefused when the light is too strong for the shortest time, or the budget is spent before the scan is
-    free of saturation. A sample that stays dark at the longest affordable time is measured so: quality checks say what
-    that is worth. Raises what `measure` raises.
+    free of saturation. A sample that stays dark at the longest affordable time is measured so, in as many frames as are
+    wanted and affordable: quality checks say what that is worth. Raises what `measure` raises.
     """
     settings = replace(start, integration_ms=_within(start.integration_ms, limits), repeats=1)
     spent_ms = 0.0
     for probe in range(MAX_PROBES):
-        scan = measure(settings)
+        one = Exposed(scan=measure(settings), settings=settings, probes=probe)
         spent_ms += exposure_ms(settings)
-        if _is_settled(scan, limits, plan):
-            return _averaged(Exposed(scan=scan, settings=settings, probes=probe), measure, start, plan, spent_ms)
+        if _is_settled(one.scan, limits, plan):
+            break
         left_ms = plan.budget_s * 1e3 - spent_ms
-        further = _affordable(settings, _next(scan, settings, start, limits, plan), left_ms, limits)
+        further = _affordable(settings, _next(one.scan, settings, start, limits, plan), left_ms, limits)
         if further is None:
             break
         settings = further
-    if scan.saturated.any():
-        raise _too_bright(scan, settings)
-    return Exposed(scan=scan, settings=settings, probes=probe)
+    if one.scan.saturated.any():
+        raise _too_bright(one.scan, one.settings)
+    return _averaged(one, measure, start, plan, spent_ms)
 
 
 def _averaged(one: Exposed, measure: Measure, start: ExposureSettings, plan: ExposurePlan, spent_ms: float) -> Exposed:
-    """Take as many frames as are wanted and affordable, now that one of them is right."""
+    """Take as many frames as are wanted and affordable, now that one of them is as good as one can be."""
     wanted, frame_ms = start.repeats, exposure_ms(one.settings)
     left = int((plan.budget_s * 1e3 - spent_ms) // frame_ms)
     best = one

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from drivers.clock import Clock
 from drivers.contract import Device, Environment, ExposureSettings, Identity, Link, RawScan, Settings, Unit, UsbLink
-from drivers.errors import DriverError, LaserAlarm, LinkLost
+from drivers.errors import DriverError, Interrupted, LaserAlarm, LinkLost
 from drivers.links.ports import device_at, open_port
 from drivers.session import Session
 from edged.acquire.exposure import ExposurePlan, expose
@@ -38,13 +39,18 @@ class DriverInstrument:
         self._clock = clock
         self._current: ExposureSettings | None = None  # what it was told last, None: nobody knows
         self._session: Session | None = None
+        self._unwanted = threading.Event()  # an interrupt while the link is being opened has no session to go to
         self._unit: Unit | None = None  # only who said who it is gets its light switched off
 
     def open(self) -> Identity:
         """Open the link, make the light source safe, ask who is there."""
         self.close()
+        self._unwanted.clear()
         self._device = device_at(self._device, self._port)
         self._session = Session(self._open_link(self._device, self._port), clock=self._clock)
+        if self._unwanted.is_set():
+            self.close()
+            raise Interrupted("stopped on request")
         unit: Unit = self._session.perform(self._device.open())
         self._unit = unit
         return unit.identity
@@ -103,6 +109,7 @@ class DriverInstrument:
 
     def interrupt(self) -> None:
         """From any thread: make the call under way return soon."""
+        self._unwanted.set()
         session = self._session
         if session is not None:
             session.interrupt()

@@ -390,7 +390,11 @@ def _refuse(waiting: _Waiting, error: AcquireError) -> None:
 
 
 async def _shielded(action: object) -> None:
-    """Let it finish though we are being cancelled; its own failure is of no interest any more."""
+    """Let it finish in its time though we are being cancelled; its own failure is of no interest any more.
+
+    The thread may be held by what nobody can interrupt, a look-up of a name say: a stop does not wait for that.
+    """
     task = asyncio.ensure_future(action)  # type: ignore[call-overload]
     with contextlib.suppress(Exception):
-        await asyncio.shield(task)
+        async with asyncio.timeout(CLOSE_WITHIN_S):
+            await asyncio.shield(task)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from edged.infer.verdict import Preset, Procedure
 from edged.spectra.standards.outcome import Subject
@@ -15,8 +15,16 @@ from edged.spectra.standards.outcome import Subject
 # One level of an MQTT topic and one word in a log line: no slash, no wildcard, no space.
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,31}$"
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=256)]
-Path = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("holds a character that cannot be printed")
+    return text
+
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(_printable)]
+Path = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_printable)]
 
 
 class Section(BaseModel):

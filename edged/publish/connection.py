@@ -8,6 +8,7 @@ for outside loops: its own thread wakes itself over a TCP socket on 127.0.0.1, w
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import selectors
 import socket
@@ -378,7 +379,10 @@ class Connection:
 def _secret(settings: MqttSettings) -> str | None:
     if settings.password_file is None:
         return None
-    return settings.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+    try:
+        return settings.password_file.read_text(encoding="utf-8").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise OSError(errno.EILSEQ, "a password is UTF-8 text, this is not", str(settings.password_file)) from error
 
 
 def _said(error: OSError) -> str:

@@ -57,6 +57,7 @@ def retention(configuration: Configuration) -> Retention:
         max_age_days=storage.retention_days,
         max_attachment_bytes=storage.attachments_max_mb * 2**20,
         reserve_bytes=storage.reserve_mb * 2**20,
+        spares_unsent=configuration.mqtt.enabled,
     )
 
 

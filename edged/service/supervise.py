@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 from edged.acquire.lifecycle import is_countable
@@ -12,6 +13,7 @@ log = logging.getLogger(__name__)
 
 RESTART_FIRST_S = 0.5
 RESTART_MOST_S = 30.0
+WELL_AFTER_S = 600.0  # a part that has lived so long begins anew with its next failure
 
 
 async def keep_running(
@@ -21,13 +23,15 @@ async def keep_running(
     on_failure: Callable[[str, int], None] = lambda _name, _count: None,
     is_stopping: Callable[[], bool] = lambda: False,
     pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run `part` again and again until cancelled, or until it ends by itself while `is_stopping`.
 
     Its failures are logged at powers of ten, with their traceback.
     """
-    failures = 0
+    failures, in_a_row = 0, 0
     while True:
+        began_s = clock()
         try:
             await part()
             error: Exception | None = None
@@ -36,7 +40,8 @@ async def keep_running(
         if is_stopping():
             return
         failures += 1
+        in_a_row = 1 if clock() - began_s >= WELL_AFTER_S else in_a_row + 1
         if is_countable(failures):
             log.error("part=%s ended unexpectedly, starting it again (time %d)", name, failures, exc_info=error)
         on_failure(name, failures)
-        await pause(min(RESTART_FIRST_S * 2 ** min(failures - 1, 10), RESTART_MOST_S))
+        await pause(min(RESTART_FIRST_S * 2 ** min(in_a_row - 1, 10), RESTART_MOST_S))

@@ -18,6 +18,7 @@ A stale white reference moves the level of a spectrum slowly, and the model's ga
 with other settings or on another instrument, or none at all, gives numbers that are no absorbance.
 """
 _MAD_TO_SIGMA = 1.482602  # of a normal distribution
+_LEAST_NOISE_COUNTS = 12.0**-0.5  # of rounding to whole counts, which hides what is less
 
 
 class Quality(Model):
@@ -64,14 +65,15 @@ def assess(counts: Spectrum, *, limits: Limits | None = None, known: tuple[Reaso
     saturated = int(np.count_nonzero(counts.saturated)) if counts.saturated is not None else 0
     peak = float(counts.values.max())
     snr = signal_to_noise(counts.values)
-    reasons = (*_light(counts, limits, saturated=saturated, peak=peak), *_noise(snr, limits), *known)
+    stuck = _stuck(counts.values)
+    reasons = (*_light(counts, limits, saturated=saturated, peak=peak), *stuck, *_noise(snr, limits), *known)
     return Quality(
         fit=not is_unfit(reasons), snr=snr, saturated_points=saturated, peak_counts=round(peak), reasons=reasons
     )
 
 
-def signal_to_noise(values: NDArray[np.float32]) -> float | None:
-    """DER_SNR: the median over a robust noise from second differences of lag two; None where no noise is seen.
+def signal_to_noise(values: NDArray[np.float32]) -> float:
+    """DER_SNR: the median over a robust noise from second differences of lag two, where none is seen that of rounding.
 
     Stoehr et al. 2008, "DER_SNR: A Simple & General Spectroscopic Signal-to-Noise Measurement Algorithm", ADASS XVII,
     ASP Conf. Ser. 394, 505. The lag skips the neighbour that shares the optical resolution. On five scans each
@@ -80,7 +82,7 @@ def signal_to_noise(values: NDArray[np.float32]) -> float | None:
     """
     flux = values.astype(np.float64)
     noise = _MAD_TO_SIGMA / np.sqrt(6.0) * _median(np.abs(2.0 * flux[2:-2] - flux[:-4] - flux[4:]))
-    return float(max(_median(flux), 0.0) / noise) if noise > 0 else None
+    return float(max(_median(flux), 0.0) / (noise if noise > 0 else _LEAST_NOISE_COUNTS))
 
 
 def _median(values: NDArray[np.float64]) -> float:
@@ -163,8 +165,16 @@ def _light(counts: Spectrum, limits: Limits, *, saturated: int, peak: float) -> 
     return tuple(reasons)
 
 
-def _noise(snr: float | None, limits: Limits) -> tuple[Reason, ...]:
-    if snr is None or snr >= limits.min_snr:
+def _stuck(values: NDArray[np.float32]) -> tuple[Reason, ...]:
+    """No light is the same at all wavelengths to the count."""
+    if values.min() < values.max():
+        return ()
+    message = f"all {len(values)} points read {values[0]:.0f} counts: the detector does not see the light"
+    return (Reason(code="low_signal", message=message),)
+
+
+def _noise(snr: float, limits: Limits) -> tuple[Reason, ...]:
+    if snr >= limits.min_snr:
         return ()
     message = f"signal to noise is {snr:.0f}, {limits.min_snr:.0f} is needed"
     return (Reason(code="low_snr", message=message, value=snr, limit=limits.min_snr),)

@@ -165,9 +165,10 @@ def load_transfer(path: str | os.PathLike[str]) -> Transfer:
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MAX_FILE_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise TransferUnusable(
-            f"{path}: {(error.strerror or str(error)).lower()}", hint="name a file made by edged-export transfer fit"
+            f"{path}: {(getattr(error, 'strerror', None) or str(error)).lower()}",
+            hint="name a file made by edged-export transfer fit",
         ) from error
     try:
         if len(raw) > MAX_FILE_BYTES:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from edged.infer.verdict import MAX_TARGETS, Model, Preset, Procedure, Verdict, Why
 from edged.monitor.words import Cause, DriftEvent, SignalName
@@ -24,10 +25,17 @@ class InstrumentInfo(Model):
     serial_number: str
 
 
+def _wall(text: str) -> str:
+    """Records are read back from disks that fail: what is no time with a zone is found there, not where it is used."""
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("no zone")
+    return text
+
+
 class TakenAt(Model):
     """When light met the detector. Order is by (boot_id, seq): `wall` may be wrong while clock is unsynced."""
 
-    wall: str = Field(description="UTC, RFC 3339 with milliseconds")
+    wall: Annotated[str, AfterValidator(_wall)] = Field(description="UTC, RFC 3339 with milliseconds")
     monotonic_s: float
     boot_id: str
     clock: Literal["synced", "unsynced"]

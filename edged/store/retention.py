@@ -1,10 +1,10 @@
 """How long attachments are kept, and how much of the disk stays free. Records themselves are kept for ever.
 
 An attachment (the raw scan, the spectrum) is some kB, its record about two. Dropping an attachment leaves its digest in
-the record, so the chain stays verifiable. Those of records that were not sent yet go only when the size demands it, and
-last: a board that never finds its broker must not fill up. Never dropped: those of the newest white reference of each
-instrument at each station, and the responses that self tests with a glass are compared with (one an instrument, and one
-more after each repair).
+the record, so the chain stays verifiable. Where a broker is configured, those of records that were not sent yet go only
+when the size demands it, and last: a board that never finds its broker must not fill up. Never dropped: those of the
+newest white reference of each instrument at each station, and the responses that self tests with a glass are compared
+with (one an instrument, and one more after each repair).
 """
 
 from __future__ import annotations
@@ -21,11 +21,15 @@ BATCH = 500  # attachments dropped in one transaction: the store thread is never
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retention:
-    """The policy. `max_age_days`, `max_attachment_bytes`: None for no limit. `reserve_bytes`: free disk left alone."""
+    """The policy. `max_age_days`, `max_attachment_bytes`: None for no limit. `reserve_bytes`: free disk left alone.
+
+    spares_unsent: age drops nothing of what was not sent yet. False where nobody sends: all would stay for ever.
+    """
 
     max_age_days: float | None = 90.0
     max_attachment_bytes: int | None = 2 * 2**30
     reserve_bytes: int = 64 * 2**20
+    spares_unsent: bool = True
 
     def __post_init__(self) -> None:
         for name in ("max_age_days", "max_attachment_bytes", "reserve_bytes"):
@@ -83,28 +87,31 @@ def apply(journal: Journal, policy: Retention, *, now: datetime) -> Dropped:
     if through is None and excess <= 0:
         return Dropped()
     with journal.database.transaction("drop old attachments"):
-        chosen = _oldest(journal, through=through, excess_bytes=excess, sent=True)
+        chosen = _oldest(journal, through=through, excess_bytes=excess, unsent=not policy.spares_unsent)
         if not chosen and excess > 0:
-            chosen = _oldest(journal, through=None, excess_bytes=excess, sent=False)
+            chosen = _oldest(journal, through=None, excess_bytes=excess, unsent=True)
         journal.database.execute_many(
             "UPDATE attachments SET data = NULL WHERE seq = ? AND name = ?", [(seq, name) for seq, name, _ in chosen]
         )
     return Dropped(attachments=len(chosen), size_bytes=sum(size for _, _, size in chosen))
 
 
-def _oldest(journal: Journal, *, through: int | None, excess_bytes: int, sent: bool) -> list[tuple[int, str, int]]:
-    """Return (seq, name, size) of what may go, oldest first: to record `through`, and until `excess_bytes` are met."""
+def _oldest(journal: Journal, *, through: int | None, excess_bytes: int, unsent: bool) -> list[tuple[int, str, int]]:
+    """Return (seq, name, size) of what may go, oldest first: to record `through`, and until `excess_bytes` are met.
+
+    unsent: of records that were not sent yet, too.
+    """
     rows = journal.database.execute(
         """
         SELECT a.seq, a.name, a.size FROM attachments a JOIN records r USING (seq)
-        WHERE a.data IS NOT NULL AND (a.seq NOT IN (SELECT seq FROM outbox)) IS ?
+        WHERE a.data IS NOT NULL AND (? OR a.seq NOT IN (SELECT seq FROM outbox))
           AND NOT (r.kind = 'reference' AND a.seq = (
               SELECT max(n.seq) FROM records n
               WHERE n.kind = 'reference' AND n.station IS r.station AND n.serial IS r.serial))
           AND NOT (r.kind = 'selftest' AND a.name = 'response.npz')
         ORDER BY a.seq, a.name LIMIT ?
         """,
-        (sent, BATCH),
+        (unsent, BATCH),
     ).fetchall()
     chosen: list[tuple[int, str, int]] = []
     size_bytes = 0
@@ -117,16 +124,28 @@ def _oldest(journal: Journal, *, through: int | None, excess_bytes: int, sent: b
 
 
 def _old_through(journal: Journal, policy: Retention, now: datetime) -> int | None:
-    """Return the newest record older than the limit. An unsynced clock's record is as old as the next synced one."""
+    """Return the newest record older than the limit, with none before it that is younger.
+
+    An unsynced clock's record is as old as the next synced one. A wall time ahead of now is nobody's age.
+    """
     if policy.max_age_days is None:
         return None
-    before = (now.astimezone(UTC) - timedelta(days=policy.max_age_days)).isoformat(timespec="milliseconds")
+    today = now.astimezone(UTC)
+    limit, latest = _wall(today - timedelta(days=policy.max_age_days)), _wall(today)
     with journal.database.errors("read"):
-        row = journal.database.execute(
-            "SELECT seq FROM records WHERE clock = 'synced' AND wall < ? ORDER BY wall DESC, seq DESC LIMIT 1",
-            (before.removesuffix("+00:00"),),
-        ).fetchone()
-    return None if row is None else int(row[0])
+        young = journal.database.execute(
+            "SELECT min(seq) FROM records WHERE clock = 'synced' AND wall >= ? AND wall <= ?", (limit, latest)
+        ).fetchone()[0]
+        old = journal.database.execute(
+            "SELECT max(seq) FROM records WHERE clock = 'synced' AND wall < ? AND (? IS NULL OR seq < ?)",
+            (limit, young, young),
+        ).fetchone()[0]
+    return None if old is None else int(old)
+
+
+def _wall(moment: datetime) -> str:
+    """As records say it, but for the zone, so that equal milliseconds sort before it."""
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00")
 
 
 def _excess_bytes(journal: Journal, policy: Retention) -> int:

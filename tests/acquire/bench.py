@@ -117,6 +117,7 @@ class Bench:
         self.instrument = FakeInstrument()
         self.history: list[StationStatus] = []
         self._scan_s = scan_s
+        self.close_s = 0.0
         loop = asyncio.get_running_loop()
         plan = StationPlan(
             name="bench", kind="nirscan", port="/dev/x", serial_number=serial_number, recovery=RecoveryPlan()
@@ -137,6 +138,8 @@ class Bench:
     async def call(self, function: Callable[[], T], *, within_s: float) -> T:
         assert within_s > 0
         if function == self.instrument.close:
+            if self.close_s:
+                await asyncio.sleep(self.close_s)
             return function()
         try:
             async with asyncio.timeout(self._scan_s if function == self.station._scan else 0.01):

@@ -9,7 +9,7 @@ import pytest
 from drivers import registry
 from drivers.clock import ManualClock
 from drivers.contract import Device, ExposureSettings, Link, ScanSettings, UsbLink
-from drivers.errors import DeviceRefused
+from drivers.errors import DeviceRefused, Interrupted, LinkLost
 from drivers.links.ports import BadPort
 from edged.acquire.exposure import ExposurePlan
 from edged.acquire.instrument import DriverInstrument
@@ -46,6 +46,22 @@ def test_automatic_exposure_fills_the_range_whatever_the_light(step: float) -> N
     assert not scan.saturated.any()
     assert 0.3 < scan.raw.max() / 65_535 < 0.9
     assert scan.exposure_ms != 100.0
+
+
+def test_an_interrupt_while_the_link_is_being_opened_is_not_lost() -> None:
+    firmware, clock = lamp(300.0), ManualClock()
+
+    def open_link(device: Device[Any], port: str) -> Link | UsbLink:
+        instrument.interrupt()  # as another thread would, while a name is looked up
+        return UsbWire(firmware, clock)
+
+    settings = ExposureSettings(integration_ms=100.0)
+    instrument = DriverInstrument(registry.load("ooi"), "usb", settings, open_link=open_link, clock=clock)
+
+    with pytest.raises(Interrupted):
+        instrument.open()
+    with pytest.raises(LinkLost):
+        instrument.keep_alive()
 
 
 def test_without_a_plan_the_settings_are_taken_as_they_are() -> None:

@@ -21,7 +21,7 @@ from drivers.errors import (
 )
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany
 from edged.acquire.lifecycle import RecoveryPlan, State, after_failed_opening, is_countable
-from edged.acquire.station import MAX_WAITING, SCAN_WITHIN_S
+from edged.acquire.station import CLOSE_WITHIN_S, MAX_WAITING, SCAN_WITHIN_S
 from tests.acquire.bench import Bench, in_virtual_time
 
 PLAN = RecoveryPlan()
@@ -35,6 +35,23 @@ def test_an_instrument_is_opened_prepared_and_ready() -> None:
 
         assert bench.instrument.calls == ["open", "prepare", "interrupt", "close"]
         assert bench.states == ["ready"]
+
+    in_virtual_time(life)
+
+
+def test_a_stop_does_not_wait_for_a_thread_that_is_held_by_what_nobody_can_interrupt() -> None:
+    async def life() -> None:
+        bench = Bench()
+        await bench.until("ready")
+        bench.close_s = 60.0
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+
+        await bench.stop()
+
+        assert bench.task.cancelled()
+        assert loop.time() - began_s == pytest.approx(CLOSE_WITHIN_S, abs=0.01)
+        await asyncio.sleep(bench.close_s)
 
     in_virtual_time(life)
 

@@ -180,6 +180,9 @@ def test_the_only_unit_of_a_family_belongs_to_one_station_and_another_family_s_t
         ('kind = "ooi"\nport = "/dev/ttyUSB1"', "port", "ooi is not reached by serial"),
         ('kind = "nirscan"\nport = "usb"', "port", "it is reached by serial, hid"),
         ('kind = "obp"\nport = "tcpp:a:1"', "port", "is no port"),
+        ('kind = "ooi"\nport = "tcp:a"', "port", "is not HOST:PORT"),
+        ('kind = "ooi"\nport = "tcp:a..b:80"', "port", "'a..b' is not the name of a host"),
+        ('kind = "nirscan"\nport = "/dev/tty\\u0000"', "port", "cannot be printed"),
         ('kind = "nirscan"\nport = "hid"\nsettings.laser_mw = 5', "settings.laser_mw", "no such setting"),
         ('kind = "ooi"\nport = "usb"\nsettings.points = 100', "settings.points", "integration_ms"),
         ('kind = "ooi"\nport = "usb"\ntransfer = "/no/such/file"', "transfer", "/no/such/file"),
@@ -191,6 +194,12 @@ def test_what_only_the_family_knows_is_checked_too(tmp_path: Path, lines: str, k
 
     assert found.key == f"station.other.{key}"
     assert words in str(found)
+
+
+def test_a_name_that_no_file_can_have_is_a_fault_and_no_crash(tmp_path: Path) -> None:
+    found = problems(write(tmp_path, GOOD + 'transfer = "a\\u0000b"\n[control]\npath = "a\\u0007"\n'))
+
+    assert {problem.key for problem in found} == {"station.bench.transfer", "control.path"}
 
 
 def test_later_sources_win_drop_ins_then_environment_then_flags(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import pytest
 
 from drivers.errors import LinkLost, LinkMissing
-from drivers.links.tcp import BadAddress, TcpLink
+from drivers.links.ports import BadPort
+from drivers.links.tcp import TcpLink
 
 
 @dataclass
@@ -116,7 +117,7 @@ def test_a_name_that_nobody_has_is_a_missing_instrument() -> None:
 
 @pytest.mark.parametrize("address", ["", "host", ":1", "host:", "host:0", "host:65536", "host:http", "host:-1"])
 def test_what_is_no_address_is_refused(address: str) -> None:
-    with pytest.raises(BadAddress, match="is not HOST:PORT"):
+    with pytest.raises(BadPort, match="is not HOST:PORT"):
         TcpLink.open(address)
 
 

@@ -323,6 +323,22 @@ def test_a_name_and_password_from_a_file_are_used(tmp_path: Path, make_rig: Make
         stranger.close()
 
 
+def test_a_password_that_is_no_text_is_told_and_no_crash(
+    tmp_path: Path, make_rig: MakeRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"\xff\xfe")
+    rig = make_rig(1, username="edge-1", password_file=secret)
+
+    async def scene() -> None:
+        async with rig.running() as publisher:
+            await rig.until(lambda: "a password is UTF-8 text" in publisher.state.error)
+
+    asyncio.run(scene())
+    assert str(secret) in caplog.text
+    assert not any(record.exc_info for record in caplog.records)
+
+
 # the client library leaves closing a socket whose handshake failed to the collector
 @pytest.mark.filterwarnings("ignore:.*socket:pytest.PytestUnraisableExceptionWarning")
 def test_tls_trusts_the_named_authority_and_no_other(tmp_path: Path, make_rig: MakeRig) -> None:

@@ -11,11 +11,13 @@ import pytest
 
 from drivers.contract import RawScan
 from edged.acquire.reading import Moment, Reading
+from edged.service.drifting import readable
 from edged.service.kept import find_references
 from edged.service.measure import Measuring
 from edged.service.pipeline import Asked, References, Rules, white_reading
 from edged.service.selftests import RESPONSE
 from edged.service.threads import StoreThread
+from edged.store.errors import StoreDamaged
 from edged.store.identity import Uuid7
 from edged.store.journal import Journal
 from edged.store.record import Record
@@ -23,6 +25,7 @@ from firmware_sim.scene import Raman
 from tests.acquire.bench import raw_scan
 from tests.acquire.scenes import Glass, NeonLamp, scan_of
 from tests.service.test_selftest import Place, living, selftests
+from tests.store.drafts import draft
 
 NOW = Moment(wall_s=1000.0, monotonic_s=50.0, boot_id="a", synced=True)
 
@@ -137,3 +140,18 @@ def test_a_damaged_response_of_a_glass_is_none_and_the_next_self_test_keeps_a_ne
     assert record.selftest.compared_with is None
     assert RESPONSE in record.attachments
     assert "record=1 cannot be read" in caplog.text
+
+
+def test_a_time_that_no_longer_is_one_makes_a_damaged_record_where_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "journal.db"
+    with Journal.open(path) as journal:
+        record = journal.append(draft())
+        body = journal.body(record.id)
+    assert body is not None
+    spoilt = body.replace(record.taken_at.wall.encode(), b"2026-13-" + b"0" * 16)
+    tamper(path, ("UPDATE records SET body = ?", (spoilt,)))
+
+    with Journal.open(path) as journal:
+        with pytest.raises(StoreDamaged):
+            journal.record(1)
+        assert list(readable(journal, newest_first=True)) == []

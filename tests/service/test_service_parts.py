@@ -183,6 +183,30 @@ def test_a_part_that_fails_is_started_again_and_logged_at_powers_of_ten(caplog: 
     assert (pauses[0], max(pauses)) == (0.5, 30.0)
 
 
+def test_a_part_that_was_well_for_long_waits_no_longer_than_at_first() -> None:
+    now_s, lives, pauses = 0.0, [1.0, 1.0, 1.0, 3600.0, 1.0], []
+
+    async def part() -> None:
+        nonlocal now_s
+        if not lives:
+            await asyncio.Event().wait()
+        now_s += lives.pop(0)
+        raise ValueError("a bug")
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async def life() -> None:
+        task = asyncio.create_task(keep_running("part", part, pause=pause, clock=lambda: now_s))
+        while len(pauses) < 5:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait({task})
+
+    asyncio.run(life())
+    assert pauses == [0.5, 1.0, 2.0, 0.5, 1.0]
+
+
 def test_a_part_that_ends_while_the_daemon_stops_is_not_started_again() -> None:
     runs = 0
 

@@ -49,8 +49,25 @@ def test_the_estimate_finds_the_noise_that_was_added(sigma: float) -> None:
     assert signal_to_noise(flat.astype(np.float32)) == pytest.approx(10_000 / sigma, rel=0.03)
 
 
-def test_a_spectrum_without_noise_has_no_estimate() -> None:
-    assert signal_to_noise(np.full(50, 3.0, dtype=np.float32)) is None
+def test_where_rounding_hides_the_noise_it_is_that_of_rounding() -> None:
+    steps = np.full(50, 3.0, dtype=np.float32)
+
+    assert signal_to_noise(steps) == pytest.approx(3.0 * np.sqrt(12.0))
+
+
+def test_a_dull_smooth_spectrum_of_whole_counts_does_not_pass_for_noiseless() -> None:
+    dull = counts(np.round(np.linspace(4.0, 8.0, POINTS)))
+
+    found = assess(dull, limits=Limits(min_peak_counts=1.0))
+
+    assert [reason.code for reason in found.reasons] == ["low_snr"]
+
+
+def test_a_detector_that_reads_the_same_everywhere_is_unfit() -> None:
+    found = assess(counts(np.full(POINTS, 600.0)))
+
+    assert not found.fit
+    assert [reason.code for reason in found.reasons] == ["low_signal"]
 
 
 def test_one_saturated_point_makes_it_unfit() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,6 +47,33 @@ def test_what_was_not_sent_yet_is_kept(journal: Journal) -> None:
     journal.append(draft(wall=OLD), attachments=SCAN)
 
     assert retention.apply(journal, BY_AGE, now=NOW) == Dropped()
+
+
+def test_where_nobody_sends_age_alone_decides(journal: Journal) -> None:
+    for wall in (OLD, NEW):
+        journal.append(draft(wall=wall), attachments=SCAN)
+
+    retention.apply(journal, replace(BY_AGE, spares_unsent=False), now=NOW)
+
+    assert held(journal) == [2]
+    assert journal.outbox.depth() == 2
+
+
+@pytest.mark.parametrize(
+    ("walls", "left"),
+    [
+        ([NEW, NEW, "1999-01-01T00:00:00.000Z", NEW], [1, 2, 3, 4]),  # one clock that was set wrongly for a moment
+        ([OLD, "2099-01-01T00:00:00.000Z", OLD, NEW], [4]),
+        ([OLD, NEW, OLD], [2, 3]),
+    ],
+)
+def test_one_wrong_wall_time_makes_nothing_else_old(journal: Journal, walls: list[str], left: list[int]) -> None:
+    for wall in walls:
+        journal.append(draft(wall=wall), attachments=SCAN, publish=False)
+
+    retention.apply(journal, BY_AGE, now=NOW)
+
+    assert held(journal) == left
 
 
 def test_the_newest_reference_of_each_instrument_is_kept(journal: Journal) -> None:
