@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
@@ -20,7 +21,9 @@ from edged.monitor.words import Cause
 
 Array = NDArray[np.float64]
 
-MAX_PRODUCTS: Final = 32  # at all instruments together, half a megabyte each while learned; the one unseen longest goes
+MAX_PRODUCTS: Final = (
+    32  # at all instruments together, half a megabyte each while learned; then one goes: `_expendable`
+)
 MAX_WHITES: Final = 32  # instruments
 
 
@@ -66,7 +69,7 @@ class Monitor:
     """Holds `products` and `whites`, the latest used last. `touched`: those that changed since they were last kept.
 
     bundle: digest of the one in use, None when nobody knows; own_bundles: of the stations that have one of their own,
-    as far as it is known. What was learned of another one waits for it, unseen, until it is the one unseen longest.
+    as far as it is known. What was learned of another one waits for it, unseen, until it has to go.
     evicted: how many had to go.
     """
 
@@ -149,9 +152,9 @@ class Monitor:
     def _made_room(self, watches: dict[Key, Any], most: int, *, at: int) -> list[Told]:
         told = []
         while len(watches) > most:
-            oldest = next(iter(watches))
-            told += self._forgotten(oldest, watches[oldest], at=at)
-            del watches[oldest]
+            key = _expendable(watches)
+            told += self._forgotten(key, watches[key], at=at)
+            del watches[key]
             self.evicted += 1
         return told
 
@@ -177,3 +180,12 @@ class Monitor:
             and (other.station, other.serial_number, alarm.cause) == (key.station, key.serial_number, cause)
             for other, alarm in self.standing()
         )
+
+
+def _expendable(watches: dict[Key, Any]) -> Key:
+    """Return the one unseen longest; before it, of the half unseen longest, one that is still being learned.
+
+    Of some solvents there are more sets than anybody measures twice. They must not push out what is known.
+    """
+    half = list(islice(watches, max(len(watches) // 2, 1)))
+    return next((key for key in half if isinstance(watches[key], Learning)), half[0])

@@ -5,6 +5,8 @@ Plain functions, any thread.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +30,10 @@ from edged.store.record import Record
 
 Array = NDArray[np.float64]
 
-ACCEPTED: Final = frozenset({"identified", "pass", "quantified"})
+ACCEPTED: Final = frozenset({"identified", "pass", "quantified", "resolved"})
+MAX_PRODUCT: Final = (
+    256  # characters as JSON: with station, instrument and bundle a product's key stays under its limit
+)
 _LEAST_LIGHT: Final = 1e-6  # of the brightest: keeps a logarithm finite where a point saw none
 
 
@@ -145,13 +150,29 @@ def as_absorbance(values: Array, manifest: Manifest) -> Array:
 
 
 def product_of(verdict: Verdict) -> str:
-    """Return the label that was accepted; of amounts, all their labels."""
-    return verdict.label or "+".join(amount.label for amount in verdict.amounts)
+    """Return the label that was accepted; of amounts, all their labels; of components the set of them.
+
+    How much there is of each changes from sample to sample, and with it their order: a set is sorted. One that would be
+    too long is told by its first label and a digest of all.
+    """
+    if not verdict.components:
+        return verdict.label or "+".join(amount.label for amount in verdict.amounts)
+    labels = sorted(component.label for component in verdict.components)
+    product = " + ".join(labels)
+    if len(labels) == 1 or len(json.dumps(product)) <= MAX_PRODUCT:
+        return product
+    return f"{labels[0]} + {len(labels) - 1} more ({hashlib.sha256(product.encode()).hexdigest()[:8]})"
 
 
 def score(verdict: Verdict) -> float | None:
-    """Return log10 of the gate that came closest to its limit; None without a gate that has a distance of its own."""
+    """Return log10 of what came closest to its limit, a gate or the rest that components leave unexplained.
+
+    None without any that has a distance of its own.
+    """
     shares = [gate.distance / gate.limit for gate in verdict.gates if gate.limit > 0 and gate.distance > 0]
+    rest = verdict.unexplained
+    if rest is not None and rest.limit > 0 and rest.value > 0:
+        shares.append(rest.value / rest.limit)
     return math.log10(max(shares)) if shares else None
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edged.monitor.monitor import MAX_PRODUCTS, MAX_WHITES, Key, Monitor, Rules, Told
-from edged.monitor.product import Alarm, Ended, Learning, Seen
+from edged.monitor.product import Alarm, Ended, Learning, Seen, Watching
 from firmware_sim.drift import Drift
 from tests.monitor.drifting import GRID, powders, seen, stream
 
@@ -20,6 +20,13 @@ INSTRUMENT = Key(station="bench", serial_number="1")
 
 def key(product: str, station: str = "bench") -> Key:
     return Key(station=station, serial_number="1", bundle="b", product=product)
+
+
+def learned(rows: NDArray[np.float64]) -> Learning | Watching:
+    watch: Learning | Watching = Learning(grid=GRID, wanted=60, false_alarm_every=1e4)
+    for one in seen(stream(rows, 4), 60):
+        watch, _ = watch.take(one)
+    return watch
 
 
 @pytest.fixture(scope="module")
@@ -145,14 +152,41 @@ def test_what_has_to_go_while_it_alarms_is_told_to_have_ended(scans: dict[str, N
     for one in [*seen(stream(rows, 3), 60), *seen(stream(rows, 5, Drift.parse("lamp=-0.03")), 60, 61)]:
         monitor.result(key("dim"), GRID, one)
     ((_, alarm),) = monitor.alarms()
-    for number in range(MAX_PRODUCTS - 1):
-        assert monitor.result(key(f"p{number}"), GRID, Seen(at=200, row=row)) == []
+    known = learned(rows)
+    monitor.products |= {key(f"p{number}"): known for number in range(MAX_PRODUCTS - 1)}
 
     (told,) = monitor.result(key("one too many"), GRID, Seen(at=201, row=row))
 
     assert (told.key, told.is_news, told.axis_unit) == (key("dim"), True, "nm")
     assert told.finding == Ended(at=201, alarm=alarm, forgotten=True)
     assert (len(monitor.products), monitor.evicted) == (MAX_PRODUCTS, 1)
+
+
+def test_products_that_are_measured_once_do_not_push_out_what_is_known(
+    scans: dict[str, NDArray[np.float64]],
+) -> None:
+    """As sets of compounds are, of which there may be thousands; what is known and unseen longest stays."""
+    monitor, row = Monitor(Rules()), np.zeros(len(GRID.axis))
+    known = {key(f"known {number}"): learned(scans["1090ACAA"]) for number in range(MAX_PRODUCTS // 2 - 1)}
+    monitor.products |= known
+
+    for number in range(3 * MAX_PRODUCTS):
+        monitor.result(key(f"set {number}"), GRID, Seen(at=number, row=row))
+
+    assert len(monitor.products) == MAX_PRODUCTS
+    assert known.keys() <= monitor.products.keys()
+    assert key(f"set {3 * MAX_PRODUCTS - 1}") in monitor.products
+
+
+def test_where_most_are_known_a_new_product_is_learned_all_the_same(scans: dict[str, NDArray[np.float64]]) -> None:
+    monitor = Monitor(Rules(readings=60))
+    monitor.products |= {key(f"known {number}"): learned(scans["1090ACAA"]) for number in range(MAX_PRODUCTS)}
+
+    for one in seen(stream(scans["100AC"], 3), 60):
+        monitor.result(key("new"), GRID, one)
+
+    assert isinstance(monitor.products[key("new")], Watching)
+    assert key("known 0") not in monitor.products
 
 
 def test_an_instrument_that_has_to_go_while_its_white_alarms_is_told_to_have_ended() -> None:

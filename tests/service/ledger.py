@@ -16,7 +16,8 @@ from edged.acquire.references import pack_spectrum
 from edged.bundle.archive import Bundle
 from edged.infer.analyze import Analyzer
 from edged.infer.verdict import Outcome, Verdict
-from edged.monitor.monitor import Rules
+from edged.monitor.monitor import Key, Rules
+from edged.monitor.state import key_text
 from edged.service.drift import DriftWatch
 from edged.service.health import Health
 from edged.service.pipeline import SPECTRUM
@@ -76,6 +77,21 @@ class Ledger:
             found = [str(key) for (key,) in other.execute("SELECT key FROM drift ORDER BY key")]
         other.close()
         return found
+
+    def kept_body(self) -> bytes:
+        """Return the state of the one product that is there."""
+        with sqlite3.connect(self.path) as other:
+            ((body,),) = other.execute("SELECT body FROM drift WHERE key <> 'seq'")
+        other.close()
+        return bytes(body)
+
+    def keep(self, products: list[str], body: bytes, *, serial_number: str) -> None:
+        """Keep this state as that of products of another instrument that were seen later than all others."""
+        with sqlite3.connect(self.path) as other:
+            for product in products:
+                key = Key(station="bench", serial_number=serial_number, bundle=self._bundle.digest, product=product)
+                other.execute("INSERT INTO drift VALUES (?, ?)", (key_text(key), body))
+        other.close()
 
     def _draft(self, outcome: Outcome, **changes: Any) -> Draft:
         made = Draft(

@@ -13,18 +13,22 @@ from numpy.typing import NDArray
 from drivers.contract import Identity
 from edged.bundle.archive import Bundle, bundle_from_bytes
 from edged.infer.analyze import Analyzer
-from edged.infer.verdict import Gate, Verdict
-from edged.monitor.monitor import MAX_PRODUCTS, Monitor
+from edged.infer.verdict import Component, Gate, Unexplained, Verdict
+from edged.monitor.monitor import MAX_PRODUCTS, Key, Monitor
 from edged.monitor.product import Learning
+from edged.monitor.state import key_text
 from edged.service.control import Refusal
 from edged.service.drift import DriftWatch
 from edged.service.drifting import InUse, as_absorbance, items, product_of, score, take
 from edged.service.pipeline import Asked
 from edged.spectra.quality import Quality
+from edged.store.charts import MAX_KEY
 from edged.store.journal import Journal
 from edged.store.record import BundleInfo
 from tests.bundle.tiny import tiny_bytes
 from tests.service.ledger import RULES, UNIT, Ledger, followed, some, taken
+
+LAST = Verdict(procedure="identify", preset="balanced", outcome="identified", label="one too many")
 
 
 def test_a_drift_becomes_a_record_a_warning_and_a_line_of_status(
@@ -297,11 +301,13 @@ def test_a_product_that_has_to_go_while_it_alarms_has_its_end_in_the_journal(
 ) -> None:
     """Other products come from another instrument: the end is of the one that began."""
     ledger, other = Ledger(tmp_path, bundle), UNIT.model_copy(update={"serial_number": "7"})
-    ledger.results([*some(rows, 60, 3), *some(rows, 60, 5, "lamp=-0.03")])
+    ledger.results(some(rows, 60, 3))
+    followed(ledger, analyzer, until=taken(0))
+    quiet = ledger.kept_body()
+    ledger.results(some(rows, 60, 5, "lamp=-0.03"))
     followed(ledger, analyzer, until=taken(60))
-    for number in range(MAX_PRODUCTS):
-        verdict = Verdict(procedure="identify", preset="balanced", outcome="identified", label=f"P{number}")
-        ledger.results(some(rows, 1, 3), instrument=other, verdict=verdict)
+    ledger.keep([f"P{number}" for number in range(MAX_PRODUCTS - 1)], quiet, serial_number=other.serial_number)
+    ledger.results(some(rows, 1, 3), instrument=other, verdict=LAST)
 
     _, health = followed(ledger, analyzer, until=lambda _: ("ended", "lamp") in ledger.events())
 
@@ -327,6 +333,40 @@ def test_the_score_is_the_gate_nearest_to_its_limit_and_an_energy_below_zero_has
     assert score(verdict) == pytest.approx(np.log10(0.8))
     assert score(verdict.model_copy(update={"gates": gates[2:]})) is None
     assert product_of(verdict) == "P"
+    fitted = verdict.model_copy(update={"unexplained": Unexplained(value=1.8, limit=2.0)})
+    assert score(fitted) == pytest.approx(np.log10(0.9))
+
+
+def resolved(*labels: str) -> Verdict:
+    components = tuple(Component(label=label, title=label, score=1.0) for label in labels)
+    return Verdict(procedure="components", preset="balanced", outcome="resolved", components=components)
+
+
+def test_a_mixture_is_charted_as_the_set_of_its_compounds_whichever_there_is_more_of(
+    tmp_path: Path, bundle: Bundle, analyzer: Analyzer, rows: NDArray[np.float64]
+) -> None:
+    ledger = Ledger(tmp_path, bundle)
+    both = resolved("lactose", "acetaminophen"), resolved("acetaminophen", "lactose")
+    for number, row in enumerate([*some(rows, 60, 3), *some(rows, 60, 5, "axis=1.0")]):
+        ledger.results([row], verdict=both[number % 2])
+
+    followed(ledger, analyzer, until=taken(60))
+
+    assert ledger.events() == [("baseline", None), ("began", "axis")]
+    assert {record.drift.product for record in ledger.drifts() if record.drift} == {"acetaminophen + lactose"}
+
+
+def test_a_set_too_long_for_its_place_is_told_by_its_first_label_and_a_digest() -> None:
+    """32 compounds of 64 letters: two sets that differ in one are two products, and each key fits where it is kept."""
+    labels = [f"{number:02d}" + "x" * 62 for number in range(32)]
+    one, other = product_of(resolved(*labels)), product_of(resolved(*labels[:-1], "z"))
+
+    assert one.startswith(f"{labels[0]} + 31 more (")
+    assert one != other
+    assert one == product_of(resolved(*reversed(labels)))
+    assert len(key_text(Key(station="s" * 32, serial_number="1" * 64, bundle="f" * 64, product=one))) <= MAX_KEY
+    assert product_of(resolved(*labels[:3])) == " + ".join(labels[:3])
+    assert product_of(resolved("only")) == "only"
 
 
 def test_light_is_put_on_a_scale_where_lamp_and_path_add_up(bundle: Bundle) -> None:
