@@ -100,6 +100,8 @@ def document(answer: Answer) -> dict[str, Any]:
         "verdict": answer.analysis.verdict.model_dump(mode="json"),
         "probabilities": answer.analysis.probabilities,
     }
+    if answer.analysis.residual is not None:
+        told["residual"] = answer.analysis.residual.as_json()
     return told if answer.why is None else told | {"why": [one.model_dump(mode="json") for one in answer.why]}
 
 

@@ -58,7 +58,8 @@ class OperatingPoint(Model):
     thresholds: the least logit; null puts the compound to the fit whatever its logit.
     negatives: held-out samples without the compound that the whole preset was tried on; named: how many of them were
     said to hold it all the same.
-    detection_limits: the smallest fraction that is told, and is found reliably; null where it was not measured.
+    detection_limits: the smallest fraction that is found reliably, in 95 of 100 samples that hold it; null where it was
+    not measured. It bars nothing from being told.
     detection_limits_in: the same where the compound of that label makes up the most of the rest; null falls back on
     the general one.
     min_support: of a confirmed compound; max_rest: of a spectrum that is explained; both only with `confirm`.

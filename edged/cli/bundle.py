@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from edged.bundle.archive import SUFFIX, Bundle, read_bundle
-from edged.bundle.components import Components
+from edged.bundle.components import Components, largest_rate
 from edged.bundle.errors import BundleError, BundleMissing
 from edged.bundle.slots import Slots
 from edged.cli.configuration import load_or_exit
@@ -319,11 +319,11 @@ def _summary(found: Bundle) -> str:
 
 
 def _compounds(components: Components, preset: Preset) -> list[str]:
-    """What may be found, from which fraction on, and how often a name would be wrong."""
-    told = [f"{name} {point.false_names:g}" for name, point in components.presets.items()]
+    """What may be found, from which fraction on, how often a name would be wrong, and how many negatives say so."""
+    promises = [_promise(components, name) for name in components.presets]
     fitted = [name for name, point in components.presets.items() if point.confirm]
     lines = [
-        f"false names {', '.join(told)} a sample at most",
+        *(f"{'' if place else 'false names':<12}{promise}" for place, promise in enumerate(promises)),
         f"confirms    {', '.join(fitted) or 'no preset: by the network alone'}",
         f"compounds   {len(components.compounds)}",
     ]
@@ -331,3 +331,14 @@ def _compounds(components: Components, preset: Preset) -> list[str]:
         found = "" if limit is None else f", found from {100 * limit:.3g} % on"
         lines.append(f"            {info.label:<12} {info.title}{found}")
     return lines
+
+
+def _promise(components: Components, preset: Preset) -> str:
+    """What one preset promises, and the compound of which that was tried with the least success."""
+    point = components.presets[preset]
+    rates = [largest_rate(k, m) for k, m in zip(point.named, point.negatives, strict=True)]
+    worst = rates.index(max(rates))
+    return (
+        f"{preset:<9} {point.false_names:g} a sample at most; at worst {components.compounds[worst].label}, named in "
+        f"{point.named[worst]:,} of {point.negatives[worst]:,} held-out samples without it"
+    )

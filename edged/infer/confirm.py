@@ -35,8 +35,8 @@ class Kept:
     """A compound that the fit cannot do without.
 
     column: of the compound. support: how much worse the fit is without it. visible: its share of the weights.
-    fraction: by mass, None where the model cannot tell it. limit: the smallest that is told beside the others, None
-    where it was not measured.
+    fraction: by mass, None where the model cannot tell it. limit: the smallest that is found reliably beside the
+    others, None where it was not measured.
     """
 
     column: int
@@ -52,7 +52,7 @@ class Kept:
 
     @property
     def is_under(self) -> bool:
-        """Whether it is too little to be told; what it explains of the spectrum is explained all the same."""
+        """Whether it is so little that it is missed more often than one in twenty times."""
         return self.limit is not None and self.told < self.limit
 
 

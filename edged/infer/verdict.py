@@ -25,7 +25,7 @@ ReasonCode = Literal[
     "out_of_range",  # an amount outside what the model was trained on
     "nothing_found",  # no compound above its limits
     "unknown_component",  # what was found leaves more of the spectrum unexplained than may be
-    "under_detection_limit",  # a compound that is seen, and too little of it to be told
+    "under_detection_limit",  # a compound that is found, and so little of it that it is often missed
     "too_many_claimed",  # more compounds than any sample holds
     "saturated",
     "low_signal",

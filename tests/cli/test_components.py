@@ -23,7 +23,10 @@ from edged.store.journal import Journal
 from tests.bundle.mixed import (
     AXIS_NM,
     CUP,
+    PREPARED,
     REFERENCES,
+    SECOND,
+    SHAPES,
     WHITENER,
     mixed_bytes,
     mixed_fields,
@@ -81,6 +84,18 @@ def test_files_of_mixtures_are_analysed_to_their_compounds(bundle: Path, mixture
     assert {found["probabilities"] for found in objects(result)} == {None}
 
 
+def test_the_rest_of_an_unknown_component_is_told_and_looks_like_it(bundle: Path, mixtures: Path) -> None:
+    printed = objects(edged("analyze", mixtures, "--bundle", bundle, "--json"))
+
+    assert ["residual" in found for found in printed] == [False, True, False, False]
+    residual = printed[1]["residual"]
+    assert residual["unit"] == "nm"
+    assert (residual["axis"][0], residual["axis"][-1]) == pytest.approx((AXIS_NM[1], AXIS_NM[-2]))
+    values, stranger = np.array(residual["values"]), SHAPES["stranger"] @ SECOND
+    assert len(residual["axis"]) == len(values) == PREPARED
+    assert np.corrcoef(values, stranger)[0, 1] > 0.95
+
+
 def test_the_table_tells_what_each_sample_holds_and_how_much_is_unexplained(bundle: Path, mixtures: Path) -> None:
     """Components is what the bundle answers by itself."""
     result = edged("analyze", mixtures, "--bundle", bundle)
@@ -105,7 +120,14 @@ def test_a_bundle_shows_what_it_finds_and_what_it_promises(bundle: Path) -> None
     shown = edged("bundle", "show", bundle).stdout
     verified = edged("bundle", "verify", bundle)
 
-    assert "false names balanced 0.2, confirm 0.05, screen 1 a sample at most" in shown
+    form = r"^(?:false names| {11}) (\w+) +([\d.]+) a sample at most; at worst (\w+), named in (.*)$"
+    promises = re.findall(form, shown, re.MULTILINE)
+    assert [promise[:2] for promise in promises] == [("balanced", "0.2"), ("confirm", "0.05"), ("screen", "1")]
+    for preset, _, compound, counts in promises:
+        point = mixed_fields()["components"]["presets"][preset]
+        worst = max(range(4), key=lambda column: (point["named"][column] + 1) / point["negatives"][column])
+        assert compound == mixed_fields()["components"]["compounds"][worst]["label"]
+        assert counts == (f"{point['named'][worst]:,} of {point['negatives'][worst]:,} held-out samples without it")
     assert "confirms    balanced, confirm" in shown
     assert re.search(r"compounds   4\n +aspirin +Aspirin, found from 4 % on\n", shown)
     assert re.search(r" +twin +Twin\n?", shown)

@@ -144,14 +144,17 @@ def test_a_stranger_alone_is_an_unknown_and_nothing_is_found() -> None:
     assert codes(analyzed(stranger=1.0).verdict) == ["nothing_found", "unknown_component"]
 
 
-def test_too_little_of_a_compound_is_not_told_as_found_and_is_no_unknown() -> None:
+def test_a_compound_under_its_detection_limit_is_told_and_a_reason_says_so() -> None:
     verdict = analyzed("confirm", aspirin=0.1, lactose=0.9).verdict
 
-    assert (verdict.outcome, held(verdict), codes(verdict)) == ("resolved", ["lactose"], ["under_detection_limit"])
+    assert (verdict.outcome, codes(verdict)) == ("resolved", ["under_detection_limit"])
+    assert held(verdict) == ["lactose", "aspirin"]
     reason = verdict.reasons[0]
-    assert reason.message == "aspirin: 18.2 % is under its detection limit of 30 % in such a mixture"
+    assert reason.message.startswith("aspirin: 18.2 % is under its detection limit of 30 % in such a mixture")
     assert (reason.value, reason.limit) == (pytest.approx(0.1 / 0.55, abs=1e-3), 0.3)
-    assert verdict.components[0].fraction == pytest.approx(0.45 / 0.55, abs=1e-3)
+    lactose, aspirin = verdict.components
+    assert lactose.fraction == pytest.approx(0.45 / 0.55, abs=1e-3)
+    assert (aspirin.fraction, aspirin.detection_limit) == (pytest.approx(0.1 / 0.55, abs=1e-3), 0.3)
 
 
 def test_gates_come_first_and_nothing_is_named_behind_one() -> None:
