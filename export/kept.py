@@ -1,4 +1,5 @@
-"""Members that learn at the same time, each kept as soon as it is there: a stop loses none, and a later run goes on.
+"""Members that learn at the same time, each kept as soon as it is there: a stop loses none, and a later run goes on,
+with the last epoch of a member where it keeps those.
 
 What is kept is named by what it was made from: the task, every line of this package, and the version of torch. Other
 code makes another member, and never passes for the one that it would make.
@@ -15,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
+from export.checkpoint import Checkpoint, Stopped, ask_to_stop, let_go_on
 from export.errors import StageMissing
 from export.processes import collect, processes
 from export.progress import Report
@@ -32,39 +34,67 @@ TaskT = TypeVar("TaskT", bound=Task)
 
 def made_or_kept(
     tasks: Sequence[TaskT],
-    make: Callable[[TaskT], Any],
+    make: Callable[[TaskT, Checkpoint], Any],
     *,
     folder: Path,
     workers: int,
     progress: Report,
     what: str,
+    epochs: int = 0,
 ) -> list[Any]:
     """Return what `make` makes of each task, in order; what an earlier run has left in `folder` is read again.
 
-    Each is made in a process of its own. Raises StageMissing where what lies there no longer fits the code.
+    Each is made in a process of its own. epochs: of a member that keeps each of them in the checkpoint that `make` is
+    given; they are what progress counts, and Ctrl-C waits for the one at work. Raises StageMissing where what lies
+    there no longer fits the code.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{hashlib.sha256(f'{task.digest()} {_maker()}'.encode()).hexdigest()}.pt" for task in tasks]
+    let_go_on(folder)  # whoever asked was killed before it saw all ended
+    checkpoints = [
+        Checkpoint(folder=folder, name=digest, of=f"{digest} {maker()}") for digest in (task.digest() for task in tasks)
+    ]
+    paths = [folder / f"{hashlib.sha256(one.of.encode()).hexdigest()}.pt" for one in checkpoints]
     missing = [number for number, path in enumerate(paths) if not path.exists()]
-    there = len(tasks) - len(missing)
-    progress(what, there, len(tasks))
-    made: list[int] = []
+    at_work = set(missing)
+
+    def tell(said: str) -> None:
+        done, each = len(tasks) - len(at_work), max(epochs, 1)
+        progress(said, done * each + sum(checkpoints[number].epochs for number in at_work), len(tasks) * each)
 
     def keep(number: int, member: Any) -> None:
-        _keep(member, paths[number])
-        made.append(number)
-        progress(what, there + len(made), len(tasks))
+        if member is not None:
+            _keep(member, paths[number])
+            checkpoints[number].forget()
+            at_work.remove(number)
+            tell(what)
 
+    def interrupted() -> None:
+        if epochs:
+            ask_to_stop(folder)
+        tell(f"finishing {'epochs' if epochs else 'members'}; Ctrl-C again drops them")
+
+    if epochs:
+        what = "epochs" if len(tasks) == 1 else f"epochs of {len(tasks)} {what}"
+    for number in set(range(len(tasks))) - at_work:
+        checkpoints[number].forget()  # a run was killed between the two
+    tell(what)
     if missing:
         with processes(min(workers, len(missing))) as executor:
             collect(
-                {executor.submit(make, tasks[number]): number for number in missing},
+                {executor.submit(_made, make, tasks[number], checkpoints[number]): number for number in missing},
                 keep,
-                interrupted=lambda: progress(
-                    "finishing members; Ctrl-C again drops them", there + len(made), len(tasks)
-                ),
+                interrupted=interrupted,
+                meanwhile=(lambda: tell(what)) if epochs else None,
             )
     return [kept(path) for path in paths]
+
+
+def _made(make: Callable[[TaskT, Checkpoint], Any], task: TaskT, checkpoint: Checkpoint) -> Any:
+    """The member, or None where it was asked to stop."""
+    try:
+        return make(task, checkpoint)
+    except Stopped:
+        return None
 
 
 def kept(path: Path) -> Any:
@@ -81,8 +111,8 @@ def kept(path: Path) -> Any:
 
 
 @cache
-def _maker() -> str:
-    """The SHA-256 of what makes members: this package's sources, and torch's version."""
+def maker() -> str:
+    """Return the SHA-256 of what makes members: this package's sources, and torch's version."""
     package = Path(__file__).parent
     found = hashlib.sha256(torch.__version__.encode())
     for path in sorted(package.rglob("*.py")):

@@ -6,15 +6,19 @@ Anything that is a `concurrent.futures.Executor` will do: processes here, or the
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
 from concurrent.futures import TimeoutError as FuturesTimeout
 from contextlib import ExitStack, contextmanager
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from edged.bulk import crew
 from edged.bulk.errors import WorkersMissing
 from export.errors import ExportError
+
+GLANCE_S: Final = 1.0  # between two looks at how far those at work are
 
 Key = TypeVar("Key")
 Result = TypeVar("Result")
@@ -26,9 +30,11 @@ def collect(
     *,
     interrupted: Callable[[], None],
     within_s: float | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> None:
     """Keep each result as soon as it is there. On Ctrl-C, or when `within_s` are over, what has not begun is dropped,
     and what has begun is waited for and kept; then the interrupt goes on. A second Ctrl-C waits for nothing.
+    meanwhile: is called about once a second.
 
     Raises ExportError where a process has died.
     """
@@ -39,7 +45,7 @@ def collect(
         kept.add(future)
 
     try:
-        for future in as_completed(waiting, timeout=within_s):
+        for future in _as_done(set(waiting), math.inf if within_s is None else within_s, meanwhile):
             keep_one(future)
     except (KeyboardInterrupt, FuturesTimeout) as stop:
         interrupted()
@@ -55,6 +61,21 @@ def collect(
     finally:
         for future in waiting:
             future.cancel()
+
+
+def _as_done(
+    left: set[Future[Result]], within_s: float, meanwhile: Callable[[], None] | None
+) -> Iterator[Future[Result]]:
+    """Each as soon as it is there. Raises TimeoutError."""
+    until = time.monotonic() + within_s
+    while left:
+        patience_s = max(0.0, min(GLANCE_S, until - time.monotonic()))
+        done, left = wait(left, timeout=patience_s, return_when=FIRST_COMPLETED)
+        yield from done
+        if meanwhile is not None:
+            meanwhile()
+        if left and time.monotonic() >= until:
+            raise FuturesTimeout
 
 
 @contextmanager

@@ -15,11 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from export.checkpoint import Checkpoint
 from export.data.augment import as_absorbance, augment, from_absorbance, resample
 from export.data.spectra import Spectra
 from export.data.split import Split
 from export.errors import StageMissing
-from export.fit import FitTask, as_tensor, fit_member
+from export.fit import FitTask, Member, as_tensor, fit_member
 from export.gates.bank import Bank
 from export.job import Job
 from export.kept import kept, made_or_kept
@@ -124,13 +125,18 @@ def train_ensemble(
         for number in range(per_fold)
     ]
     members = made_or_kept(
-        tasks, fit_member, folder=job.path("members"), workers=job.workers, progress=progress, what=what
+        tasks, _fitted, folder=job.path("members"), workers=job.workers, progress=progress, what=what
     )
     identifier = identifier_of(recipe, members, classes=classes).eval()
     gate = _GateFit(job=job, spectra=spectra)
     gate.fit(identifier.gates, split.development, fold=0)
     held = _held_out(job, spectra, split, identifier, gate)
     return Trained(identifier=identifier, held_out=held, losses=tuple(member.losses for member in members))
+
+
+def _fitted(task: FitTask, _: Checkpoint) -> Member:
+    """Takes minutes at most: no epoch is kept."""
+    return fit_member(task)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ stopped goes on where it was, and comes to the same numbers.
 from __future__ import annotations
 
 import hashlib
-import pickle
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,11 +22,12 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
+from export.checkpoint import Checkpoint, Stateful
 from export.components.recipe import ComponentsRecipe
 from export.data.mixtures.library import Library
 from export.data.mixtures.synthesise import synthesise
-from export.errors import StageMissing
 from export.fit import CLIP, WARM_UP
+from export.kept import maker
 from export.models.network import Network
 from export.models.resnet1d import ResNet1dWords
 from export.models.resuca import ResucaWords
@@ -85,9 +85,14 @@ class Lesson:
 def teach(lesson: Lesson, folder: Path, progress: Report) -> Network:
     """Return the compound's network, ready to run. Deterministic for one seed. folder: where epochs are kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{lesson.digest()}.pt"
     with one_thread():
-        return _network(lesson, _teach(lesson, path, progress))
+        return _network(lesson, _teach(lesson, checkpoint_of(lesson, folder), progress))
+
+
+def checkpoint_of(lesson: Lesson, folder: Path) -> Checkpoint:
+    """Return where the epochs of a lesson are kept."""
+    digest = lesson.digest()
+    return Checkpoint(folder=folder, name=digest, of=f"{digest} {maker()}")
 
 
 @contextmanager
@@ -107,12 +112,12 @@ def one_thread() -> Iterator[None]:
 
 def forget(lesson: Lesson, folder: Path) -> None:
     """Remove what was kept of a lesson whose result is safe."""
-    (folder / f"{lesson.digest()}.pt").unlink(missing_ok=True)
+    checkpoint_of(lesson, folder).forget()
     if folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
 
 
-def _teach(lesson: Lesson, path: Path, progress: Report) -> nn.Module:
+def _teach(lesson: Lesson, checkpoint: Checkpoint, progress: Report) -> nn.Module:
     school = lesson.recipe.schooling
     torch.manual_seed(lesson.seed)
     student = _student(lesson)
@@ -120,8 +125,8 @@ def _teach(lesson: Lesson, path: Path, progress: Report) -> nn.Module:
     steps = school.epochs * -(-school.mixtures // school.batch)
     rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, school.learning_rate, total_steps=steps, pct_start=WARM_UP)
     averaged = AveragedModel(student, multi_avg_fn=get_ema_multi_avg_fn(school.ema))
-    parts: dict[str, Any] = {"student": student, "optimiser": optimiser, "rate": rate, "averaged": averaged}
-    done = _resumed(path, parts)
+    parts: dict[str, Stateful] = {"student": student, "optimiser": optimiser, "rate": rate, "averaged": averaged}
+    done = checkpoint.epochs if checkpoint.take_up(parts) is not None else 0
     student.train()
     with ThreadPoolExecutor(1, thread_name_prefix="mixtures") as maker:
         last = school.epochs + (STATISTICS if lesson.trunk is None else 0)
@@ -136,7 +141,7 @@ def _teach(lesson: Lesson, path: Path, progress: Report) -> nn.Module:
             if epoch < school.epochs:
                 torch.manual_seed(lesson.seed + 1 + epoch)
                 _epoch(student, averaged, optimiser, rate, read, torch.from_numpy(present), school.batch)
-                _keep(path, epoch + 1, parts)
+                checkpoint.keep(epoch + 1, parts, {})
             else:
                 counted += [part for part in read.split(school.batch) if len(part) > 1]
     if lesson.trunk is None:  # each call begins anew: one, with all of them
@@ -191,23 +196,3 @@ def _network(lesson: Lesson, student: nn.Module) -> Network:
     state = lesson.trunk.state_dict() | {f"out.{name}": value for name, value in student.state_dict().items()}
     network.load_state_dict(state)
     return network.eval()
-
-
-def _keep(path: Path, epochs: int, parts: dict[str, Any]) -> None:
-    """Write the state after an epoch, whole or not at all."""
-    draft = path.with_suffix(".part")
-    torch.save({"epochs": epochs} | {name: part.state_dict() for name, part in parts.items()}, draft)
-    draft.replace(path)
-
-
-def _resumed(path: Path, parts: dict[str, Any]) -> int:
-    """Take up what was kept, and return how many epochs that is. Raises StageMissing where it cannot be read."""
-    if not path.exists():
-        return 0
-    try:
-        state = torch.load(path, weights_only=True)
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
-        return int(state["epochs"])
-    except (AttributeError, KeyError, EOFError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
-        raise StageMissing(f"{path}: damaged, or made by another version", hint="delete it and learn again") from error

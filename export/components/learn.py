@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
+from export.checkpoint import Checkpoint, Stateful
 from export.components.words import Schooling
 from export.data.augment import as_absorbance, augment, from_absorbance, resample
 from export.data.mixtures.library import Library
@@ -31,7 +32,6 @@ from export.models.pair import PairNetwork
 from export.models.resuca import ResucaWords
 from export.preprocess.pipeline import Pipeline, build
 from export.preprocess.words import StepWords
-from export.progress import Report
 
 ROWS = 512  # of one pass when a detector is asked
 
@@ -154,15 +154,18 @@ class Detector(nn.Module):
         return np.asarray(torch.cat([self(part) for part in rows.split(ROWS)]).numpy(), dtype=np.float32)
 
 
-def learn(lesson: Lesson, progress: Report | None = None) -> Detector:
-    """Teach one detector. Deterministic for one seed. Raises DataUnusable where the mixtures cannot be made."""
+def learn(lesson: Lesson, checkpoint: Checkpoint | None = None) -> Detector:
+    """Teach one detector. Deterministic for one seed, also where it goes on from a checkpoint, which keeps each epoch.
+
+    Raises DataUnusable where the mixtures cannot be made, and Stopped behind an epoch where that was asked for.
+    """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     with threadpool_limits(1):
-        return _learn(lesson, progress or (lambda what, done, total: None))
+        return _learn(lesson, checkpoint)
 
 
-def _learn(lesson: Lesson, progress: Report) -> Detector:
+def _learn(lesson: Lesson, checkpoint: Checkpoint | None) -> Detector:
     rng = np.random.default_rng(lesson.seed)
     torch.manual_seed(int(rng.integers(2**62)))
     school, compounds = lesson.schooling, len(lesson.compounds)
@@ -180,10 +183,12 @@ def _learn(lesson: Lesson, progress: Report) -> Detector:
         optimiser, school.learning_rate, total_steps=school.epochs * batches, pct_start=WARM_UP
     )
     averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(school.ema))
+    parts: dict[str, Stateful] = {"network": network, "optimiser": optimiser, "rate": rate, "averaged": averaged}
     losses: list[float] = []
+    if checkpoint is not None and (found := checkpoint.take_up(parts)) is not None:
+        losses, rng.bit_generator.state = found["losses"], found["rng"]
     network.train()
-    for epoch in range(school.epochs):
-        progress("epochs", epoch, school.epochs)
+    while len(losses) < school.epochs:
         shown = _epoch(lesson, rng, steps)
         total = 0.0
         for rows in torch.randperm(len(shown)).split(school.batch):
@@ -198,10 +203,11 @@ def _learn(lesson: Lesson, progress: Report) -> Detector:
                 total += loss.item() * len(rows)
             rate.step()
         losses.append(total / len(shown))
+        if checkpoint is not None:
+            checkpoint.keep(len(losses), parts, {"losses": losses, "rng": rng.bit_generator.state})
     with torch.no_grad():  # averaged weights want their own batch statistics
         first_half, other_half = (_epoch(lesson, rng, steps) for _ in range(min(FIT_COPIES, 2)))
         update_bn(_in_turn(_joined(first_half, other_half), school.batch), averaged)
-    progress("epochs", school.epochs, school.epochs)
     module: nn.Module = averaged.module
     return Detector(steps, module, tuple(losses)).eval()
 

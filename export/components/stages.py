@@ -69,7 +69,13 @@ def train(job: ComponentsJob, progress: Report) -> dict[str, Any]:
         for number, (learnt, strangers) in enumerate(mixed)
     ]
     detectors: list[Detector] = made_or_kept(
-        lessons, learn, folder=job.path("members"), workers=job.workers, progress=progress, what="members"
+        lessons,
+        learn,
+        folder=job.path("members"),
+        workers=job.workers,
+        progress=progress,
+        what="members",
+        epochs=recipe.schooling.epochs,
     )
     torch.save(detectors, job.path("model.pt"))
     job.write_json("history.json", {"losses": [detector.losses for detector in detectors]})

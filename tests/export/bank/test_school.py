@@ -14,7 +14,6 @@ from torch import nn
 from export.bank.newcomer import Newcomer, extended
 from export.bank.school import Lesson, forget, teach
 from export.components.fused import prepared
-from export.errors import StageMissing
 from export.models.network import Network
 from export.preprocess.pipeline import build
 from tests.export.bank.kits import newcomer, pure, recipe
@@ -69,12 +68,20 @@ def test_what_was_stopped_goes_on_and_comes_to_the_same_numbers(tmp_path: Path) 
     assert not (tmp_path / "stopped").exists()
 
 
-def test_what_is_kept_and_damaged_is_told(tmp_path: Path) -> None:
+def test_what_is_kept_and_damaged_is_told_and_learned_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     of = lesson(WHOLE)
-    (tmp_path / f"{of.digest()}.pt").write_bytes(b"nothing")
+    through = teach(of, tmp_path, silent)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    seen: list[int] = []
 
-    with pytest.raises(StageMissing, match="delete it and learn again"):
-        teach(of, tmp_path, silent)
+    again = teach(of, tmp_path, lambda what, done, total: seen.append(done))
+
+    assert f"{path}: damaged" in caplog.text
+    assert seen[0] == 0
+    assert all(
+        torch.equal(a, b) for a, b in zip(through.state_dict().values(), again.state_dict().values(), strict=True)
+    )
 
 
 def test_a_whole_network_tells_mixtures_that_hold_its_compound(tmp_path: Path) -> None:

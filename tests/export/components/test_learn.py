@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from export.components.learn import Lesson, RealMixtures, _clip, _drawn, _epoch, learn
+from export.checkpoint import Checkpoint, Stopped, ask_to_stop
+from export.components.learn import Detector, Lesson, RealMixtures, _clip, _drawn, _epoch, learn
 from export.components.words import Schooling
 from export.data.augment import STILL
 from export.data.mixtures.library import Library
@@ -196,3 +198,61 @@ def test_what_cannot_be_balanced_is_refused(real: bool) -> None:
 
     with pytest.raises(DataUnusable, match="a balanced schooling"):
         lesson(network, balanced=True, real=given)
+
+
+def short(network: NetworkKind, **changed: int) -> Lesson:
+    words = Schooling(epochs=4, mixtures=72, batch=16, ema=0.9, balanced=isinstance(network, ResucaWords))
+    return replace(lesson(), network=network, schooling=words, **changed)  # type: ignore[arg-type]
+
+
+def same(one: Detector, other: Detector) -> bool:
+    """To the bit."""
+    states = one.state_dict(), other.state_dict()
+    alike = [torch.equal(states[0][name], states[1][name]) for name in states[0]]
+    return states[0].keys() == states[1].keys() and all(alike) and one.losses == other.losses
+
+
+def stopped_after_each_epoch(of: Lesson, checkpoint: Checkpoint) -> list[int]:
+    """How many epochs there are after each run; torch's generator is another's in between."""
+    seen = []
+    ask_to_stop(checkpoint.folder)
+    for _ in range(of.schooling.epochs):
+        with pytest.raises(Stopped):
+            learn(of, checkpoint)
+        seen.append(checkpoint.epochs)
+        torch.manual_seed(99)
+    return seen
+
+
+BANK = ResucaWords(stem=4, widths=(4, 8), strides=(1, 2), dropout=0.2)
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        short(SMALL.model_copy(update={"dropout": 0.2})),
+        short(BANK),
+        short(BANK, draws=40),
+        pytest.param(short(FIXED["pair"]), marks=pytest.mark.deep),
+    ],
+    ids=["trunk", "bank", "bank that draws", "pair"],
+)
+def test_a_detector_that_was_stopped_after_each_epoch_is_the_one_that_was_not(of: Lesson, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(folder=tmp_path, name="one", of=of.digest())
+
+    assert stopped_after_each_epoch(of, checkpoint) == [1, 2, 3, 4]
+
+    assert same(learn(of, checkpoint), learn(of))
+
+
+def test_a_damaged_epoch_costs_the_way_and_not_the_end(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    of = short(SMALL)
+    checkpoint = Checkpoint(folder=tmp_path, name="one", of=of.digest())
+    learn(of, checkpoint)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+
+    again = learn(of, checkpoint)
+
+    assert "damaged" in caplog.text
+    assert same(again, learn(of))
