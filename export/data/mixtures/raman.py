@@ -118,7 +118,9 @@ def fluorescence(n: int, along: NDArray[np.float32], rng: np.random.Generator) -
     basis = np.stack([(1.0 - x) ** 3, 3.0 * x * (1.0 - x) ** 2, 3.0 * x**2 * (1.0 - x), x**3])
     cubic = rng.random((n, 4)) @ basis
     cubic /= cubic.max(axis=1, keepdims=True)
-    return np.where(rng.random((n, 1)) < 0.5, np.exp(-x / lengths), cubic)
+    decays = rng.random(n) < 0.5
+    cubic[decays] = np.exp(-x / lengths[decays])
+    return cubic
 
 
 def response(n: int, along: NDArray[np.float32], spread: float, rng: np.random.Generator) -> Spectra:
@@ -131,19 +133,25 @@ def fringes(n: int, grid: NDArray[np.float64], most: float, rng: np.random.Gener
     """Return 1 and a sine of at most `most`, [n, points]."""
     period = _log_uniform(ETALON_CM1, (n, 1), rng)
     phase, amplitude = rng.uniform(0.0, 2.0 * np.pi, size=(n, 1)), rng.uniform(0.0, most, size=(n, 1))
-    return np.asarray(1.0 + amplitude * np.sin(2.0 * np.pi * grid / period + phase))
+    out = 2.0 * np.pi * grid / period
+    out += phase
+    np.sin(out, out=out)
+    out *= amplitude
+    out += 1.0
+    return np.asarray(out)
 
 
 def noise(seen: Spectra, height: Spectra, words: Raman, rng: np.random.Generator) -> Spectra:
     """Return shot and read noise. At a point as bright as the highest band, its deviation is that which was drawn."""
     relative = _log_uniform(words.noise, (len(seen), 1), rng)
-    light = np.maximum(seen, 0.0) / height
-    return np.asarray(
-        height
-        * relative
-        * np.sqrt((1.0 - words.read_noise) * light + words.read_noise)
-        * rng.standard_normal(seen.shape)
-    )
+    out = np.maximum(seen, 0.0)
+    out /= height
+    out *= 1.0 - words.read_noise
+    out += words.read_noise
+    np.sqrt(out, out=out)
+    out *= height * relative
+    out *= rng.standard_normal(seen.shape)
+    return out
 
 
 def _add_spikes(seen: Spectra, height: Spectra, rows: NDArray[np.int64], rng: np.random.Generator) -> None:

@@ -18,6 +18,7 @@ FINER = (
     4  # points of the even table for each of the library's or grid's, whichever is closer: its knots are kept to 1/16
 )
 MOST_POINTS = 65_536  # of a fine table's row; two of its points that nearly coincide would ask for any number
+ROWS = 96  # added up at once: with 512 points, all that is in work stays in a core's cache
 Rows = NDArray[np.int64]
 Table = NDArray[np.float32]
 
@@ -62,36 +63,70 @@ class Shelf:
     def sums(self, entries: Entries, n: int) -> Table:
         """Return [n, points]: the weighted sum of each mixture's entries, zero where it has none."""
         out = np.zeros((n, len(self.at)), dtype=np.float32)
-        if not len(entries.mixture):
-            return out
         order = np.argsort(entries.mixture, kind="stable")
-        mixture = entries.mixture[order]
-        parts = self._moved(entries, order) if entries.moved is not None else self.on_grid[entries.row[order]]
-        parts *= entries.weight[order, None].astype(np.float32)
-        first = np.flatnonzero(np.diff(mixture, prepend=-1))
-        out[mixture[first]] = np.add.reduceat(parts, first, axis=0)
+        count = np.bincount(entries.mixture, minlength=n)
+        start = np.cumsum(count) - count
+        for many in np.unique(count[count > 0]):
+            alike = np.flatnonzero(count == many)
+            at_once = max(ROWS // many, 1)
+            for first in range(0, len(alike), at_once):
+                mixtures = alike[first : first + at_once]
+                which = order[start[mixtures] + np.arange(many)[:, None]]
+                out[mixtures] = _added(self._weighted(entries, which.ravel()).reshape(*which.shape, -1))
         return out
 
-    def _moved(self, entries: Entries, order: Rows) -> Table:
-        assert self.fine is not None
-        assert entries.moved is not None
-        moved = (entries.moved[order] * self.per_unit).astype(np.float32)[:, None]
-        place = self.at + moved
-        if entries.stretched is not None:
-            place += (entries.stretched[order] * self.per_unit).astype(np.float32)[:, None] * self.along
-        points = self.fine.shape[1]
-        np.clip(place, 0.0, points - 1.0, out=place)  # beyond the ends, the end value
-        left = np.minimum(place.astype(np.int32), points - 2)
-        place -= left
-        left = left + (entries.row[order] * points)[:, None]
-        flat = self.fine.ravel()
-        low = flat.take(left)
-        left += 1
-        high = flat.take(left)
-        high -= low
-        high *= place
-        high += low
-        return high
+    def _weighted(self, entries: Entries, which: Rows) -> Table:
+        row, weight = entries.row[which], entries.weight[which, None].astype(np.float32)
+        if entries.moved is None:
+            parts = self.on_grid[row]
+        else:
+            assert self.fine is not None
+            place = self.at + (entries.moved[which] * self.per_unit).astype(np.float32)[:, None]
+            if entries.stretched is not None:
+                place += (entries.stretched[which] * self.per_unit).astype(np.float32)[:, None] * self.along
+            parts = _interpolated(self.fine, row, place)
+        parts *= weight
+        return parts
+
+
+def _added(parts: Table) -> Table:
+    """Return the sum over the first axis. Writes to `parts`.
+
+    The order is that of numpy's `reduceat`, in which mixtures have been added up from the first: a seed's are kept to
+    the bit. It adds to the first what the rest is together, which from eight on has eight running sums.
+    """
+    first, rest = parts[0], parts[1:]
+    if not len(rest):
+        return first
+    whole = len(rest) // 8 * 8
+    total = rest[0]
+    if whole:
+        for begin in range(8, whole, 8):
+            rest[:8] += rest[begin : begin + 8]
+        for step in (1, 2, 4):
+            rest[0 : 8 : 2 * step] += rest[step : 8 : 2 * step]
+    for each in rest[whole or 1 :]:
+        total += each
+    first += total
+    return first
+
+
+def _interpolated(fine: Table, row: Rows, place: Table) -> Table:
+    """Return what stands in each row at places, in points; beyond the ends, the end value. Writes to `place`."""
+    points = fine.shape[1]
+    np.clip(place, 0.0, points - 1.0, out=place)
+    left = np.floor(place)
+    np.minimum(left, points - 2.0, out=left)
+    place -= left
+    at = left.astype(np.int64)
+    at += (row * points)[:, None]
+    flat = fine.ravel()
+    low = flat.take(at)
+    high = flat[1:].take(at)
+    high -= low
+    high *= place
+    high += low
+    return high
 
 
 def shelf_of(
