@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from edged.bundle.manifest import MahalanobisGate, NormGate
 from edged.infer.verdict import Preset
-from export.gates.discriminant import Discriminant
+from export.gates.discriminant import ClassCentres, Discriminant
 from export.gates.scatter import ClassScatter
 from export.gates.words import Gate, Space
 from export.preprocess.pipeline import axis_after, build
@@ -20,6 +20,8 @@ from export.preprocess.words import StepWords
 
 Draw = Callable[[float | None], NDArray[np.float64]]
 """Copies changed with a strength, or with the training's own, on the grid."""
+
+KINDS: dict[str, type[nn.Module]] = {"class-scatter": ClassScatter, "discriminant": ClassCentres}
 
 
 class Bank(nn.Module):
@@ -30,9 +32,12 @@ class Bank(nn.Module):
         self.words = words
         shown = [space.steps for space in words.spaces] or [tuple(steps)]
         before = [tuple(takewhile(lambda step: not step.fitted, of)) for of in shown]
-        kind = ClassScatter if words.spaces else Discriminant
+        own: list[type[nn.Module]] = [KINDS[space.kind] for space in words.spaces]
+        kinds = own or [Discriminant]
         self.steps = nn.ModuleList(build(of, grid) for of in before)
-        self.spaces = nn.ModuleList(kind(points=len(axis_after(of, grid)), classes=classes) for of in before)
+        self.spaces = nn.ModuleList(
+            kind(points=len(axis_after(of, grid)), classes=classes) for kind, of in zip(kinds, before, strict=True)
+        )
         width = classes if words.spaces else classes - 1
         self.columns = {name: (i * width, (i + 1) * width) for i, name in enumerate(self.names)}
 
@@ -48,12 +53,14 @@ class Bank(nn.Module):
         for of, steps, space in zip(words, self.steps, self.spaces, strict=True):
             rows = torch.from_numpy(draw(of.strength if of else None).astype(np.float32))
             prepared = steps(rows).double().numpy()
-            if of is None:
-                assert isinstance(space, Discriminant)
-                space.fit(prepared, targets, shrinkage=self.words.shrinkage)
+            shrinkage = of.shrinkage if of else self.words.shrinkage
+            if isinstance(space, ClassScatter):
+                assert of is not None
+                assert of.pooled is not None
+                space.fit(prepared, targets, shrinkage=shrinkage, pooled=of.pooled)
             else:
-                assert isinstance(space, ClassScatter)
-                space.fit(prepared, targets, shrinkage=of.shrinkage, pooled=of.pooled)
+                assert isinstance(space, Discriminant | ClassCentres)
+                space.fit(prepared, targets, shrinkage=shrinkage)
 
     def forward(self, spectra: Tensor) -> Tensor:
         """Return the columns of all gates, side by side."""
@@ -64,7 +71,7 @@ class Bank(nn.Module):
         """Return the distance that each gate reads from columns: [n, gates]."""
         found = []
         for name, space in zip(self.names, self.spaces, strict=True):
-            assert isinstance(space, Discriminant | ClassScatter)
+            assert isinstance(space, Discriminant | ClassCentres | ClassScatter)
             found.append(space.distance(columns[:, slice(*self.columns[name])]))
         return np.stack(found, axis=1)
 

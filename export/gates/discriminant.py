@@ -51,3 +51,24 @@ class Discriminant(nn.Module):
         """Return the distance of each row of coordinates to the nearest class centre."""
         off = np.asarray(coordinates, dtype=np.float64)[:, None, :] - self.centres.double().numpy()[None]
         return np.asarray(np.sqrt((off * off).sum(axis=2).min(axis=1)))
+
+
+class ClassCentres(nn.Module):
+    """Preprocessed spectra [n, points] to distances [n, classes], to the centre of each class in the discriminant."""
+
+    def __init__(self, *, points: int, classes: int) -> None:
+        super().__init__()
+        self.space = Discriminant(points=points, classes=classes)
+
+    def fit(self, spectra: NDArray[np.float64], targets: NDArray[np.int64], *, shrinkage: float) -> None:
+        """Fit the discriminant, as it says."""
+        self.space.fit(spectra, targets, shrinkage=shrinkage)
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        """Return the distance to each class centre."""
+        off = self.space(spectra)[:, None, :] - self.space.centres
+        return (off * off).sum(dim=2).sqrt()
+
+    def distance(self, columns: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the distance of each row of columns to the nearest class."""
+        return np.asarray(columns, dtype=np.float64).min(axis=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,19 +15,24 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 
 
 class Space(Words):
-    """Distances to each class by its own scatter, behind steps of its own, none of which is fitted.
+    """Distances to each class, behind steps of the space's own, none of which is fitted.
 
-    strength: how strongly the copies that it is fitted on are changed. pooled: share of the classes' mean covariance.
+    kind: by the class's own scatter, or in the discriminant by the scatter that all share, for few scans a class.
+    strength: how strongly the copies that it is fitted on are changed. pooled: share of the classes' mean covariance in
+    each class's own; a discriminant has no other.
     """
 
     name: Name
+    kind: Literal["class-scatter", "discriminant"] = "class-scatter"
     steps: Annotated[tuple[StepWords, ...], Field(min_length=1)]
     strength: Annotated[float, Field(ge=0, le=3)]
     shrinkage: Share
-    pooled: Share
+    pooled: Share | None = None
 
     @model_validator(mode="after")
-    def _fits_nothing(self) -> Space:
+    def _makes_sense(self) -> Space:
+        if (self.pooled is None) != (self.kind == "discriminant"):
+            raise ValueError("pooled: class-scatter needs it, and a discriminant has none")
         if fitted := [step.kind for step in self.steps if step.fitted]:
             raise ValueError(f"steps: {', '.join(fitted)} takes constants from training spectra; a space has none")
         return self
@@ -56,7 +61,7 @@ class Gate(Words):
 
 
 class Claims(Words):
-    """Whether a claim is tested against the class's own scans: the distance in the space of that name.
+    """A claim is tested against held-out scans of the class and changed copies of them: the distance in that space.
 
     alpha: share of true claims that is refused.
     """

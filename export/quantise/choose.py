@@ -79,18 +79,29 @@ def choose(table: Sequence[Measured], *, tolerance: float) -> Choice:
     return Choice(scheme=_scheme(best), why=why, against=dict(sorted(against.items(), key=_order)))
 
 
+def falling_short(table: Sequence[Measured]) -> str:
+    """What verdicts by fixed scales cost, which learning with the rounding in the loop may mend; empty if nothing."""
+    static = [row for row in table if row["scheme"].startswith("static")]
+    return "; ".join(f"{row['scheme']}: {', '.join(found)}" for row in static if (found := _disagreement(row)))
+
+
 def _scheme(row: Measured) -> Scheme:
     return next(scheme for scheme in SCHEMES if scheme == row["scheme"])
 
 
 def _faults(row: Measured, tolerance: float) -> list[str]:
+    found = _disagreement(row)
+    if SPREADS * row["kernel_spread"] > tolerance:
+        found.append(f"kernels differ by {row['kernel_spread']:.3g}: the golden tolerance {tolerance:g} is too narrow")
+    return found
+
+
+def _disagreement(row: Measured) -> list[str]:
     found = []
     if row["same_outcome"] < SAME_OUTCOME:
         found.append(f"same outcome {row['same_outcome']:.2%}, wanted {SAME_OUTCOME:.1%}")
     if abs(100 * row["accuracy_difference"]) > ACCURACY_POINTS:
         found.append(f"accuracy {100 * row['accuracy_difference']:+.2f} points, allowed are {ACCURACY_POINTS}")
-    if SPREADS * row["kernel_spread"] > tolerance:
-        found.append(f"kernels differ by {row['kernel_spread']:.3g}: the golden tolerance {tolerance:g} is too narrow")
     return found
 
 

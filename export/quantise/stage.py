@@ -13,11 +13,15 @@ from export.calibrate import load_calibration
 from export.data.augment import resample
 from export.job import Job
 from export.manifest import manifest_of
+from export.models.network import NetworkKind
 from export.processor import processor
 from export.quantise.candidates import candidates, quantised
-from export.quantise.choose import RULE, choose
+from export.quantise.choose import RULE, choose, falling_short
 from export.quantise.measure import Subject, measured
 from export.quantise.schemes import Scheme
+
+AWARE_EPOCHS = 40
+"""Of learning with the rounding in the loop, where `auto` finds fixed scales to fall short and a recipe names none."""
 
 
 def quantise(job: Job) -> dict[str, Any]:
@@ -25,11 +29,19 @@ def quantise(job: Job) -> dict[str, Any]:
     model = onnx.load_from_string(job.need("float.onnx").read_bytes())
     subject = subject_of(job)
     built = candidates(model, subject.spectra)
-    if job.recipe.quantisation.aware_epochs:
-        built["aware"] = _aware(job, len(subject.manifest.classes or subject.manifest.amounts), subject.spectra)
-    table = measured(built, subject, rounds=5 if job.quick else 100)
+    wanted, epochs = job.recipe.quantisation.scheme, job.recipe.quantisation.aware_epochs
+    rounds = 5 if job.quick else 100
+    taught = f"for {epochs} epochs, as the recipe says"
+    if not epochs:
+        table = measured(built, subject, rounds=rounds)
+        short = falling_short(table)
+        taught = f"no: {short or 'fixed scales agree with float, or there is nothing that they fit'}"
+        if short and wanted == "auto" and isinstance(job.recipe.network, NetworkKind):
+            epochs, taught = AWARE_EPOCHS, f"for {AWARE_EPOCHS} epochs: {short}"
+    if epochs:
+        built["aware"] = _aware(job, subject.spectra, epochs=epochs)
+        table = measured(built, subject, rounds=rounds)
     choice = choose(table, tolerance=job.recipe.quantisation.tolerance)
-    wanted = job.recipe.quantisation.scheme
     scheme: Scheme = choice.scheme if wanted == "auto" else wanted
     chosen = built[scheme] if scheme in built else quantised(model, scheme, subject.spectra)
     job.path("model.onnx").write_bytes(chosen.SerializeToString(deterministic=True))
@@ -40,6 +52,7 @@ def quantise(job: Job) -> dict[str, Any]:
         "best": choice.scheme,
         "why": choice.why,
         "against": choice.against,
+        "rounding_in_the_loop": taught,
         "tolerance": job.recipe.quantisation.tolerance,
         "spectra": len(subject.spectra),
         "foreign": len(subject.foreign),
@@ -67,7 +80,7 @@ def subject_of(job: Job) -> Subject:
     )
 
 
-def _aware(job: Job, outputs: int, rows: NDArray[np.float32]) -> onnx.ModelProto:
+def _aware(job: Job, rows: NDArray[np.float32], *, epochs: int) -> onnx.ModelProto:
     """Teach a rounded copy of each network to follow it on the development spectra, and return their graph."""
     import torch
 
@@ -87,7 +100,7 @@ def _aware(job: Job, outputs: int, rows: NDArray[np.float32]) -> onnx.ModelProto
             identifier.members[number] = follow(
                 member,
                 partial(prepared.__getitem__, number),
-                epochs=job.recipe.quantisation.aware_epochs,
+                epochs=epochs,
                 generator=generator,
             )
     return folded(float_graph(identifier, job.recipe.axis.points))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 
 from edged.bundle.manifest import MahalanobisGate, NormGate
 from export.gates.bank import Bank
@@ -14,9 +15,10 @@ from export.preprocess.words import CropStep, SnvStep
 POINTS, CLASSES = 16, 3
 WORDS = Gate(name="discriminant", shrinkage=1e-3, copies=1, quantile=0.99, slack={"balanced": 1.0})
 OWN = Space(name="one", steps=(SnvStep(kind="snv"),), strength=1.0, shrinkage=1e-3, pooled=0.2)
+CENTRES = Space(name="two", kind="discriminant", steps=(SnvStep(kind="snv"),), strength=1.0, shrinkage=1e-3)
 
 
-@pytest.mark.parametrize("spaces", [(), (OWN, OWN.model_copy(update={"name": "two", "pooled": 0.9}))])
+@pytest.mark.parametrize("spaces", [(), (OWN, OWN.model_copy(update={"name": "two", "pooled": 0.9})), (OWN, CENTRES)])
 def test_the_tables_of_the_manifest_give_the_distances_of_the_bank(spaces: tuple[Space, ...]) -> None:
     rng, targets = np.random.default_rng(3), np.repeat(np.arange(CLASSES), 80)
     spectra = rng.normal(size=(CLASSES, POINTS))[targets] + 0.1 * rng.normal(size=(240, POINTS))
@@ -56,7 +58,7 @@ def test_each_space_is_fitted_on_copies_of_its_own_strength() -> None:
     assert asked == [1.0, 0.5]
 
 
-@pytest.mark.parametrize("spaces", [(), (OWN,)])
+@pytest.mark.parametrize("spaces", [(), (OWN,), (CENTRES,)])
 def test_a_gate_behind_a_crop_sees_nothing_of_what_was_cut_off(spaces: tuple[Space, ...]) -> None:
     rng, targets = np.random.default_rng(5), np.repeat(np.arange(CLASSES), 40)
     steps = (CropStep(kind="crop", start=4.0, stop=13.0), SnvStep(kind="snv"))
@@ -71,3 +73,9 @@ def test_a_gate_behind_a_crop_sees_nothing_of_what_was_cut_off(spaces: tuple[Spa
 
     assert np.ptp(seen) > 1.0
     assert cut.tolist() == seen.tolist()
+
+
+@pytest.mark.parametrize("wrong", [OWN.model_dump() | {"pooled": None}, CENTRES.model_dump() | {"pooled": 0.2}])
+def test_only_a_scatter_of_each_class_is_drawn_towards_the_mean_of_all(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="pooled: class-scatter needs it, and a discriminant has none"):
+        Space.model_validate(wrong)

@@ -8,7 +8,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.spatial.distance import mahalanobis
 from sklearn.decomposition import PCA
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
+from export.gates.discriminant import ClassCentres
 from export.gates.scatter import REACH, ClassScatter
 from export.gates.subspace import Subspaces
 
@@ -37,6 +39,24 @@ def test_a_class_is_measured_by_its_own_scatter(known: tuple[NDArray[np.float64]
         expected = np.array([mahalanobis(row, own.mean(axis=0), precision) for row in scores])
         expected /= np.quantile(expected[targets == c], REACH)
         assert np.abs(got[:, c] / expected - 1.0).max() < 1e-3
+    assert gate.distance(got) == pytest.approx(got.min(axis=1))
+
+
+def test_distances_in_the_discriminant_are_those_of_linear_discriminant_analysis(
+    known: tuple[NDArray[np.float64], NDArray[np.int64]],
+) -> None:
+    """All directions count equally within classes: the squared distances differ as the judge's likelihoods do."""
+    spectra, targets = known
+    gate = ClassCentres(points=POINTS, classes=CLASSES)
+
+    gate.fit(spectra, targets, shrinkage=1e-9)
+    got = gate(torch.from_numpy(spectra.astype(np.float32))).double().numpy()
+
+    judge = LinearDiscriminantAnalysis(solver="eigen").fit(spectra, targets)
+    within = judge.covariance_ * len(spectra) / (len(spectra) - CLASSES)
+    off = spectra[:, None, :] - judge.means_
+    full = np.einsum("ncp,pq,ncq->nc", off, np.linalg.inv(within), off)
+    assert got[:, 1:] ** 2 - got[:, :1] ** 2 == pytest.approx(full[:, 1:] - full[:, :1], rel=1e-3, abs=0.05)
     assert gate.distance(got) == pytest.approx(got.min(axis=1))
 
 

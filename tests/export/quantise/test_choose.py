@@ -11,7 +11,7 @@ from edged.infer.judge import Judge
 from export.errors import VerificationFailed
 from export.processor import processor
 from export.quantise.candidates import candidates
-from export.quantise.choose import choose
+from export.quantise.choose import choose, falling_short
 from export.quantise.measure import Measured, Subject, gentle, kernel_spread, measured, outcomes
 from export.quantise.schemes import Scheme
 from tests.export.quantise.graphs import CLASSES, POINTS, dense_graph, spectra
@@ -110,6 +110,15 @@ def test_where_nothing_agrees_float_is_shipped_and_where_float_does_not_nothing_
     assert choose([FLOAT, row("weights", same=0.9)], tolerance=TOLERANCE).scheme == "float"
     with pytest.raises(VerificationFailed, match="no candidate may be shipped"):
         choose([row("float", size=1.0, same=0.9)], tolerance=TOLERANCE)
+
+
+def test_only_verdicts_that_fixed_scales_change_ask_for_learning_with_the_rounding_in_the_loop() -> None:
+    agreeing = [FLOAT, row("dynamic", same=0.9), row("static-s8s8", spread=0.5), row("static-u8s8", same=0.995)]
+
+    short = falling_short([*agreeing, row("static-u8s8", same=0.99, points=-1.0)])
+
+    assert falling_short(agreeing) == ""
+    assert short == "static-u8s8: same outcome 99.00%, wanted 99.5%, accuracy -1.00 points, allowed are 0.5"
 
 
 def manifest(**changed: object) -> Manifest:
