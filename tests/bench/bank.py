@@ -1,7 +1,7 @@
 """The bank of 368 compounds, fused in int8, next to every other way to run it: latency, load, memory, files.
 
 One thread. Latency and load are CPU time; load and memory are those of a fresh process. Members have random weights:
-what int8 costs a trained bank is measured elsewhere. `python -m tests.bench.bank` writes docs/results/bank-speed.md;
+what int8 costs a trained bank, `bank_int8` measures. `python -m tests.bench.bank` writes docs/results/bank-speed.md;
 other runtimes take part where they are installed.
 """
 
@@ -26,7 +26,7 @@ from export.compare import interleaved_us
 from export.models.catalogue import named
 from export.models.resuca import Resuca, ResucaWords
 from tests.bench.bank_fresh import Fresh, in_fresh_process
-from tests.bench.bank_page import page
+from tests.bench.bank_page import SHARE, page
 from tests.bench.bank_runtimes import Call, opened
 from tests.bench.bank_shapes import shapes
 from tests.bench.bank_way import Measured, Way
@@ -36,7 +36,6 @@ from tests.bench.table import Row
 from tests.export.bank.made import prepared
 
 KINDS: Final = ("resuca-lite", "resuca")
-SHARE: Final = 0.5  # of the fastest int8 kernel, that is wanted of a bank
 
 
 @dataclass(frozen=True, kw_only=True)

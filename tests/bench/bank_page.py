@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from tests.bench.bank_runtimes import MODULES, is_installed, shown_version
 from tests.bench.bank_shapes import Shape
 from tests.bench.bank_way import Measured
+from tests.bench.bank_ways import FLOAT_SESSIONS, SESSIONS
 
+ASKED: Final[Mapping[str, tuple[float, Callable[[Measured], float]]]] = {  # times better than a session a compound
+    "latency": (3.0, lambda each: each.ms),
+    "load": (15.0, lambda each: each.load_ms),
+    "memory": (4.0, lambda each: each.memory_mb),
+    "files, as they lie": (3.5, lambda each: each.files_mb),
+    "files, in a bundle": (3.5, lambda each: each.packed_mb),
+}
+SHARE: Final = 0.5  # of the fastest int8 kernel, that is asked of a bank
+PEERS: Final = (SESSIONS, FLOAT_SESSIONS)
 HEAD = """# The bank of compounds: how fast, next to what
 
 {compounds} compounds, {points} points, one thread of {processor};
@@ -17,13 +28,21 @@ in turns and the 25 % quantile; load is from files to the first answer in a fres
 resident set, files as they lie and as a bundle deflates them. Beside each figure: how many times ours is better; below
 1, worse. Members have random weights, no two alike. Error: root mean square of the difference to torch in float, of
 the deviation of the logits, middle of all compounds; random weights drown less of it than trained ones, so it compares
-ways and says nothing of a trained bank. Written by
+ways and says nothing of a bank that has learned: [bank-int8](bank-int8.md) does. Written by
 
 ```sh
 python -m tests.bench.bank
 ```
 
 which leaves out what is not installed; the tests need none of it: `pip install openvino ncnn pnnx litert-torch`.
+"""
+TARGETS = """
+## What was asked
+
+Of the fused bank next to a session a compound: to be so many times better, and to reach half of what the fastest int8
+kernel does. Whether those sessions compute in int8 or in float was left open, and whether files count as they lie or in
+a bundle; so all of it is here.
+
 """
 WAYS = """
 ## {kind}
@@ -51,9 +70,36 @@ def page(found: Mapping[str, Sequence[Measured]], shaped: Sequence[Shape], *, co
     for kind, (ours, *others) in found.items():
         parts.append(WAYS.format(kind=kind))
         parts += [_way(each, ours) for each in (ours, *others)]
+    parts.append(_targets(found, shaped))
     parts.append(SHAPES.format(peak=shaped[0].peak))
     parts += [_shape(each) for each in shaped]
     return "".join(parts)
+
+
+def _targets(found: Mapping[str, Sequence[Measured]], shaped: Sequence[Shape]) -> str:
+    """Every target beside what was reached, in this run."""
+    columns = [(kind, peer) for kind in found for peer in PEERS]
+    lines = ["at least", *(f"{kind}, next to {peer}" for kind, peer in columns)]
+    rows = [[f"| {' | '.join(('target', *lines))} |", "|---|--:" + "|--:" * len(columns) + "|"]]
+    for what, (least, of) in ASKED.items():
+        cells = []
+        for kind, peer in columns:
+            ours, *others = found[kind]
+            other = next(each for each in others if each.name == peer)
+            cells.append(_reached(of(other) / of(ours), least))
+        rows.append([f"| {what} | {least:g} | {' | '.join(cells)} |"])
+    best = max(shaped, key=lambda shape: shape.rate / shape.peak)
+    reached = ", ".join(f"`{kind}` {100 * of.rate / of.peak:.0f} %" for kind, of in zip(found, shaped, strict=False))
+    verdict = _reached(best.rate / best.peak / SHARE, 1.0).partition(", ")[2]
+    last = (
+        f"\nOf the fastest int8 kernel, at least {100 * SHARE:.0f} %: {verdict}. The best shape ({best.name}) reaches "
+        f"{100 * best.rate / best.peak:.0f} %, {reached}.\n"
+    )
+    return TARGETS + "\n".join(line for row in rows for line in row) + "\n" + last
+
+
+def _reached(times: float, least: float) -> str:
+    return f"{times:.2f}, {'met' if times >= least else '**missed**'}"
 
 
 def _way(each: Measured, ours: Measured) -> str:
