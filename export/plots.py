@@ -84,6 +84,30 @@ def reliability(probability: NDArray[np.float64], right: NDArray[np.bool_], floo
     return _png(figure)
 
 
+def reliabilities(curves: Mapping[str, tuple[NDArray[np.float64], NDArray[np.bool_]]]) -> bytes:
+    """How often the most likely class is true, by its probability: several curves, the ideal dashed."""
+    figure, axes = _figure(7.2, 4.4)
+    edges = np.array([0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.0 + 1e-9])
+    axes.plot([0, 1], [0, 1], color=SOFT, lw=1, ls="--")
+    for (name, (probability, right)), colour in zip(curves.items(), COLOURS, strict=False):
+        at, hits, bars = [], [], []
+        for low, high in itertools.pairwise(edges):
+            inside = (probability >= low) & (probability < high)
+            if inside.any():
+                hit, n = float(right[inside].mean()), int(inside.sum())
+                at.append(float(probability[inside].mean()))
+                hits.append(hit)
+                bars.append(1.96 * np.sqrt(max(hit * (1 - hit), 0.25 / n) / n))
+        below, above = np.minimum(bars, hits), np.minimum(bars, 1 - np.array(hits))
+        axes.errorbar(at, hits, yerr=[below, above], color=colour, marker="o", ms=4, lw=1.2, capsize=3, label=name)
+    axes.set_xlim(0.2, 1.01)
+    axes.set_ylim(0, 1.04)
+    axes.set_xlabel("probability of the most likely class")
+    axes.set_ylabel("share that is right")
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    return _png(figure)
+
+
 def distances(groups: Mapping[str, NDArray[np.float64]], limits: Mapping[str, float]) -> bytes:
     """Gate distances of known spectra and of other things, with the limits of the presets."""
     figure, axes = _figure(8.2, 4.4)
