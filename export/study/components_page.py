@@ -1,0 +1,425 @@
+"""The page of the study of components: what was found in real scans, by way, fraction, mixture and lesson.
+
+Every number in the words is read from outcomes; a sentence about rows that are not measured is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from export.components.evidence import rates
+from export.page import Heading, Part, Table, Text
+from export.study.mixtures import ComponentsOutcome, RealScans, real_scans
+
+Bools = NDArray[np.bool_]
+OFF = "scatter augmentation off"
+BASE = "shared trunk, A1, one instrument"
+REAL, BUT = f"{BASE}, and real binaries", " but "
+EXACT, F1, FALSE = 0.85, 0.965, 0.04
+"""The targets of real scans: at least, at least, at most."""
+OVERALL = {
+    "exact": "exact",
+    "precision": "precision",
+    "recall": "recall",
+    "F1": "f1",
+    "false names a scan": "false_names",
+}
+WHAT = {"exact": "exact", "f1": "F1", "false_names": "false names a scan"}
+NETWORKS = ("DeepCID", "ResUCA", "ResUCA lite", "pair network", "shared trunk")
+RESUCA = "ResUCA, A1, one instrument"
+PLAIN = "NNLS, reflectance, second derivative"
+SHOWN = (
+    PLAIN,
+    "DeepCID, A0",
+    "DeepCID, A1",
+    "ResUCA, A0",
+    "ResUCA, A1",
+    RESUCA,
+    BASE,
+    "pair network, A1, one instrument",
+    f"{RESUCA}, confirmed",
+    REAL,
+)
+"""What the tables of fractions and mixtures show, after the best of each fit by made mixtures."""
+SCATTER = (
+    "shared trunk, A1",
+    "shared trunk, A1 without grinding",
+    f"shared trunk, A1, {OFF}",
+    BASE,
+    f"{BASE}, {OFF}",
+)
+BY_WEIGHT = "NNLS by weight"
+ALIKE, ALIKE_NAMES = 0.5, 0.005  # points of exact sets, and false names a scan, that are told as no difference
+RELIABLE = 0.95
+HIDDEN = ("1090AALA", "ascorbic acid")
+"""The mixture that is hardest, and what of it is missed."""
+AFTERWORD = """
+*Exact* is the share of scans with just the right set. *Made* is each row's own recipe, so that it compares rows of one
+recipe only."""
+OF_FRACTIONS = """
+Found, percent, by the fraction of the mass that a compound makes up, in binary, ternary and pure scans alike. A row
+with real binaries is judged by scans that it did not learn from, here and below."""
+OF_LIMITS = """
+The least fraction tried, percent, from which on a compound is named in 95 % of the scans of a binary mixture: a
+detection limit for each matrix. Steps are 10, 50 and 90 %, so that 50 means more than 10 and at most 50; – means that
+not even 90 % is found."""
+OF_SCATTER = f"""
+*{OFF.capitalize()}*: no grinding, no change of path, offset, slope or gain, and no difference between fillings added;
+what the axis, the lamp, moisture and noise do is left as the recipe has it, and each row has its limits from mixtures
+of its own recipe. Derivative and SNV, which all rows share, take an offset and a path off by themselves."""
+OF_REAL = """
+The shared trunk on A1 of one instrument, taught with and without the first 80 scans of real binary mixtures, seen once
+an epoch, as another filling might show them. *Seen*: the last 20 scans of the mixtures that it learnt from. *Not seen*:
+all scans of mixtures of which it saw nothing. Each pair of compounds is left out in its turn, all three of its
+mixtures, and learnt from are the other six; the ternary mixtures, whose compounds all were seen, are never learnt
+from. Both columns of a row judge the very same scans."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """Outcomes by the name of their row, one a seed, and the real scans that judge them."""
+
+    ways: Mapping[str, tuple[ComponentsOutcome, ...]]
+    scans: RealScans
+
+    def figure(self, name: str, what: str, among: Bools) -> list[float]:
+        """Return one figure of each seed on some scans, as a fraction; none where some were learnt from, or no scan is
+        there."""
+        if not among.any() or (among & self.learnt(name)).any():
+            return []
+        return [rates(found_of(one)[among], self.scans.present[among])[what] for one in self.ways[name]]
+
+    def learnt(self, name: str) -> Bools:
+        """Return the real scans that a row learnt from, which do not judge it."""
+        taught = self.ways[name][0].cell.taught
+        return self.scans.taught_to(False if taught is None else taught.real)
+
+    def mean(self, name: str, what: str = "exact") -> float:
+        """Return the mean of a figure on all scans."""
+        return float(np.mean(self.figure(name, what, everything(self.scans))))
+
+    def made(self, name: str) -> float:
+        """Return the exact sets of made mixtures."""
+        return float(np.mean([one.on_made["exact"] for one in self.ways[name]]))
+
+    def best_by_made(self, way: str) -> str | None:
+        """Return the row of a way, a fit of any preparation, that made mixtures would choose."""
+        names = [name for name in self.ways if name.startswith(f"{way}, ")]
+        return max(names, key=self.made, default=None)
+
+    def share(self, name: str, among: Bools) -> NDArray[np.float64]:
+        """Return in which share of some scans each compound is named, mean of the seeds [compounds]."""
+        return np.asarray(np.mean([found_of(one)[among].mean(axis=0) for one in self.ways[name]], axis=0))
+
+    def of_label(self, label: str) -> Bools:
+        """Return the scans of a mixture."""
+        return np.array(self.scans.labels) == label
+
+
+def everything(scans: RealScans) -> Bools:
+    """Return all scans."""
+    return np.ones(len(scans.labels), dtype=bool)
+
+
+def found_of(outcome: ComponentsOutcome) -> Bools:
+    """Return which compounds were found in each real scan, [n, compounds]."""
+    return (np.array(outcome.found)[:, None] >> np.arange(len(outcome.compounds)) & 1).astype(bool)
+
+
+def parts(outcomes: Sequence[ComponentsOutcome], data: Path) -> Sequence[Part]:
+    """Return the tables."""
+    names = dict.fromkeys(outcome.cell.name for outcome in outcomes)
+    ways = {name: tuple(one for one in outcomes if one.cell.name == name) for name in names}
+    trial = Trial(ways=ways, scans=real_scans(data))
+    compounds = outcomes[0].compounds
+    best = [trial.best_by_made(way) for way in ("NNLS", "fit with scatter", "elastic net")]
+    shown = [name for name in dict.fromkeys((*best, *SHOWN)) if name in ways]
+    return [
+        Heading("All real scans, percent"),
+        _overall(trial),
+        *_words(" ".join((AFTERWORD, *_said(trial, compounds)))),
+        Heading("By fraction"),
+        *_words(OF_FRACTIONS),
+        _by_fraction(trial),
+        *_words(OF_LIMITS),
+        _limits(trial, shown, compounds),
+        Heading("By kind of mixture, percent"),
+        _by_kind(trial, shown),
+        *_scatter(trial),
+        *_real(trial),
+        Heading("Found, by mixture"),
+        *_by_mixture(trial, shown, compounds),
+    ]
+
+
+def _words(text: str) -> list[Part]:
+    return [Text(" ".join(text.split()))]
+
+
+def _overall(trial: Trial) -> Table:
+    scans = trial.scans
+    binary = scans.present.sum(axis=1) == 2
+    columns = [(name, everything(scans), what) for name, what in OVERALL.items()] + [
+        ("exact, last 20 scans of binaries", binary & ~scans.may_teach, "exact"),
+        ("exact, ternaries", scans.present.sum(axis=1) == 3, "exact"),
+    ]
+    rows = []
+    for name, outcomes in trial.ways.items():
+        if BUT in name:  # has a table of its own
+            continue
+        cells = [_shown(trial.figure(name, what, among), what) for _, among, what in columns]
+        made = [_shown([one.on_made[what] for one in outcomes], what) for what in ("exact", "false_names")]
+        rows.append([name, *cells, *made])
+    return Table(["", *(name for name, _, _ in columns), "exact, made mixtures", "false names, made"], rows)
+
+
+def _said(trial: Trial, compounds: Sequence[str]) -> list[str]:
+    """What the table says, in words."""
+    judged = [name for name in trial.ways if trial.figure(name, "exact", everything(trial.scans))]
+    plain = [*_of_plain(trial, judged), *_of_penalty(trial)]
+    return [*_of_targets(trial, judged), *plain, *_of_confirmed(trial), *_of_hidden(trial, compounds)]
+
+
+def _of_targets(trial: Trial, judged: Sequence[str]) -> list[str]:
+    reached = [
+        name
+        for name in judged
+        if trial.mean(name) >= EXACT and trial.mean(name, "f1") >= F1 and trial.mean(name, "false_names") <= FALSE
+    ]
+    target = f"{100 * EXACT:g} % exact sets, an F1 of {100 * F1:g} and {FALSE} false names a scan"
+    which = ": " + "; ".join(f"*{name}*" for name in reached) if reached else ""
+    return [f"**The targets**, {target}, are reached by {len(reached)} of {len(judged)} rows{which}."]
+
+
+def _of_plain(trial: Trial, judged: Sequence[str]) -> list[str]:
+    """Networks beside plain least squares, which nobody teaches."""
+    networks, chosen = [name for name in judged if name.startswith(NETWORKS)], trial.best_by_made("NNLS")
+    if PLAIN not in judged or not networks or chosen is None:
+        return []
+    best = max(networks, key=trial.mean)
+    ahead = 100 * (trial.mean(PLAIN) - trial.mean(best))
+    verdict = "is as good as the networks" if abs(ahead) <= ALIKE else f"is {abs(ahead):.1f} points "
+    if abs(ahead) > ALIKE:
+        verdict += "ahead of all networks" if ahead > 0 else "behind the best network"
+    said = (
+        f"**Plain NNLS of the second derivative of reflectance {verdict}**: {_figures(trial, PLAIN)}; of "
+        f"{len(networks)} rows with a network the best is *{best}*: {_figures(trial, best)}. Both were picked by the "
+        f"real scans. Among ways of NNLS made mixtures would pick *{chosen}*: {_figures(trial, chosen)}."
+    )
+    return [said]
+
+
+def _of_penalty(trial: Trial) -> list[str]:
+    """The elastic net that made mixtures would pick, and the same without a penalty where that is measured."""
+    chosen = trial.best_by_made("elastic net")
+    if chosen is None:
+        return []
+    of = trial.ways[chosen][0].penalty
+    words = f" (alpha {of.alpha:g}, l1_ratio {of.l1_ratio:g})" if of else ""
+    said = f"Among elastic nets they would pick *{chosen}*{words}: {_figures(trial, chosen)}"
+    bare = chosen.replace("elastic net", BY_WEIGHT)
+    return [f"{said}; without a penalty {_figures(trial, bare)}." if bare in trial.ways else f"{said}."]
+
+
+def _figures(trial: Trial, name: str) -> str:
+    return f"{100 * trial.mean(name):.1f} % exact, {trial.mean(name, 'false_names'):.3f} false names"
+
+
+def _of_confirmed(trial: Trial) -> list[str]:
+    """What the fit does to what networks claim."""
+    told = []
+    for name in (RESUCA, BASE):
+        confirmed = f"{name}, confirmed"
+        if name in trial.ways and confirmed in trial.ways:
+            exact = _more(100 * (trial.mean(confirmed) - trial.mean(name)), ALIKE)
+            false = _more(trial.mean(confirmed, "false_names") - trial.mean(name, "false_names"), ALIKE_NAMES)
+            told.append(
+                f"of *{name}* it leaves {exact} exact sets and {false} false names ({_figures(trial, name)} alone; "
+                f"{_figures(trial, confirmed)} confirmed)"
+            )
+    return [f"**Confirmation by the fit**: {'; '.join(told)}."] if told else []
+
+
+def _more(change: float, alike: float) -> str:
+    return "as many" if abs(change) <= alike else "more" if change > 0 else "fewer"
+
+
+def _of_hidden(trial: Trial, compounds: Sequence[str]) -> list[str]:
+    """The mixture that made ones do not prepare for."""
+    label, compound = HIDDEN
+    of_label, column = trial.of_label(label), compounds.index(compound)
+
+    def found(name: str) -> float:
+        return float(trial.share(name, of_label & ~trial.learnt(name))[column])
+
+    blind = [name for name in trial.ways if not trial.learnt(name)[of_label].any()]
+    if not blind:
+        return []
+    most = max(blind, key=found)
+    said = (
+        f"**A tenth of {compound} in lactose** is the hardest: of what learnt from none of it, *{most}* names it most "
+        f"often, in {100 * found(most):.0f} % of scans. Lactose scatters so well that it hides the other's bands."
+    )
+    if REAL in trial.ways:
+        said += f" *{REAL}* names it in {100 * found(REAL):.0f} % of those that it did not learn from."
+    return [
+        said,
+        """Detectors of single mixtures that have learnt this very one do find it ([unknowns](unknowns.md)): something
+        of it is in the spectrum, though not where mixtures of pure spectra have it.""",
+    ]
+
+
+def _by_fraction(trial: Trial) -> Table:
+    fractions = trial.scans.fractions
+    columns = {"10 %": 0.1, "20 %": 0.2, "a third": 0.32, "50 %": 0.5, "60 %": 0.6, "90 %": 0.9, "100 %": 1.0}
+    places = [np.abs(fractions - middle) < 0.025 for middle in columns.values()]
+    rows = []
+    for name, outcomes in trial.ways.items():
+        if BUT not in name:
+            judging = ~trial.learnt(name)[:, None]
+            cells = [
+                _shown([float(found_of(one)[place & judging].mean()) for one in outcomes], "recall") for place in places
+            ]
+            rows.append([name, *cells])
+    return Table(["recall, percent", *columns], rows)
+
+
+def _limits(trial: Trial, shown: Sequence[str], compounds: Sequence[str]) -> Table:
+    """The least fraction in each binary matrix that is found in 95 % of scans, and so are all larger ones."""
+    scans = trial.scans
+    pairs = [(c, m) for c in range(len(compounds)) for m in range(len(compounds)) if c != m]
+    binary = scans.present.sum(axis=1) == 2
+    rows = []
+    for name in shown:
+        cells = []
+        for compound, matrix in pairs:
+            inside = binary & scans.present[:, compound] & scans.present[:, matrix] & ~trial.learnt(name)
+            limit = "–"
+            for fraction in sorted(set(scans.fractions[inside, compound].tolist()), reverse=True):
+                among = inside & (scans.fractions[:, compound] == fraction)
+                if trial.share(name, among)[compound] < RELIABLE:
+                    break
+                limit = f"{100 * fraction:.0f}"
+            cells.append(limit)
+        rows.append([name, *cells])
+    return Table(["", *(f"{compounds[c]} in {compounds[m]}" for c, m in pairs)], rows)
+
+
+def _by_kind(trial: Trial, shown: Sequence[str]) -> Table:
+    scans = trial.scans
+    number, least = scans.present.sum(axis=1), np.where(scans.present, scans.fractions, 1.0).min(axis=1)
+    kinds = {
+        "pure": number == 1,
+        "binary, 10 : 90": (number == 2) & (least < 0.3),
+        "binary, 50 : 50": (number == 2) & (least > 0.3),
+        "ternary": number == 3,
+    }
+    rows = []
+    for name in shown:
+        for kind, of_kind in kinds.items():
+            judging = of_kind & ~trial.learnt(name)
+            cells = [_shown(trial.figure(name, what, judging), what) for what in OVERALL.values()]
+            rows.append([f"{name}: {kind}", str(int(judging.sum())), *cells])
+    return Table(["", "scans", *OVERALL], rows)
+
+
+def _scatter(trial: Trial) -> list[Part]:
+    names = [name for name in SCATTER if name in trial.ways]
+    if len(names) < 2:
+        return []
+    rows = [
+        [name, *(_shown(trial.figure(name, what, everything(trial.scans)), what) for what in OVERALL.values())]
+        for name in names
+    ]
+    told = []
+    for on in ("shared trunk, A1", BASE):
+        off = f"{on}, {OFF}"
+        if on in names and off in names:
+            gain = 100 * (trial.mean(on) - trial.mean(off))
+            told.append(f"{gain:+.1f} with *{on}*")
+    said = f"What it gives, in points of exact sets: {', '.join(told)}." if told else ""
+    return [
+        Heading("Scatter augmentation on and off, percent"),
+        Table(["", *OVERALL], rows),
+        *_words(f"{OF_SCATTER} {said}"),
+    ]
+
+
+def _real(trial: Trial) -> list[Part]:
+    """What real mixtures in training give on compositions seen, and cost on others."""
+    lessons = [name for name in trial.ways if name.startswith(REAL)]
+    if BASE not in trial.ways or not lessons:
+        return []
+    scans, rows = trial.scans, []
+    binary, ternary = scans.present.sum(axis=1) == 2, scans.present.sum(axis=1) == 3
+    sums: dict[str, list[float]] = {}
+    for name in lessons:
+        seen = np.isin(scans.labels, [scans.labels[row] for row in np.flatnonzero(trial.learnt(name))])
+        lots = {
+            "seen": seen & ~trial.learnt(name),
+            "not seen": binary & ~seen,
+            "ternaries": ternary,
+            "pure": ~binary & ~ternary,
+        }
+        lesson = f"all but {name.partition(BUT)[2]}" if BUT in name else "all nine"
+        for lot, among in lots.items():
+            if among.any():
+                figures = [(_of(trial, BASE, what, among), _of(trial, name, what, among)) for what in WHAT]
+                if BUT in name:
+                    sums.setdefault(lot, []).append(figures[0][1].mean - figures[0][0].mean)
+                rows.append(
+                    [f"{lesson}: {lot}", str(int(among.sum())), *(one.text for pair in figures for one in pair)]
+                )
+    header = [f"{title}, {when}" for title in WHAT.values() for when in ("without", "with")]
+    told = "; ".join(f"{lot} {100 * float(np.mean(gains)):+.1f}" for lot, gains in sums.items())
+    said = f"**With a pair left out** real mixtures change exact sets, mean of the pairs, in points: {told}."
+    return [
+        Heading("Real mixtures in training, percent"),
+        Table(["learnt from real binaries", "scans", *header], rows),
+        *_words(f"{OF_REAL} {said if sums else ''}"),
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Figure:
+    mean: float
+    text: str
+
+
+def _of(trial: Trial, name: str, what: str, among: Bools) -> _Figure:
+    values = trial.figure(name, what, among)
+    return _Figure(mean=float(np.mean(values)), text=_shown(values, what))
+
+
+def _by_mixture(trial: Trial, shown: Sequence[str], compounds: Sequence[str]) -> Sequence[Part]:
+    """One row a mixture; of each way shown, how often it names each compound."""
+    rows = []
+    for label in dict.fromkeys(trial.scans.labels):
+        of_label = trial.of_label(label)
+        holds = trial.scans.present[of_label][0]
+        cells = [
+            " / ".join(
+                f"**{100 * share:.0f}**" if there else f"{100 * share:.0f}"
+                for share, there in zip(trial.share(name, of_label & ~trial.learnt(name)), holds, strict=True)
+            )
+            for name in shown
+        ]
+        rows.append([label, *cells])
+    return [
+        Text(f"Percent of scans in which {', '.join(compounds)} are named, in this order; bold: it is there."),
+        Table(["mixture", *shown], rows),
+    ]
+
+
+def _shown(values: Sequence[float], what: str) -> str:
+    """The mean, and the standard deviation of several; names a scan as they are, all else in percent."""
+    if not len(values):
+        return "–"
+    scale, digits = (1.0, 3) if what == "false_names" else (100.0, 1)
+    text = f"{scale * float(np.mean(values)):.{digits}f}"
+    return text + (f" ± {scale * float(np.std(values, ddof=1)):.{digits}f}" if len(values) > 1 else "")
