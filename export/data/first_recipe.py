@@ -43,6 +43,7 @@ def first_recipe(spectra: Spectra, folder: Path, *, name: str | None = None) -> 
     points = patch * STEPS
     step = (stop - start) / (points - 1)
     raman = spectra.axis_unit == "cm-1" and spectra.quantity == "intensity"
+    counts = spectra.quantity == "intensity" and not raman
     teaching = round(len(spectra.labels) * 0.6)
     batch = min(90, max(8, teaching // 8))
     epochs = min(300, max(120, round(STEPS_TO_TRAIN / max(1, teaching / batch))))
@@ -57,7 +58,8 @@ def first_recipe(spectra: Spectra, folder: Path, *, name: str | None = None) -> 
         start=f"{start:g}",
         stop=f"{stop:g}",
         points=points,
-        log=LOG if spectra.quantity == "intensity" and not raman else "",
+        log=LOG if counts else "",
+        flat='{ kind = "negative-log" }, ' if counts else "",
         window=11 if raman else max(5, 2 * round(points * 0.047) + 1),
         patch=patch,
         epochs=epochs,

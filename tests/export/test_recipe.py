@@ -32,7 +32,7 @@ def test_all_mistakes_are_reported_at_once_with_their_keys() -> None:
     broken = (
         TEXT.replace("epochs = 120", "epoch = 120")
         .replace("window = 21\n", "window = 20\n")
-        .replace('scheme = "weights"', 'scheme = "int4"')
+        .replace('scheme = "auto"', 'scheme = "int4"')
         .replace("test = 4", "test = -1")
     )
 
