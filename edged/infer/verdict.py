@@ -147,7 +147,12 @@ class Verdict(Model):
     probability: Annotated[float, Field(ge=0, le=1)] | None = None
     p_value: Annotated[
         float | None,
-        Field(ge=0, le=1, description="verify: share of the claimed class's own scans that fit it no better"),
+        Field(
+            ge=0,
+            le=1,
+            description="verify: share of the claimed class's held-out training scans, and of changed copies of them, "
+            "that lie as far from the class or farther, this spectrum counted among them",
+        ),
     ] = None
     candidates: tuple[Candidate, ...] = ()
     amounts: tuple[Estimate, ...] = ()
