@@ -9,13 +9,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from export.baselines.catalogue import chooses
 from export.conformal import units_of, unsupported
 from export.data.augment import resample
 from export.data.check import examine
 from export.data.finding import Finding, raise_refusals, refuse
 from export.data.spectra import Spectra
-from export.data.split import Split, split_of
+from export.data.split import LEAST_PARTS, Split, parts_of, split_of
 from export.errors import DataUnusable
+from export.models.network import NetworkKind
 from export.recipe import Recipe
 from export.workplace import NEVER, Workplace
 
@@ -58,6 +60,9 @@ FIRST_SEEN = {  # word of the recipe -> the stage that looks at it first
     "data.outsiders": "quantise",
     "data.near_outsiders": "quantise",
     "evaluation": "trial",
+    "acceptance": "trial",
+    "limits": "report",
+    "purpose": "report",
     "name": "report",
     "version": "report",
     "technique": "report",
@@ -96,12 +101,28 @@ class Job(Workplace):
                     "the gate knows the product by what tells two or more labels of it apart: label each dose or lot",
                 )
             )
+        findings += self._tuning_lacks(spectra)
         raise_refusals(self.source.name, findings)
         self.load_outsiders()
         split, presets = self.split(spectra), self.recipe.presets
         units = units_of(split.part, spectra.groups)[split.development]
         coverages = {preset: point.coverage for preset, point in presets.items()}
         return findings + unsupported(coverages, len(np.unique(units)))
+
+    def _tuning_lacks(self, spectra: Spectra) -> list[Finding]:
+        """Whether a classical model has settings to choose among, and no second part to choose them by."""
+        network = self.recipe.network
+        if isinstance(network, NetworkKind) or not chooses(network):
+            return []
+        if len(np.unique(parts_of(spectra, self.recipe.data.split))) > LEAST_PARTS:
+            return []
+        return [
+            refuse(
+                f"network.kind: {network.kind} chooses its settings by leaving a part out of what it learns from, and "
+                f"of {LEAST_PARTS} parts one tests, one calibrates and one is left",
+                "a fourth preparation of each class and split.parts = 4, or one value for each setting of the network",
+            )
+        ]
 
     @property
     def outsiders(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from export.baselines.neighbours import NeighboursWords
 from export.baselines.plsda import PlsDaWords
 from export.baselines.plslda import PlsLdaWords
 from export.baselines.svm import SvmWords
+from export.words import Words
 
 BaselineWords = Annotated[
     PlsDaWords
@@ -33,6 +34,12 @@ BaselineWords = Annotated[
 
 DoseWords = Annotated[PlsDoseWords | SvrDoseWords, Field(discriminator="kind")]
 """A regression of an amount: `tune(spectra [n, points], amounts [n], groups [n], seed=...)`."""
+
+
+def chooses(words: Words) -> bool:
+    """Whether a baseline has more than one value of some setting to choose among; a network has none."""
+    return any(isinstance(values, tuple) and len(values) > 1 for _, values in words)
+
 
 PUBLISHED: Mapping[str, PlsDaWords | SvmWords | ForestWords] = {
     "PLS-DA": PlsDaWords(components=(228,)),

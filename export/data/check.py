@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from export.data.finding import Finding, refuse, some, warn
 from export.data.labels import MAX_LABEL
 from export.data.spectra import Spectra
-from export.data.split import Blocks, Split, SplitWords, split_of
+from export.data.split import LEAST_PARTS, Blocks, Split, SplitWords, split_of
 from export.errors import DataUnusable
 
 LEAST_SPECTRA = 5  # of a class: one to test, one to calibrate in turn, and three that a member learns from
@@ -21,6 +21,10 @@ FEW_SPECTRA = 20
 LEAST_GROUPS = 3  # of a class: one to test, one to calibrate, one to learn from
 UNBALANCED = 5.0  # ratio of the largest class to the smallest
 SAME_SCAN = 1.0 - 1e-9  # correlation; two real scans of one sample, not moved, reach some 1 - 1e-5
+ROUNDED_SCAN = 1.0 - 1e-4  # correlation that rounding leaves where it leaves a spectrum that one can learn from
+HALF_A_DIGIT = 0.5 + 1e-6  # of the last digit; the closest real repeats of public sets differ by 1.5 at three decimals
+SINGLE = 2.0**-23  # files are read as float32
+MOST_DECIMALS = 5  # rounding to more changes less than any instrument does
 FLAT = 1e-6  # of the typical spread of a spectrum: nothing but the last digit
 DULL = 0.02
 CLIPPED = 5  # points side by side at the very largest value: no noise does that
@@ -207,6 +211,13 @@ def _parts(spectra: Spectra, split: Split, *, rotates: bool) -> Iterator[Finding
         yield warn(
             f"nothing to test on: {some(absent)}", "choose another part for the test, or the figures leave these out"
         )
+    grouped = len(np.unique(spectra.groups)) < len(spectra.labels)
+    if rotates and grouped and len(split.folds) < LEAST_PARTS and not cut:
+        yield warn(
+            f"{len(split.folds) + 1} parts: one tests, one calibrates in turn, and a member learns from one "
+            "preparation of each class",
+            "measure a fourth of each: a classical model has nothing to choose its settings by",
+        )
     for fold in split.folds if rotates else ():
         if absent := missing(fold.train):
             yield refuse(
@@ -216,7 +227,8 @@ def _parts(spectra: Spectra, split: Split, *, rotates: bool) -> Iterator[Finding
 
 
 def _copies(spectra: Spectra, split: Split | None) -> Iterator[Finding]:
-    """The same scan twice: under two labels, on both sides of the split, or merely twice."""
+    """The same scan twice: under two labels, on both sides of the split, or merely twice; or one that is another,
+    rounded."""
     disputed, leaked, twice = [], [], []
     for one, other in _pairs(spectra.values):
         text = f"{spectra.place(one)} = {spectra.place(other)}"
@@ -235,19 +247,53 @@ def _copies(spectra: Spectra, split: Split | None) -> Iterator[Finding]:
         )
     if twice:
         yield warn(f"the same scan twice: {some(twice)}", "take the copies out")
+    rounded = [f"{spectra.place(one)} = {spectra.place(other)}" for one, other in _rounded(spectra.values)]
+    if rounded:
+        yield warn(
+            f"the same scan with other digits: {some(rounded)}",
+            "take the copies out: on both sides of a split they measure nothing",
+        )
 
 
 def _pairs(values: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
     """Pairs of spectra that are one scan, level and scale apart: their correlation is one but for rounding."""
-    scaled = values - values.mean(axis=1, keepdims=True)
-    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
-    scaled = np.divide(scaled, norms, out=np.zeros_like(scaled), where=norms > 0)
+    scaled = _scaled(values)
     for begin in range(0, len(scaled), CHUNK):
         rows = scaled[begin : begin + CHUNK]
         ones, others = np.nonzero(rows @ scaled[begin:].T > SAME_SCAN)
         for one, other in zip(ones.tolist(), others.tolist(), strict=True):
             if other > one:
                 yield begin + one, begin + other
+
+
+def _rounded(values: NDArray[np.float64]) -> Iterator[tuple[int, int]]:
+    """Pairs of spectra of which one is the other with fewer decimals. Noise makes real repeats differ by more."""
+    decimals, scaled, level = _decimals(values), _scaled(values), values.mean(axis=1)
+    half = HALF_A_DIGIT * 10.0**-decimals
+    for coarse in np.flatnonzero(decimals <= MOST_DECIMALS).tolist():
+        near = (decimals > decimals[coarse]) & (np.abs(level - level[coarse]) <= half[coarse])
+        fine = np.flatnonzero(near)
+        correlation = scaled[fine] @ scaled[coarse]
+        fine = fine[(correlation > ROUNDED_SCAN) & (correlation <= SAME_SCAN)]
+        allowed = half[coarse] + SINGLE * np.abs(values[coarse])
+        same = (np.abs(values[fine] - values[coarse]) <= allowed).all(axis=1)
+        yield from ((coarse, int(other)) for other in fine[same])
+
+
+def _decimals(values: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many decimals each spectrum was written with, as far as float32 tells; MOST_DECIMALS + 1 where more."""
+    found = np.full(len(values), MOST_DECIMALS + 1)
+    for decimals in range(MOST_DECIMALS, -1, -1):
+        whole = values * 10.0**decimals
+        found[(np.abs(whole - np.round(whole)) <= 1e-6 + SINGLE * np.abs(whole)).all(axis=1)] = decimals
+    return found
+
+
+def _scaled(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spectra without their level, each of length one."""
+    scaled = values - values.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(scaled, axis=1, keepdims=True)
+    return np.divide(scaled, norms, out=np.zeros_like(scaled), where=norms > 0)
 
 
 def _rows(spectra: Spectra, label: str) -> NDArray[np.int64]:

@@ -195,7 +195,8 @@ def _section(found: Found) -> list[Part]:
     return [
         Heading(f"{manifest.name} {manifest.version}"),
         Text(
-            f"Temperature {temperature:g}; {found.units} preparations calibrate the sets. {_in_words(found, classes)}"
+            f"Temperature {temperature:g}; {found.units} units that the split keeps whole calibrate the sets. "
+            f"{_in_words(found, classes)}"
         ),
         _errors_table(found),
         Picture(name, f"{manifest.name}: share that is right by probability", reliabilities(curves)),

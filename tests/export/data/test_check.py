@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from export.data.catalogue import load_set
+from export.data.check import _pairs, _rounded
 from export.main import main
 from export.recipe import parse_recipe
 
@@ -180,6 +182,57 @@ def test_units_that_are_mixed_are_refused_with_a_file_of_each(folder: Folder) ->
     assert done.exit_code == 1
     assert "axes of several units: nm" in done.output
     assert "aspirin-07.csv" in done.output
+
+
+def test_a_copy_with_fewer_digits_is_told_of_and_repeats_are_not(folder: Folder) -> None:
+    path = folder()
+    np.savetxt(
+        path / "lactose-18.csv",
+        np.c_[AXIS, scan(2, 1200.0)],
+        delimiter=",",
+        header="Wavelength (nm),Absorbance",
+        comments="",
+        fmt="%.3f",
+    )
+
+    done = checked(path)
+
+    assert done.exit_code == 0
+    assert f"the same scan with other digits: {path / 'lactose-18.csv'} = {path / 'lactose-02.csv'}" in done.output
+    assert done.output.count("note") == 1
+
+
+@pytest.mark.parametrize("name", ["corn-oil", "tablets", "powders12", "strawberry"])
+def test_real_repeats_with_fewer_digits_are_no_copies_and_real_copies_are(name: str, data_dir: Path) -> None:
+    """Half of a set is saved with three decimals: none is a copy. Then all of it a second time, with four."""
+    values = load_set(name, data_dir).values[:300]
+    half = values.copy()
+    half[::2] = np.round(half[::2], 3)
+
+    twice = np.concatenate([values, np.round(values, 4)])
+
+    assert list(_rounded(values)) == []
+    assert list(_rounded(half)) == []
+    copies = {frozenset((row, row + len(values))) for row in range(0, len(values), 7)}
+    assert {frozenset(pair) for pair in (*_rounded(twice), *_pairs(twice))} >= copies
+
+
+def test_three_preparations_a_class_are_told_of_and_leave_a_classical_model_nothing_to_choose_by(
+    folder: Folder, tmp_path: Path
+) -> None:
+    path = folder(scans=15)
+    text = run("recipe", str(path)).stdout.replace(str(path), "mine")
+    recipe = tmp_path / "my.toml"
+    network = text[text.index("[network]") : text.index("[", text.index("[network]") + 9)]
+    recipe.write_text(text.replace(network, '[network]\nkind = "library"\n\n'))
+
+    done, built = checked(path), run("build", str(recipe), "--work", str(tmp_path / "work"))
+
+    assert done.exit_code == 0
+    assert "3 parts: one tests, one calibrates in turn, and a member learns from one preparation" in done.output
+    assert built.exit_code == 1
+    assert "library chooses its settings by leaving a part out of what it learns from" in built.output
+    assert not (tmp_path / "work").exists()
 
 
 def test_one_class_is_refused(folder: Folder) -> None:
