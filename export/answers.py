@@ -9,9 +9,10 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import Manifest
+from edged.bundle.manifest import MahalanobisGate, Manifest, NormGate, OutOfModelGate
 from edged.infer.gates import Gates
 from edged.infer.judge import Judge
+from edged.infer.residual import p_value
 from edged.infer.verdict import Preset
 
 NOBODY = -1  # in `named`: no class was named
@@ -26,6 +27,24 @@ class Shares(TypedDict):
     refused: float
     not_in_scope: float
     inconclusive: float
+
+
+class Challenge(TypedDict):
+    """How verify answers claims of one class at the default preset.
+
+    neighbour: the other class that passes most often; of equals, that with the spectrum which comes closest to passing,
+    measured by what it has of the probability, and of the p-value, that are needed. neighbour_pass: the share of its
+    spectra that passes. probability, p_value: of that closest spectrum; p_value is None where claims are not tested.
+    """
+
+    true_pass: float
+    true_fail: float
+    neighbour: str
+    neighbour_pass: float
+    probability: float
+    probability_needed: float
+    p_value: float | None
+    p_value_needed: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,23 +124,88 @@ def gate_distances(
 
 def verify_shares(
     manifest: Manifest, logits: NDArray[np.floating], features: NDArray[np.floating], truth: NDArray[np.int64]
-) -> dict[str, dict[str, float | str]]:
-    """Return for each class how verify answers a true claim, and the claim that a neighbour's spectra are of it.
-
-    neighbour: the class whose spectra pass most often, of all others; neighbour_pass: the share of them that passes.
-    """
+) -> dict[str, Challenge]:
+    """Return for each class how verify answers true claims of it, and the selectivity challenge: the claim that spectra
+    of its nearest neighbour are of it. Classes without spectra are left out."""
     judge, labels = Judge(manifest), [info.label for info in manifest.classes]
-    shares: dict[str, dict[str, float | str]] = {}
-    for column, label in enumerate(labels):
+    probabilities = np.array([judge.probabilities(row) for row in logits])
+    preset, there = manifest.default_preset, np.unique(truth)
+    shares: dict[str, Challenge] = {}
+    for column in there:
+        label = labels[column]
         question = judge.question(procedure="verify", claimed=label)
-        outcome = np.array([judge.answer(question, *rows).outcome for rows in zip(logits, features, strict=True)])
-        passed = [float((outcome[truth == other] == "pass").mean()) for other in range(len(labels))]
-        others = [-1.0 if other == column else share for other, share in enumerate(passed)]
-        nearest = int(np.argmax(others))
-        shares[label] = {
-            "true_pass": round(passed[column], 6),
-            "true_fail": round(float((outcome[truth == column] == "fail").mean()), 6),
-            "neighbour": labels[nearest],
-            "neighbour_pass": round(others[nearest], 6),
-        }
+        verdicts = [judge.answer(question, *rows) for rows in zip(logits, features, strict=True)]
+        outcome = np.array([verdict.outcome for verdict in verdicts])
+        needed = max(1.0 - manifest.calibration.quantiles[preset][column], manifest.calibration.min_probability[preset])
+        close, p_values = probabilities[:, column] / max(needed, 1e-9), _p_values(manifest, features, int(column))
+        if p_values is not None and manifest.residuals is not None:
+            close = np.minimum(close, p_values / manifest.residuals.alpha[preset])
+        others = [other for other in there if other != column]
+        passes = {other: float((outcome[truth == other] == "pass").mean()) for other in there}
+        nearest = max(others, key=lambda other: (passes[other], close[truth == other].max()))
+        of_it = np.flatnonzero(truth == nearest)
+        closest = of_it[np.argmax(close[of_it])]
+        shares[label] = Challenge(
+            true_pass=round(passes[column], 6),
+            true_fail=round(float((outcome[truth == column] == "fail").mean()), 6),
+            neighbour=labels[nearest],
+            neighbour_pass=round(passes[nearest], 6),
+            probability=round(float(probabilities[closest, column]), 6),
+            probability_needed=round(needed, 6),
+            p_value=None if p_values is None else round(float(p_values[closest]), 6),
+            p_value_needed=manifest.residuals.alpha[preset] if manifest.residuals else None,
+        )
     return shares
+
+
+def _p_values(manifest: Manifest, features: NDArray[np.floating], column: int) -> NDArray[np.float64] | None:
+    residuals = manifest.residuals
+    if residuals is None:
+        return None
+    found = features[:, residuals.columns[0] + column]
+    return np.array([p_value(float(one), residuals.levels[column]) for one in found])
+
+
+def let_by_as_others(
+    manifest: Manifest, features: NDArray[np.floating], truth: NDArray[np.int64]
+) -> dict[str, dict[str, float | str]]:
+    """Return the classes whose spectra every gate would let by at the default preset if the class were not known: the
+    share of them, and the class that most of these are nearest to.
+
+    The gates' spaces were fitted with the class in sight, so that one which was never seen fares no better. Empty where
+    there is no gate, or one does not go by distances to each class.
+    """
+    classes, open_ = len(manifest.classes), np.ones(len(truth), dtype=bool)
+    nearest = np.zeros(len(truth), dtype=np.int64)
+    for gate in manifest.gates:
+        distances = class_distances(gate, features)
+        if distances is None or distances.shape[1] != classes:
+            return {}
+        distances[np.arange(len(truth)), truth] = np.inf
+        nearest = distances.argmin(axis=1)
+        open_ &= distances.min(axis=1) <= gate.limits[manifest.default_preset]
+    if not manifest.gates:
+        return {}
+    found: dict[str, dict[str, float | str]] = {}
+    for column, info in enumerate(manifest.classes):
+        by = open_ & (truth == column)
+        if by.any():
+            most = int(np.bincount(nearest[by]).argmax())
+            share = float(by.sum() / (truth == column).sum())
+            found[info.label] = {"share": round(share, 6), "as": manifest.classes[most].label}
+    return found
+
+
+def class_distances(gate: OutOfModelGate, features: NDArray[np.floating]) -> NDArray[np.float64] | None:
+    """Return what a gate takes the smallest of, [n, classes], or None for one that is not of that kind."""
+    match gate:
+        case NormGate():
+            part = features[:, gate.columns[0] : gate.columns[1]].astype(np.float64)
+            return np.asarray(part / (np.array(gate.scales) if gate.scales else 1.0))
+        case MahalanobisGate():
+            part = features[:, gate.columns[0] : gate.columns[1]].astype(np.float64)
+            offsets = part[:, None, :] - np.array(gate.means)[None]
+            squares = np.einsum("nci,ij,ncj->nc", offsets, np.array(gate.precision), offsets)
+            return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
+        case _:
+            return None

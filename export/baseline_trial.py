@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,13 @@ import torch
 from numpy.typing import NDArray
 
 from export.baselines import tuned
+from export.checkpoint import Checkpoint
 from export.data.augment import as_absorbance, augment, from_absorbance, resample
 from export.data.spectra import Spectra
 from export.data.split import Split
 from export.job import Job
+from export.kept import made_or_kept
 from export.preprocess.pipeline import steps_in_two
-from export.processes import collect, processes
 from export.progress import Report
 from export.sessions import sessions_of
 
@@ -23,28 +26,42 @@ Figures = tuple[list[float], dict[str, Any]]
 """Accuracy on the held-out part, in stress and in mild sessions; and what tuning chose."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaselineTask:
+    """One baseline on one split."""
+
+    job: Job
+    spectra: Spectra
+    split: Split
+    name: str
+    augmented: bool
+
+    def digest(self) -> str:
+        """Return the SHA-256 of all that the result depends on, in hex."""
+        parts = (self.split.part, self.split.test)
+        said = (self.job.stamp("trial"), self.name, self.augmented)
+        return hashlib.sha256(repr(said).encode() + b"".join(part.tobytes() for part in parts)).hexdigest()
+
+
 def baselines_on(
     job: Job, spectra: Spectra, splits: list[Split], plans: list[tuple[str, bool]], progress: Report
 ) -> list[list[Figures]]:
-    """Tune and test each planned baseline on each split, in processes of their own."""
-    if not plans:
+    """Tune and test each planned baseline on each split, in processes of their own; a stop keeps what is done."""
+    tasks = [
+        BaselineTask(job=job, spectra=spectra, split=split, name=name, augmented=augmented)
+        for name, augmented in plans
+        for split in splits
+    ]
+    if not tasks:
         return []
-    total = len(plans) * len(splits)
-    found: dict[int, Figures] = {}
+    found = made_or_kept(
+        tasks, _made, folder=job.path("baselines"), workers=job.workers, progress=progress, what="baselines"
+    )
+    return [found[first : first + len(splits)] for first in range(0, len(tasks), len(splits))]
 
-    def keep(number: int, figures: Figures) -> None:
-        found[number] = figures
-        progress("baselines", len(found), total)
 
-    asked = [(split, *plan) for plan in plans for split in splits]
-    with processes(job.workers) as pool:
-        collect(
-            {pool.submit(baseline_on, job, spectra, *one): number for number, one in enumerate(asked)},
-            keep,
-            interrupted=lambda: progress("finishing baselines; Ctrl-C again drops them", len(found), total),
-        )
-    rows = range(0, total, len(splits))
-    return [[found[number] for number in range(first, first + len(splits))] for first in rows]
+def _made(task: BaselineTask, _: Checkpoint) -> Figures:
+    return baseline_on(task.job, task.spectra, task.split, task.name, task.augmented)
 
 
 def baseline_on(job: Job, spectra: Spectra, split: Split, name: str, augmented: bool) -> Figures:

@@ -8,7 +8,19 @@ import numpy as np
 
 from export import plots
 from export.data.catalogue import known_set
+from export.evidence import (
+    acceptance,
+    amount_metrics,
+    candidates_table,
+    golden_vectors,
+    hashes,
+    indented,
+    intended_use,
+    known_limits,
+)
 from export.job import Job
+from export.limits import telling_limits
+from export.manifest import data_sheet
 from export.page import QUICK, Code, Heading, Page, Part, Picture, Table, Text
 from export.sessions import in_words
 
@@ -24,11 +36,16 @@ def dose_page(job: Job) -> str:
     half = found["half_widths"][recipe.default_preset]
     parts: list[Part] = [
         *([QUICK] if job.quick else []),
+        *intended_use(job),
         Text(
             f"Tells {words.title} in {unit} from {recipe.quantity} at {recipe.axis.start:g} to {recipe.axis.stop:g} "
             f"{recipe.axis.unit}, with an interval, or says that the sample is no such thing. {source.title}. "
             f"{'; '.join(source.instruments)}. Conditions: {source.conditions}."
         ),
+        *acceptance(job, found["acceptance"], unit),
+        *known_limits(telling_limits(job, found)),
+        Heading("Figures with their intervals"),
+        *amount_metrics(job, found["known"], unit),
         Heading("Errors"),
         Text(
             f"Held out: one part; what is kept together is {source.grouping}. Stress: the same after simulated changes "
@@ -58,8 +75,28 @@ def dose_page(job: Job) -> str:
             Heading("Classical regressions on the same split"),
             Table(["tuned inside the development part", f"RMSE, {unit}", "settings"], rows),
         ]
-    parts += [Heading("Recipe"), Code(recipe.model_dump_json(indent=1))]
+    parts += [
+        Heading("Quantisation"),
+        *_quantisation(job, found["agreement"], unit),
+        *golden_vectors(job),
+        *hashes(job),
+        Heading("Data sheet"),
+        Code(indented(data_sheet(job, spectra))),
+        Heading("Recipe"),
+        Code(recipe.model_dump_json(indent=1)),
+    ]
     return Page(title=f"{recipe.name} {recipe.version}", parts=tuple(parts)).html()
+
+
+def _quantisation(job: Job, agreement: dict[str, Any], unit: str) -> list[Part]:
+    return [
+        Text(
+            f"Against the float graph, on {agreement['spectra']} held-out and foreign spectra: same outcome in "
+            f"{_percent(agreement['same_outcome'])} %; amounts differ by at most "
+            f"{agreement['largest_difference_held_out']:.2g} {unit} on the held-out part."
+        ),
+        *candidates_table(job),
+    ]
 
 
 def _errors(known: dict[str, Any], unit: str) -> Table:

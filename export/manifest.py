@@ -18,8 +18,9 @@ from export.job import Job
 from export.quantise.chosen import data_sheet as quantisation
 from export.recipe import Recipe
 
-NAMING = "naming one of the classes, or saying that a sample is none of them; not for finding additions"
-TELLING = "telling an amount with its interval, or saying that the sample is no such thing; not for other products"
+UNSTATED = "not stated in the recipe; what such models are for: "
+NAMING = f"{UNSTATED}naming one of the classes, or saying that a sample is none of them; not for finding additions"
+TELLING = f"{UNSTATED}telling an amount with its interval, or that the sample is no such thing; not for other products"
 TOOLS = ("torch", "onnx", "onnxscript", "onnxruntime", "numpy")
 
 
@@ -65,12 +66,19 @@ def _answers(spectra: Spectra, found: Calibrated) -> dict[str, Any]:
     return {"classes": classes, "calibration": found.calibration}
 
 
+def purpose_of(recipe: Recipe) -> str:
+    """Return the intended use."""
+    return recipe.purpose or (TELLING if recipe.amount is not None else NAMING)
+
+
 def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:
     """Return what a careful user asks of a model: from which spectra, split how, made how."""
     recipe, split = job.recipe, job.split(spectra)
     words = recipe.model_dump(mode="json")
     return {
-        "purpose": TELLING if job.tells_amounts else NAMING,
+        "purpose": purpose_of(recipe),
+        "limits": list(recipe.limits),
+        "acceptance": recipe.acceptance.stated(),
         "quick": job.quick,
         "seed": job.seed,
         "recipe_sha256": recipe.digest(),

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from edged.bundle.manifest import Axis
 from edged.infer.verdict import Preset, Procedure
+from export.acceptance import Acceptance
 from export.baselines.dose import PlsDoseWords, SvrDoseWords
 from export.data.augment import Session
 from export.data.split import SplitWords
@@ -102,7 +103,7 @@ class Quantisation(Words):
     """scheme: how the weights become int8; float keeps them, auto measures and chooses (`export.quantise.choose`).
 
     tolerance: largest logit difference on any CPU. aware_epochs: of learning with the rounding in the loop, which makes
-    the candidate `aware`; with none there is no such candidate.
+    the candidate `aware`; with none it is made only by auto, where fixed scales change verdicts of a network.
     """
 
     scheme: Wanted
@@ -137,7 +138,11 @@ class Quick(Words):
 
 
 class Recipe(Words):
-    """Everything a bundle is made of."""
+    """Everything a bundle is made of.
+
+    purpose: the intended use. limits: what the model is known not to do, a sentence each; the report adds what the
+    trial finds. acceptance: what the model must reach, stated before the trial.
+    """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
     version: Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
@@ -145,6 +150,9 @@ class Recipe(Words):
     quantity: Literal["absorbance", "reflectance", "intensity"]
     procedures: Annotated[tuple[Procedure, ...], Field(min_length=1)]
     default_preset: Preset
+    purpose: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
+    limits: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = ()
+    acceptance: Acceptance = Acceptance()
     amount: Quantity | None = None
     data: Data
     axis: Axis
@@ -184,6 +192,10 @@ class Recipe(Words):
                 raise ValueError(f"claims.space: {self.claims.space} is not among gate.spaces")
             if set(self.presets) != set(self.claims.alpha):
                 raise ValueError("claims.alpha: must name the same presets as presets")
+        try:
+            self.acceptance.check(tells_amounts=self.amount is not None)
+        except ValueError as error:
+            raise ValueError(f"acceptance.{error}") from error
         build(self.steps, self.grid)
         for number, space in enumerate(self.gate.spaces):
             try:

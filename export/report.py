@@ -13,7 +13,19 @@ from export.data.augment import resample
 from export.data.catalogue import known_set
 from export.data.split import Blocks
 from export.dose_report import dose_page
+from export.evidence import (
+    acceptance,
+    candidates_table,
+    class_metrics,
+    golden_vectors,
+    hashes,
+    indented,
+    intended_use,
+    interval,
+    known_limits,
+)
 from export.job import Job
+from export.limits import naming_limits
 from export.manifest import data_sheet
 from export.page import QUICK, Code, Heading, Page, Part, Picture, Table, Text
 from export.quantise.chosen import scheme_of_others
@@ -41,8 +53,13 @@ def report_page(job: Job) -> str:
     means = np.stack([spectra.values[spectra.targets == c].mean(axis=0) for c in range(len(spectra.classes))])
     parts: list[Part] = [
         *([QUICK] if job.quick else []),
+        *intended_use(job),
         _purpose(job, len(spectra.classes)),
-        _headline(found["summary"]),
+        _headline(found),
+        *acceptance(job, found["acceptance"]),
+        *known_limits(naming_limits(job, found)),
+        Heading("Figures with their intervals"),
+        *class_metrics(job, found["figures"]),
         Heading("Accuracy"),
         *_accuracy(job, found),
         Heading("Operating points"),
@@ -74,6 +91,7 @@ def report_page(job: Job) -> str:
         *_sets(found, spectra.classes),
         Heading("Quantisation"),
         *_quantisation(job, found),
+        *golden_vectors(job),
         Heading("Training"),
         Picture("training.png", "training loss", plots.training(job.read_json("history.json")["losses"])),
         Heading("Spectra"),
@@ -83,6 +101,7 @@ def report_page(job: Job) -> str:
             plots.class_means(job.grid, resample(means, spectra.axis, job.grid), spectra.classes),
         ),
         Table(["class", "what it is"], [(label, spectra.title(label)) for label in spectra.classes]),
+        *hashes(job),
         Heading("Data sheet"),
         Code(indented(data_sheet(job, spectra))),
     ]
@@ -98,19 +117,25 @@ def _purpose(job: Job, classes: int) -> Text:
     )
 
 
-def _headline(summary: Mapping[str, float]) -> Table:
-    names = {
-        "held_out_accuracy": "accuracy on the held-out block",
-        "held_out_accuracy_all_blocks": "the same, each block held out in turn",
-        "stress_accuracy": "the same block after simulated changes of session",
-        "held_out_refused": "held-out spectra wrongly refused",
-        "held_out_wrong_names": "held-out spectra given a wrong name",
-        "others_refused": "spectra of other things refused",
-        "near_others_refused": "the same of the near ones, made of what the model knows",
-        "int8_and_float_same_outcome": "same outcome and name, int8 graph and float torch",
-    }
-    shown = [(text, _percent(summary[key])) for key, text in names.items() if summary[key] is not None]
-    return Table(["headline", "%"], shown)
+def _headline(found: Mapping[str, Any]) -> Table:
+    """The figures of the manifest, with the intervals of those that have one: summary key, text, its criterion."""
+    summary, criteria = found["summary"], found["criteria"]
+    names = (
+        ("held_out_accuracy", "accuracy on the held-out block", "accuracy"),
+        ("held_out_accuracy_all_blocks", "the same, each block held out in turn", "accuracy_all_blocks"),
+        ("stress_accuracy", "the same block after simulated changes of session", "stress_accuracy"),
+        ("held_out_refused", "held-out spectra wrongly refused", "wrong_refusals"),
+        ("held_out_wrong_names", "held-out spectra given a wrong name", "wrong_names"),
+        ("others_refused", "spectra of other things refused", "others_refused"),
+        ("near_others_refused", "the same of the near ones, made of what the model knows", "near_others_refused"),
+        ("int8_and_float_same_outcome", "same outcome and name, int8 graph and float torch", "same_outcome"),
+    )
+    shown = [
+        (text, _percent(summary[key]), "–" if criteria[name] is None else interval(criteria[name], 100.0, 1))
+        for key, text, name in names
+        if summary[key] is not None
+    ]
+    return Table(["headline", "%", "95 % interval"], shown)
 
 
 def _held_out(job: Job) -> str:
@@ -220,17 +245,28 @@ def _others(job: Job, found: dict[str, Any], default: str) -> list[Part]:
 def _verify(rows: dict[str, dict[str, Any]]) -> list[Part]:
     if not rows:
         return []
-    near = "neighbour_pass"
+    tested = next(iter(rows.values()))["p_value"] is not None
     shown = [
-        (label, _percent(row["true_pass"]), _percent(row["true_fail"]), row["neighbour"], _percent(row[near]))
+        (
+            label,
+            _percent(row["true_pass"]),
+            _percent(row["true_fail"]),
+            row["neighbour"],
+            _percent(row["neighbour_pass"]),
+            f"{_percent(row['probability'])} of {_percent(row['probability_needed'])}",
+            *([f"{row['p_value']:.2g} of {row['p_value_needed']:g}"] if tested else []),
+        )
         for label, row in rows.items()
     ]
     header = ["claimed class", "own spectra pass", "own spectra fail", "nearest neighbour", "its spectra pass"]
+    header += ["the closest of them: probability, % of what is needed", *(["p of what is needed"] if tested else [])]
     return [
         Heading("Verify"),
         Text(
-            "Held-out spectra at the default preset: true claims, and the other class that passes most often under the "
-            "claim."
+            "Held-out spectra at the default preset: true claims, and the challenge by the nearest neighbour. That is "
+            "the other class whose spectra pass most often under the claim; where they pass as often, or none does, "
+            "the one with the spectrum that comes closest: what it has of the probability"
+            f"{' and of p' if tested else ''} that the claim needs."
         ),
         Table(header, shown),
     ]
@@ -303,41 +339,16 @@ def _sets(found: dict[str, Any], classes: Sequence[str]) -> list[Part]:
 
 
 def _quantisation(job: Job, found: dict[str, Any]) -> list[Part]:
-    variants, agreement = job.read_json("quantise.json"), found["agreement"]
-    rows = [
-        (
-            v["scheme"] + (" (this bundle)" if v["scheme"] == variants["scheme"] else ""),
-            f"{v['file_bytes'] / 1024:.0f}",
-            f"{v['packed_bytes'] / 1024:.0f}",
-            _percent(v["same_class"]),
-            f"{v['largest_logit_difference']:.4f}",
-        )
-        for v in variants["variants"]
-    ]
+    agreement = found["agreement"]
     return [
         Text(
             f"Against float torch, on {agreement['spectra']} held-out and foreign spectra: same outcome and name in "
             f"{_percent(agreement['same_outcome_and_label'])} %, largest difference of a logit "
-            f"{agreement['largest_logit_difference']:.4f}."
+            f"{agreement['largest_logit_difference']:.4f}. Against the float graph, on development and foreign spectra:"
         ),
-        Table(["graph", "KiB", "KiB packed", "same class as float, %", "largest logit difference"], rows),
+        *candidates_table(job),
     ]
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}"
-
-
-def indented(value: Any, depth: int = 0) -> str:
-    """A data sheet as indented text."""
-    pad = "  " * depth
-    if isinstance(value, dict):
-        return "".join(
-            f"{pad}{key}:\n{indented(inner, depth + 1)}"
-            if isinstance(inner, (dict, list))
-            else f"{pad}{key}: {inner}\n"
-            for key, inner in value.items()
-        )
-    return "".join(
-        f"{pad}-\n{indented(inner, depth + 1)}" if isinstance(inner, dict) else f"{pad}- {inner}\n" for inner in value
-    )

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from edged.bundle.manifest import Manifest
 from edged.infer.engine import Engine
 from edged.infer.verdict import Preset
-from export.answers import Answers, ask, gate_distances, refused, summary, verify_shares
+from export.acceptance import judged
+from export.answers import Answers, ask, gate_distances, let_by_as_others, refused, summary, verify_shares
 from export.baseline_trial import baseline_on, baselines_on
 from export.baselines import BASELINES
 from export.calibrate import calibrated, scored_of
@@ -26,7 +27,8 @@ from export.conformal import units_of
 from export.data.augment import resample
 from export.data.spectra import Spectra
 from export.data.split import Split
-from export.dose import dose_trial
+from export.dose_trial import dose_trial
+from export.figures import Figure, share_of, together
 from export.job import Job
 from export.manifest import manifest_of
 from export.pack import draft
@@ -36,6 +38,7 @@ from export.sensitivity import sensitivity_table
 from export.sessions import changes_of, rows_of, sessions_of
 from export.to_onnx import float_graph
 from export.train import HeldOut, Trained, load_held_out, load_identifier, train_ensemble
+from export.trial_figures import ALL, Tested, by_class, criteria_of, named_figures
 from export.trust import Trust, over_blocks, trust_table
 from export.verify import torch_outputs
 
@@ -108,10 +111,56 @@ def trial(job: Job, progress: Report) -> dict[str, Any]:
         "trust_all_blocks": over_blocks([trust, *(run["trust"] for run in runs if run["kind"] == "rotation")]),
         "footnote": _random_split(job, spectra, progress),
     }
+    usual = answers[manifest.default_preset]
+    tested = _tested(spectra, split, usual, runs)
+    others = {name: (usual[name], of.groups) for name, of in job.load_outsiders().items()}
+    result["figures"] = named_figures(tested, rng=job.rng(13))
+    result["classes"] = by_class(tested, spectra.classes)
+    result["let_by"] = let_by_as_others(manifest, raw["held-out"][1], truth)
+    criteria = criteria_of(tested, result["figures"], trust, others, job.recipe.data)
+    criteria["same_outcome"] = _same_outcome(
+        answers[manifest.default_preset], torch_answers, tested["held-out"], others
+    )
+    result["criteria"], result["acceptance"] = criteria, judged(job.recipe.acceptance, criteria)
     result["summary"] = _headline(job, result)
     job.write_json("trial.json", result)
     _save_plot_data(job, answers[manifest.default_preset], raw, manifest, truth, runs)
     return dict(result["summary"])
+
+
+def _tested(
+    spectra: Spectra, split: Split, answers: Mapping[str, Answers], runs: list[dict[str, Any]]
+) -> dict[str, Tested]:
+    """What was said of spectra whose class is known, by kind; of all blocks too where they were rotated."""
+    units = units_of(split.part, spectra.groups)
+    truth, of_test = spectra.targets[split.test], units[split.test]
+    found = {}
+    for kind, prefix in KINDS.items():
+        copies = sum(name.startswith(prefix) for name in answers)
+        found[kind] = Tested(
+            answers=_joined(answers, prefix), truth=np.tile(truth, copies), units=np.tile(of_test, copies)
+        )
+    rotated = [run for run in runs if run["kind"] == "rotation"]
+    if rotated:
+        parts = [(answers["held-out"], truth, of_test)]
+        parts += [(run["answers"], run["truth"], units[run["split"].test]) for run in rotated]
+        found[ALL] = Tested(
+            answers=Answers.joined([said for said, _, _ in parts]),
+            truth=np.concatenate([true for _, true, _ in parts]),
+            units=np.concatenate([of for _, _, of in parts]),
+        )
+    return found
+
+
+def _same_outcome(
+    final: Mapping[str, Answers],
+    by_torch: Mapping[str, Answers],
+    held_out: Tested,
+    others: Mapping[str, tuple[Answers, NDArray[np.int64]]],
+) -> Figure:
+    parts = [("held-out", held_out.units), *((name, groups) for name, (_, groups) in others.items())]
+    same = np.concatenate([final[name].same_as(by_torch[name]) for name, _ in parts])
+    return share_of(same, together([units for _, units in parts]))
 
 
 def _trust(
@@ -284,16 +333,21 @@ def _agreement(
 def _headline(job: Job, result: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers that the manifest carries."""
     point = result["operating_points"][job.recipe.default_preset]
-    names = job.recipe.data
+    names, held = job.recipe.data, result["figures"]["held-out"]
     return {
         "held_out_accuracy": result["accuracy"][BUNDLE]["shipped"][0],
         "held_out_accuracy_all_blocks": result["accuracy"][BUNDLE]["mean"][0],
         "stress_accuracy": result["accuracy"][BUNDLE]["shipped"][1],
+        "held_out_macro_f1": held["macro_f1"]["value"],
+        "held_out_mcc": held["mcc"]["value"],
+        "held_out_kappa": held["kappa"]["value"],
         "held_out_refused": point["held-out"]["refused"],
         "held_out_wrong_names": point["held-out"]["wrong"],
         "others_refused": _refused_of_all([point[name] for name in names.outsiders]),
         "near_others_refused": _refused_of_all([point[name] for name in names.near_outsiders]),
         "int8_and_float_same_outcome": result["agreement"]["same_outcome_and_label"],
+        "intervals": {name: [held[name]["low"], held[name]["high"]] for name in held},
+        "criteria_missed": [row["name"] for row in result["acceptance"] if row["met"] is False],
     }
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from export.calibrate import probabilities
 from export.conformal import Scored, class_quantiles, promise
+from export.figures import share_of
 
 BINS = 15
 COVERAGES = (0.9, 0.99)
@@ -30,14 +31,16 @@ class Covered(TypedDict):
     """Of conformal sets: the share that holds the true class, and how large they are.
 
     asked, promised: the coverage wanted, and what the calibrating units can promise. error: standard error of the
-    covered share, over units. by_class: the same share of each class that there is, by column. one: share of the sets
-    with a single class.
+    covered share, over units. low, high: its 95 % interval, None over several blocks. by_class: the same share of each
+    class that there is, by column. one: share of the sets with a single class.
     """
 
     asked: float
     promised: float
     covered: float
     error: float
+    low: float | None
+    high: float | None
     by_class: dict[int, float]
     mean_size: float
     one: float
@@ -77,12 +80,15 @@ def over_blocks(tables: Sequence[Mapping[str, Trust]]) -> dict[str, list[Covered
 def _mean(sets: Sequence[Covered]) -> Covered:
     shares = np.array([one["covered"] for one in sets])
     columns = {column for one in sets for column in one["by_class"]}
+    alone = sets[0] if len(sets) == 1 else None
     by_class = {c: [one["by_class"][c] for one in sets if c in one["by_class"]] for c in columns}
     return Covered(
         asked=sets[0]["asked"],
         promised=min(one["promised"] for one in sets),
         covered=round(float(shares.mean()), 5),
         error=round(float(shares.std(ddof=1) / np.sqrt(len(shares))), 5) if len(shares) > 1 else sets[0]["error"],
+        low=alone and alone["low"],
+        high=alone and alone["high"],
         by_class={c: round(float(np.mean(of)), 5) for c, of in sorted(by_class.items())},
         mean_size=round(float(np.mean([one["mean_size"] for one in sets])), 3),
         one=round(float(np.mean([one["one"] for one in sets])), 5),
@@ -114,11 +120,14 @@ def covered(
     inside = 1.0 - probability <= np.asarray(quantiles)
     held, sizes = inside[np.arange(len(truth)), truth], inside.sum(axis=1)
     shares = np.array([held[units == unit].mean() for unit in np.unique(units)])
+    interval = share_of(held, units)
     return Covered(
         asked=asked,
         promised=promised,
         covered=round(float(held.mean()), 5),
         error=round(float(shares.std(ddof=1) / np.sqrt(len(shares))), 5) if len(shares) > 1 else 0.0,
+        low=interval["low"],
+        high=interval["high"],
         by_class={int(c): round(float(held[truth == c].mean()), 5) for c in np.unique(truth)},
         mean_size=round(float(sizes.mean()), 3),
         one=round(float((sizes == 1).mean()), 5),

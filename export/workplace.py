@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -59,6 +59,10 @@ class Workplace:
     beside: Path = Path()
     workers: int = field(default_factory=lambda: min(2, os.cpu_count() or 1))
     called: str = ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What goes to another process: no spectra, which cost time on the way, and whose loader cannot go."""
+        return {of.name: getattr(self, of.name) for of in fields(self)}
 
     def rng(self, *purpose: int) -> np.random.Generator:
         """A generator of its own for each purpose, so that no stage shifts another's draws."""

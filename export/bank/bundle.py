@@ -20,9 +20,9 @@ from export.bank.kit import Kit
 from export.compare import run_all, session
 from export.components.graph import beside_bank, gate_in_manifest, with_bank
 from export.errors import VerificationFailed
+from export.evidence import indented
 from export.manifest import from_recipe
 from export.page import Code, Heading, Page, Part, Table, Text
-from export.report import indented
 
 LEARNED_TERMS = """
 It also holds the mean of spectra of {names}, which whoever taught these compounds has measured. Their terms are

@@ -15,13 +15,13 @@ from export import plots
 from export.components.job import ComponentsJob
 from export.components.pack import data_sheet
 from export.components.stages import load_table
+from export.components.strangers import known_limit, table_of
 from export.data.catalogue import known_set
+from export.evidence import indented
 from export.page import Code, Heading, Page, Part, Picture, Table, Text
-from export.report import indented
 
 KNOWN = (
     "A compound that hides behind another is missed: detection limits say behind which, and from which share on not.",
-    "What is not in the library is told as unknown, or not at all; it is never named.",
     "Other instruments, grain sizes, moisture and temperatures were simulated in training, not measured.",
 )
 
@@ -60,6 +60,8 @@ def report_page(job: ComponentsJob) -> str:
         ]
     if found["outsiders"]:
         parts += [Heading("Spectra of other things"), _outsiders(found["outsiders"], list(table.presets))]
+    if found["strangers"]:
+        parts += [Heading("Strangers inside"), *_strangers(found["strangers"])]
     if found["fractions"]:
         parts += [Heading("Fractions by mass"), *_fractions(job, found, evidence)]
     parts += [
@@ -68,6 +70,7 @@ def report_page(job: ComponentsJob) -> str:
         Heading("Schooling"),
         Picture("training.png", "training loss", plots.training(job.read_json("history.json")["losses"])),
         Heading("Known limits"),
+        *([Text(known_limit(found["strangers"], recipe.default_preset))] if found["strangers"] else []),
         *(Text(text) for text in KNOWN),
         Heading("Data sheet"),
         Code(indented(data_sheet(job))),
@@ -253,6 +256,18 @@ def _outsiders(rows: Mapping[str, Any], presets: list[str]) -> Table:
         for name, of in rows.items()
     ]
     return Table(["refused: no compound is told, %", "spectra", *presets], shown)
+
+
+def _strangers(found: Mapping[str, Any]) -> list[Part]:
+    of = "of those that taught, since none was held out" if found["learnt"] else "whose contents somebody tells"
+    return [
+        Text(
+            f"{found['hosts']} real spectra {of}, each with one spectrum of another thing added: absorbances, "
+            "reflectances or intensities in these shares, the stranger as bright as its host. Told nothing: unknown, "
+            "not in scope, or nothing found; all others are told as if there were no stranger."
+        ),
+        Table(*table_of(found)),
+    ]
 
 
 def _fractions(job: ComponentsJob, found: Mapping[str, Any], evidence: Mapping[str, Any]) -> list[Part]:

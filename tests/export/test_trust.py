@@ -8,6 +8,7 @@ from scipy.special import softmax
 from sklearn.metrics import brier_score_loss
 
 from export.conformal import Scored
+from export.figures import wilson
 from export.trust import Calibrated, Covered, Trust, covered, errors, over_blocks, trust_table
 
 
@@ -56,11 +57,14 @@ def test_sets_hold_the_classes_that_are_likely_enough_each_by_its_own_quantile()
 
     found = covered(probability, truth, units, (0.5, 0.65), asked=0.9, promised=0.8)
 
+    low, high = wilson(2 / 3, 2, 12.7062)  # each unit is worth one; Student's t of one degree
     assert found == {  # {0}, {0, 1}, {1}: of two units, one covered whole and one not at all
         "asked": 0.9,
         "promised": 0.8,
         "covered": 0.66667,
         "error": 0.5,
+        "low": pytest.approx(low, abs=1e-5),
+        "high": pytest.approx(high, abs=1e-5),
         "by_class": {0: 0.5, 1: 1.0},
         "mean_size": 1.333,
         "one": 0.66667,
@@ -70,7 +74,15 @@ def test_sets_hold_the_classes_that_are_likely_enough_each_by_its_own_quantile()
 def test_over_blocks_the_error_is_that_of_the_mean_and_a_class_is_averaged_where_it_was() -> None:
     def block(share: float, by_class: dict[int, float]) -> dict[str, Trust]:
         one = Covered(
-            asked=0.9, promised=0.9, covered=share, error=0.01, by_class=by_class, mean_size=1.0 + share, one=share
+            asked=0.9,
+            promised=0.9,
+            covered=share,
+            error=0.01,
+            low=0.7,
+            high=1.0,
+            by_class=by_class,
+            mean_size=1.0 + share,
+            one=share,
         )
         errors = Calibrated(ece=0.0, brier=0.0)
         return {"held-out": Trust(spectra=10, before=errors, after=errors, sets=[one, one])}
@@ -81,3 +93,4 @@ def test_over_blocks_the_error_is_that_of_the_mean_and_a_class_is_averaged_where
     assert found["error"] == pytest.approx(0.1)  # deviation 0.1414 over the root of two
     assert found["by_class"] == {0: 0.7, 1: 0.95}
     assert found["mean_size"] == 1.9
+    assert found["low"] is None

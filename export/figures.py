@@ -1,0 +1,137 @@
+"""Figures of a trial with their 95 % intervals, which count what is new when a sample is, not scans.
+
+A share has Wilson's interval (1927, J. Am. Stat. Assoc. 22, 209) of as many spectra as theirs are worth: scans of one
+unit, a filling, say, are alike, and the number is divided by the design effect, the variance between units over that of
+independent scans, with Student's t of the units (Korn and Graubard 1998, Survey Methodology 24, 193). Where all are
+alike, none or all right, nothing tells the effect, and each unit counts as one spectrum. Other figures have the
+percentiles of redraws of whole units (Field and Welsh 2007, J. R. Stat. Soc. B 69, 369).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+REDRAWS = 2000
+TAIL = 0.025  # on each side of an interval
+Numbers = NDArray[np.int64]
+
+
+class Figure(TypedDict):
+    """A figure and its 95 % interval: `low` and `high` are None where the data bear none.
+
+    spectra, units: how many it was measured on; a unit is what the split keeps whole.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    spectra: int
+    units: int
+
+
+def wilson(share: float, n: float, z: float) -> tuple[float, float]:
+    """Return Wilson's score interval of a share of n independent trials; n need not be whole."""
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def share_of(hits: NDArray[np.bool_], units: Numbers) -> Figure:
+    """Return the share of spectra [n] for which something is so. units [n]: which unit each is of."""
+    _, place = np.unique(units, return_inverse=True)
+    sizes = np.bincount(place)
+    n, many, share = len(hits), len(sizes), float(hits.mean())
+    if many < 2:
+        return Figure(value=round(share, 6), low=None, high=None, spectra=n, units=many)
+    off = np.bincount(place, weights=hits) - share * sizes
+    between = many / (many - 1) * float((off**2).sum()) / n**2
+    alone = share * (1 - share) / n
+    worth = min(max(n * alone / between, many), n) if between > 0 and alone > 0 else many
+    low, high = wilson(share, worth, float(student.ppf(1 - TAIL, many - 1)))
+    return Figure(value=round(share, 6), low=round(low, 6), high=round(high, 6), spectra=n, units=many)
+
+
+def together(units: Sequence[Numbers]) -> Numbers:
+    """Return units of several sets as one's, none of which is shared."""
+    told = np.concatenate([np.stack([np.full(len(of), part), of]) for part, of in enumerate(units)], axis=1)
+    return np.asarray(np.unique(told, axis=1, return_inverse=True)[1].reshape(-1), dtype=np.int64)
+
+
+def class_figures(truth: Numbers, best: Numbers, units: Numbers, *, rng: np.random.Generator) -> dict[str, Figure]:
+    """Return accuracy, macro-F1, Matthews' coefficient and Cohen's kappa of the named classes `best` [n]."""
+    names, together = np.unique(np.concatenate([truth, best]), return_inverse=True)
+    true, said = together[: len(truth)], together[len(truth) :]
+    k = len(names)
+    of_unit = _by_unit(np.eye(k * k)[true * k + said], units)
+    drawn = (_draws(len(of_unit), rng) @ of_unit).reshape(-1, k, k)
+    whole = of_unit.sum(axis=0).reshape(1, k, k)
+    found = {"accuracy": share_of(truth == best, units)}
+    for name, figure in (("macro_f1", _macro_f1), ("mcc", _mcc), ("kappa", _kappa)):
+        found[name] = _redrawn(
+            float(np.nan_to_num(figure(whole)[0])), figure(drawn), spectra=len(truth), units=len(of_unit)
+        )
+    return found
+
+
+def error_figures(errors: NDArray[np.float64], units: Numbers, *, rng: np.random.Generator) -> dict[str, Figure]:
+    """Return root mean square and mean of errors [n], in their own unit."""
+    sums = _by_unit(np.column_stack([errors**2, errors, np.ones_like(errors)]), units)
+    drawn, whole = _draws(len(sums), rng) @ sums, sums.sum(axis=0)
+    squares, means = drawn[:, 0] / drawn[:, 2], drawn[:, 1] / drawn[:, 2]
+    count = {"spectra": len(errors), "units": len(sums)}
+    return {
+        "rmse": _redrawn(float(np.sqrt(whole[0] / whole[2])), np.sqrt(squares), **count),
+        "bias": _redrawn(float(whole[1] / whole[2]), means, **count),
+    }
+
+
+def _by_unit(rows: NDArray[np.float64], units: Numbers) -> NDArray[np.float64]:
+    """Sum rows [n, m] unit by unit."""
+    _, place = np.unique(units, return_inverse=True)
+    sums = np.zeros((int(place.max()) + 1, rows.shape[1]))
+    np.add.at(sums, place, rows)
+    return sums
+
+
+def _draws(units: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """How often each unit is drawn, [REDRAWS, units]."""
+    return rng.multinomial(units, np.full(units, 1 / units), size=REDRAWS).astype(np.float64)
+
+
+def _redrawn(value: float, drawn: NDArray[np.float64], *, spectra: int, units: int) -> Figure:
+    bears = drawn[np.isfinite(drawn)]  # redraws of one class have neither Matthews' coefficient nor kappa
+    if not len(bears) or np.ptp(bears) < 1e-9:  # no error among the spectra: redraws of them show none
+        return Figure(value=round(value, 6), low=None, high=None, spectra=spectra, units=units)
+    low, high = (float(q) for q in np.quantile(bears, [TAIL, 1 - TAIL]))
+    return Figure(value=round(value, 6), low=round(low, 6), high=round(high, 6), spectra=spectra, units=units)
+
+
+def _macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean F1 of the classes that are there, of confusions [n, true, named]."""
+    hits = np.diagonal(counts, axis1=1, axis2=2)
+    seen = counts.sum(axis=2) + counts.sum(axis=1)
+    there = seen > 0
+    f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=there)
+    return np.asarray(f1.sum(axis=1) / there.sum(axis=1))
+
+
+def _mcc(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Matthews' coefficient for several classes (Gorodkin 2004, Comput. Biol. Chem. 28, 367); nan of one class."""
+    true, named = counts.sum(axis=2), counts.sum(axis=1)
+    n = true.sum(axis=1)
+    over = np.trace(counts, axis1=1, axis2=2) * n - (true * named).sum(axis=1)
+    under = np.sqrt((n**2 - (true**2).sum(axis=1)) * (n**2 - (named**2).sum(axis=1)))
+    return np.divide(over, under, out=np.full_like(over, np.nan), where=under > 0)
+
+
+def _kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Cohen's kappa (1960, Educ. Psychol. Meas. 20, 37); nan of one class."""
+    n = counts.sum(axis=(1, 2))
+    agreed = np.trace(counts, axis1=1, axis2=2) / n
+    chance = (counts.sum(axis=2) * counts.sum(axis=1)).sum(axis=1) / n**2
+    return np.divide(agreed - chance, 1 - chance, out=np.full_like(n, np.nan), where=chance < 1)
