@@ -76,9 +76,10 @@ class Checkpoint:
         None where nothing is kept, and the parts stay as they are. What is damaged or another's is told and removed.
         """
         for _, path in sorted(self._kept().items(), reverse=True):
-            whole = memoryview(path.read_bytes())
-            if whole[:DIGEST] == self._digest(whole[DIGEST:]):
-                state = torch.load(io.BytesIO(whole[DIGEST:]), weights_only=True)
+            with path.open("rb") as file:
+                digest, whole = file.read(DIGEST), file.read()
+            if digest == self._digest(whole):
+                state = torch.load(io.BytesIO(whole), weights_only=True)
                 for name, part in parts.items():
                     part.load_state_dict(state["parts"][name])
                 torch.set_rng_state(state["rng"])
@@ -97,7 +98,7 @@ class Checkpoint:
         found = {path.suffix.removeprefix(".epoch-"): path for path in self.folder.glob(f"{self.name}.epoch-*")}
         return {int(number): path for number, path in found.items() if number.isdecimal()}
 
-    def _digest(self, state: memoryview) -> bytes:
+    def _digest(self, state: bytes | memoryview) -> bytes:
         """torch reads damaged numbers without a word."""
         found = hashlib.sha256(self.of.encode())
         found.update(state)
