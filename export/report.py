@@ -293,20 +293,23 @@ def _promises(behind: dict[str, Any], classes: Sequence[str]) -> list[Part]:
             f"{100 * one['asked']:g}",
             f"{100 * one['promised']:.3g}",
             f"{one['units']} ({one['spectra']})",
-            ", ".join(classes[column] for column in one["own"]) or "none",
+            ", ".join(classes[column] for column in one["own"]) or "none: all pooled",
+            str(one["instruments"]),
         )
         for preset in PRESETS
         if (one := behind.get(preset))
     ]
+    heads = ["preset", "asked, %", "promised, %", "preparations (spectra)"]
     return [
         Text(
             "A set of classes is to hold the true one with the coverage that is asked for. It is calibrated on "
             "held-out spectra and on changed copies of them, whichever needs more, and counts preparations, not scans: "
             "scans of one filling are alike. More than these can promise is not promised. The promise is for the "
-            "classes together; a class has one of its own where its preparations are enough. It is for spectra like "
-            "those that calibrated, and for sessions that change no more than the copies do."
+            "classes together, on all instruments; a class, or an instrument, has one of its own where its "
+            "preparations are enough: where none has, quantiles are those of all. It is for spectra like those that calibrated, and "
+            "for sessions that change no more than the copies do."
         ),
-        Table(["preset", "asked, %", "promised, %", "preparations (spectra)", "classes with their own"], rows),
+        Table([*heads, "classes with their own", "instruments with their own"], rows),
     ]
 
 
