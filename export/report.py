@@ -306,8 +306,8 @@ def _promises(behind: dict[str, Any], classes: Sequence[str]) -> list[Part]:
             "held-out spectra and on changed copies of them, whichever needs more, and counts preparations, not scans: "
             "scans of one filling are alike. More than these can promise is not promised. The promise is for the "
             "classes together, on all instruments; a class, or an instrument, has one of its own where its "
-            "preparations are enough: where none has, quantiles are those of all. It is for spectra like those that calibrated, and "
-            "for sessions that change no more than the copies do."
+            "preparations are enough: where none has, quantiles are those of all. It is for spectra like those that "
+            "calibrated, and for sessions that change no more than the copies do."
         ),
         Table([*heads, "classes with their own", "instruments with their own"], rows),
     ]
