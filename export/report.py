@@ -253,7 +253,7 @@ def _verify(rows: dict[str, dict[str, Any]]) -> list[Part]:
             _percent(row["true_fail"]),
             row["neighbour"],
             _percent(row["neighbour_pass"]),
-            f"{_percent(row['probability'])} of {_percent(row['probability_needed'])}",
+            f"{100 * row['probability']:.2g} of {100 * row['probability_needed']:.3g}",
             *([f"{row['p_value']:.2g} of {row['p_value_needed']:g}"] if tested else []),
         )
         for label, row in rows.items()
