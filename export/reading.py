@@ -23,6 +23,9 @@ def recipe_text(name: str) -> tuple[str, str]:
     Raises RecipeError.
     """
     path = Path(name)
+    if path.is_dir():
+        why = "a folder, and no recipe"
+        raise RecipeError(f"{name}: {why}", problems=(why,), hint=f"make one: edged-export recipe {name} > my.toml")
     if not path.suffix:
         path = RECIPES / f"{name}.toml"
     try:
@@ -30,7 +33,7 @@ def recipe_text(name: str) -> tuple[str, str]:
     except (OSError, UnicodeDecodeError) as error:
         known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.toml")))
         why = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise RecipeError(f"{path}: {why}", problems=(why,), hint=f"a path, or one of: {known}") from error
+        raise RecipeError(f"{name}: {why}", problems=(why,), hint=f"the path of one, or one of: {known}") from error
 
 
 def recipe_fields(text: str, *, where: str) -> dict[str, Any]:

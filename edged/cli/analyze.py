@@ -233,6 +233,7 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
     table.add_column("p", no_wrap=True)
     table.add_column("why")
     counts: Counter[str] = Counter()
+    rows: list[tuple[Answer, tuple[str, str, str, str]]] = []
     for answer in answers:
         if answer.analysis is None:
             assert answer.error is not None
@@ -241,8 +242,11 @@ def _print_table(answers: Iterator[Answer], analyzer: Analyzer, asked: Question)
             continue
         verdict = answer.analysis.verdict
         counts[verdict.outcome] += 1
-        cells = (f"{answer.row} {answer.title or Path(answer.file).name}", *_said(verdict, answer.why or ()))
-        table.add_row(*(Text(cell) for cell in cells))
+        rows.append((answer, _said(verdict, answer.why or ())))
+    titles = Counter(answer.title for answer, _ in rows)
+    for answer, said in rows:
+        name = answer.title if answer.title and titles[answer.title] == 1 else Path(answer.file).name
+        table.add_row(*(Text(cell) for cell in (f"{answer.row} {name}", *said)))
     if table.rows:
         console.print(table)
     manifest = analyzer.bundle.manifest

@@ -122,6 +122,8 @@ def require_free(path: Path) -> None:
         raise click.UsageError(f"--save {path}: the suffix names no format; there are {', '.join(SUFFIXES)}")
     if path.exists():
         raise click.UsageError(f"--save {path}: exists already; choose another name, or remove it first")
+    if not path.absolute().parent.is_dir():
+        raise click.UsageError(f"--save {path}: there is no folder {path.parent}; make it first")
 
 
 def save_spectrum(record: dict[str, Any], folder: Path, path: Path) -> None:
@@ -176,6 +178,7 @@ def lines(record: dict[str, Any]) -> list[str]:
     if verdict is None:
         what = "dark" if record["kind"] == "dark" else "white"
         shown.append(f"{what} reference taken, peak {record['quality']['peak_counts']} counts")
+        shown += [f"  {reason['message']}" for reason in record["quality"]["reasons"]]
     else:
         text = verdict["outcome"].replace("_", " ")
         if verdict["label"]:

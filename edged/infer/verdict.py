@@ -33,6 +33,7 @@ ReasonCode = Literal[
     "reference_missing",
     "reference_stale",
     "reference_mismatched",
+    "reference_changed",  # a white reference of much less or more light than the one before
     "dark_missing",
     "dark_stale",
     "dark_mismatched",

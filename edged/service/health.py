@@ -63,7 +63,8 @@ CONDITIONS = {
     ),
     "drift_lamp": Condition(
         severity="warning",
-        text="the lamp's light changed; take a new white reference, and if it stays have the lamp looked at",
+        text="the lamp's light, or the white tile, changed; clean the tile and take a new white reference, and if it"
+        " stays have the lamp looked at",
     ),
     "drift_axis": Condition(
         severity="warning", text="the axis moved; run a self test, and have the instrument adjusted"

@@ -176,6 +176,7 @@ class Measuring:
                 lambda: white_reading(
                     reading,
                     references.dark,
+                    before=references.white,
                     asked=asked,
                     rules=place.rules,
                     min_reference_counts=place.config.quality.min_reference_counts,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,8 @@ from edged.store.record import (
 from edged.store.retention import Retention, require_room
 
 log = logging.getLogger(__name__)
+
+MUCH_LIGHT = 2.0  # times more or less than at the white reference before; a lamp loses some per cent a year
 
 SCAN = "scan"  # attachment: the device's own transfer, byte for byte
 KIND_OF: Mapping[Role, Literal["reference", "dark"]] = {"white": "reference", "dark": "dark"}
@@ -208,13 +211,18 @@ def white_reading(
     reading: Reading,
     dark: Reference | None,
     *,
+    before: Reference | None,
     asked: Asked,
     rules: Rules,
     min_reference_counts: int,
     device: str,
     new_id: Callable[[], str],
 ) -> Finished:
-    """Turn a white tile's reading into a draft of kind `reference`. Raises Unfit when it is none."""
+    """Turn a white tile's reading into a draft of kind `reference`. Raises Unfit when it is none.
+
+    before: the white reference that it takes the place of; much less light than then is told, as nobody but who stands
+    there knows whether the tile is missing or the lamp old.
+    """
     counts, dark_reasons = dark_corrected(reading, dark, max_age_s=rules.reference_max_age_s)
     if not counts.has_dark:
         raise Unfit(
@@ -222,8 +230,22 @@ def white_reading(
             hint=f"cover the probe, then: edged measure {reading.station} --dark",
         )
     require_white(counts.spectrum, min_peak_counts=min_reference_counts)
-    quality = assess(counts.spectrum, limits=rules.limits, known=dark_reasons)
+    known = (*dark_reasons, *_changed_light(reading, counts.spectrum, before))
+    quality = assess(counts.spectrum, limits=rules.limits, known=known)
     return _reference_draft(reading, counts, quality, kind="reference", asked=asked, device=device, new_id=new_id)
+
+
+def _changed_light(reading: Reading, counts: Spectrum, before: Reference | None) -> tuple[Reason, ...]:
+    scan = reading.scan
+    if before is None or before.state_for(scan, counts, reading.moment, max_age_s=math.inf) == "mismatched":
+        return ()
+    then = float(np.median(before.scaled_to(scan).values))
+    now = float(np.median(counts.values))
+    if then <= 0.0 or 1.0 / MUCH_LIGHT <= now / then <= MUCH_LIGHT:
+        return ()
+    told = f"{100 * (1 - now / then):.0f} % less" if now < then else f"{now / then:.1f} times the"
+    message = f"{told} light {'than' if now < then else 'of'} the white reference before: is the tile there, and clean?"
+    return (Reason(code="reference_changed", message=message, value=now / then),)
 
 
 def dark_reading(reading: Reading, *, asked: Asked, device: str, new_id: Callable[[], str]) -> Finished:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edged.infer.verdict import Model, Reason
 from edged.spectra.spectrum import Spectrum
 
-FLAGS_ONLY = frozenset({"reference_stale", "dark_stale", "selftest_advised"})
+FLAGS_ONLY = frozenset({"reference_stale", "reference_changed", "dark_stale", "selftest_advised"})
 """Reasons that are shown beside a verdict without changing it; every other reason makes the measurement unfit.
 
 A stale white reference moves the level of a spectrum slowly, and the model's gates see when it moved too far. One taken

@@ -28,6 +28,13 @@ def test_a_recipe_is_found_by_path_too(tmp_path: Path) -> None:
     assert load_recipe(str(path)).name == "own"
 
 
+def test_a_folder_of_spectra_in_place_of_a_recipe_says_how_one_is_made(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="a folder, and no recipe") as caught:
+        load_recipe(str(tmp_path))
+
+    assert "edged-export recipe" in caught.value.hint
+
+
 def test_all_mistakes_are_reported_at_once_with_their_keys() -> None:
     broken = (
         TEXT.replace("epochs = 120", "epoch = 120")

@@ -69,7 +69,8 @@ def test_measure_says_before_the_measurement_that_a_file_cannot_be_written(plant
     before, taken = len(plant.records()), tmp_path / "taken.csv"
     taken.write_text("mine")
 
-    for path, words in ((taken, "exists already"), (tmp_path / "sample.xlsx", "names no format")):
+    nowhere = tmp_path / "none" / "sample.csv"
+    for path, words in ((taken, "exists already"), (tmp_path / "sample.xlsx", "names no"), (nowhere, "no folder")):
         result = edged(plant, "measure", "bench", "--save", str(path))
         assert result.exit_code == 2
         assert words in result.stderr

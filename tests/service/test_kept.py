@@ -51,7 +51,7 @@ def test_no_flipped_bit_of_the_newest_reference_goes_unseen_and_the_one_before_i
         for _ in range(2):
             rules: dict[str, Any] = {"asked": Asked(), "rules": Rules(), "device": "board", "new_id": Uuid7()}
             reading = Reading(station="bench", scan=raw_scan(), moment=NOW, arrived_s=0.0)
-            white = white_reading(reading, None, min_reference_counts=1, **rules)
+            white = white_reading(reading, None, before=None, min_reference_counts=1, **rules)
             journal.append(white.draft, attachments=white.attachments)
         whole = found(journal)
         body = journal.body(journal.record(2).id)
@@ -75,7 +75,7 @@ def test_a_page_of_the_file_that_was_lost_costs_only_the_reference_on_it(tmp_pat
     with Journal.open(path) as journal:
         rules: dict[str, Any] = {"asked": Asked(), "rules": Rules(), "device": "board", "new_id": Uuid7()}
         reading = Reading(station="bench", scan=raw_scan(), moment=NOW, arrived_s=0.0)
-        white = white_reading(reading, None, min_reference_counts=1, **rules)
+        white = white_reading(reading, None, before=None, min_reference_counts=1, **rules)
         marked = white.draft.model_copy(update={"note": "n" * 20_000})
         journal.append(marked, attachments=white.attachments)
     whole = bytearray(path.read_bytes())

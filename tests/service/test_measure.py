@@ -15,7 +15,7 @@ import pytest
 from drivers.contract import ExposureSettings
 from edged.acquire.counts import counts_of
 from edged.acquire.reading import Moment, Reading
-from edged.acquire.references import unpack_spectrum
+from edged.acquire.references import Reference, settings_text, unpack_spectrum
 from edged.bundle.archive import bundle_from_bytes, read_bundle
 from edged.bundle.slots import built_in
 from edged.config.vocabulary import StationConfig
@@ -148,6 +148,36 @@ def test_a_sample_without_a_model_is_refused_with_the_reason_and_the_command_tha
     assert fault.hint == "edged doctor"
 
 
+@pytest.mark.parametrize(
+    ("counts", "gain", "words"),
+    [
+        (1_160, 16, "94 % less light"),
+        (12_000, 16, ""),
+        (10_000, 8, ""),  # as much light, half as much amplified
+        (60_000, 16, "3.0 times the light"),
+    ],
+)
+def test_a_white_reference_of_another_light_than_the_one_before_says_so(counts: int, gain: int, words: str) -> None:
+    rules: dict[str, Any] = {"asked": Asked(), "rules": Rules(), "device": "board", "new_id": Uuid7()}
+    before = Reference(
+        role="white",
+        id="x",
+        serial_number="6100023",
+        settings=settings_text(raw_scan()),
+        gain=16,
+        counts=counts_of(raw_scan()).spectrum,
+        moment=reading().moment,
+    )
+    taken = replace(reading(), scan=raw_scan(counts=counts, gain=gain))
+
+    draft = white_reading(taken, None, before=before, min_reference_counts=1, **rules).draft
+
+    assert draft.quality is not None
+    told = [reason.message for reason in draft.quality.reasons if reason.code == "reference_changed"]
+    assert len(told) == bool(words)
+    assert all(words in message for message in told)
+
+
 def test_an_age_that_nobody_knows_stands_in_the_record_as_unknown(tmp_path: Path, default: Analyzer) -> None:
     rules: dict[str, Any] = {
         "asked": Asked(),
@@ -155,7 +185,7 @@ def test_an_age_that_nobody_knows_stands_in_the_record_as_unknown(tmp_path: Path
         "device": "board",
         "new_id": Uuid7(),
     }
-    white = white_reading(reading(), None, min_reference_counts=1, **rules)
+    white = white_reading(reading(), None, before=None, min_reference_counts=1, **rules)
     with Journal.open(tmp_path / "journal.db") as journal:
         stored: Record = journal.append(white.draft, attachments=white.attachments)
     reference = reference_from(stored, counts_of(raw_scan()).spectrum)
@@ -202,18 +232,19 @@ def test_a_station_without_an_activated_bundle_is_judged_by_the_built_in_without
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize(("technique", "shown"), [("nir", 20_000 / (50 * 2)), ("raman", 20_000)])
+@pytest.mark.parametrize(("technique", "divided"), [("nir", 50 * 2), ("raman", 1)])
 def test_the_signal_of_an_array_is_told_by_its_exposure_where_the_model_is_one_of_nir(
-    technique: str, shown: float
+    technique: str, divided: int
 ) -> None:
-    """20,000 counts above the dark, in 50 ms at a gain of 2."""
+    """20,000 counts and some above the dark, in 50 ms at a gain of 2."""
     dark = np.full((1, 16), 1_000, dtype=np.int32)
+    light = 20_000 + np.arange(16, dtype=np.int32)
     scan = replace(
         raw_scan(gain=2),
         settings=ExposureSettings(integration_ms=50.0),
-        raw=dark + 20_000,
+        raw=dark + light,
         dark=dark,
-        counts=np.full(16, 21_000.0),
+        counts=1_000.0 + light,
     )
     analyzer = Analyzer(bundle_from_bytes(tiny_bytes(quantity="intensity", technique=technique)))
 
@@ -232,4 +263,4 @@ def test_the_signal_of_an_array_is_told_by_its_exposure_where_the_model_is_one_o
     assert finished.draft.verdict is not None
     assert finished.draft.verdict.outcome == "not_in_scope"
     assert (finished.draft.reference, spectrum.quantity) == (None, "intensity")
-    np.testing.assert_allclose(spectrum.values, shown, rtol=1e-6)
+    np.testing.assert_allclose(spectrum.values, light / divided, rtol=1e-6)
