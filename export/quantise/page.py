@@ -19,7 +19,7 @@ from export.data.spectra import Spectra
 from export.job import Job
 from export.processor import Processor, processor
 from export.quantise.candidates import candidates
-from export.quantise.choose import ACCURACY_POINTS, RULE, SAME_OUTCOME, SIZE, choose
+from export.quantise.choose import ACCURACY_POINTS, RULE, SAME_OUTCOME, SIZE, choose, falling_short
 from export.quantise.measure import Measured, Subject, measured
 from export.quantise.schemes import Scheme
 from export.recipe import load_recipe
@@ -191,7 +191,13 @@ def _section(one: Compared) -> list[str]:
 
 def _known(one: Compared) -> str:
     sets = f"{one['held_out']:,} held-out spectra, {one['foreign']:,} of other things"
-    return f"{sets}; golden tolerance {one['tolerance']:g}."
+    if short := falling_short(one["candidates"]):
+        aware = f"Fixed scales change verdicts ({short}), where `auto` teaches with the rounding in the loop."
+    elif any(row["scheme"].startswith("static") for row in one["candidates"]):
+        aware = "Fixed scales agree with float, so nothing is taught with the rounding in the loop."
+    else:
+        aware = "There is nothing that fixed scales fit."
+    return f"{sets}; golden tolerance {one['tolerance']:g}. {aware}"
 
 
 def _row(*cells: str) -> str:

@@ -1,11 +1,14 @@
-"""Every study by name."""
+"""Every study by name, of cells or in one piece."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from export.study import components, fusion, grid, tablets
+from export.page import Page
+from export.progress import Report
+from export.study import components, fusion, grid, tablets, unknowns
 from export.study.library.study import study as library
 from export.study.solvents.study import study as solvents
 from export.study.study import Study
@@ -18,3 +21,5 @@ STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
     "solvents": solvents,
     "library": library,
 }
+WHOLE: Mapping[str, Callable[[Path, Report], Page]] = {"unknowns": unknowns.page_of}
+"""Minutes of work that keep no outcomes: a data folder and a report of progress to a page."""

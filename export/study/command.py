@@ -40,13 +40,13 @@ def evaluate(name: str, as_json: bool, **options: Any) -> None:
 
     Example: edged-export evaluate tablets
     """
-    from export.study.catalogue import STUDIES
+    from export.study.catalogue import STUDIES, WHOLE
 
     console = Console(stderr=as_json, quiet=as_json)
     try:
-        if name not in STUDIES:
-            raise ExportError(f"no study is named {name!r}", hint=f"one of: {', '.join(STUDIES)}")
-        told = _evaluate(name, console, **options)
+        if name not in (*STUDIES, *WHOLE):
+            raise ExportError(f"no study is named {name!r}", hint=f"one of: {', '.join((*STUDIES, *WHOLE))}")
+        told = (_evaluate_whole if name in WHOLE else _evaluate)(name, console, **options)
     except ExportError as error:
         if as_json:
             click.echo(json.dumps({"error": error.message, "hint": error.hint}))
@@ -76,7 +76,7 @@ def _evaluate(
     from export.study.catalogue import STUDIES
     from export.study.run import run
 
-    study, folder = STUDIES[name](), data or Path(os.environ.get("EDGED_DATA") or "../shared/data")
+    study, folder = STUDIES[name](), _folder(data)
     cells = [cell for cell in study.cells if only is None or only in cell.name]
     if not cells:
         raise ExportError(f"no model of {name} has {only!r} in its name", hint="leave --only out to measure all")
@@ -107,3 +107,21 @@ def _evaluate(
     if not outcomes:
         return told | {"page": "not written: nothing is measured"}
     return told | {"page": [str(path) for path in study.page(outcomes, folder).write(out, name)]}
+
+
+def _evaluate_whole(
+    name: str, console: Console, *, data: Path | None, out: Path, only: str | None, minutes: float | None, **_: Any
+) -> dict[str, Any]:
+    """A study without cells, on one core, from its beginning each time."""
+    from export.study.catalogue import WHOLE
+
+    if only is not None or minutes is not None:
+        raise ExportError(f"{name} is measured in one piece", hint="leave --only and --minutes out")
+    with bar(console, name) as progress:
+        page = WHOLE[name](_folder(data), progress)
+    out.mkdir(parents=True, exist_ok=True)
+    return {"study": name, "page": [str(path) for path in page.write(out, name)]}
+
+
+def _folder(data: Path | None) -> Path:
+    return data or Path(os.environ.get("EDGED_DATA") or "../shared/data")

@@ -66,3 +66,13 @@ def test_the_page_says_that_it_leaves_out_bundles_of_components() -> None:
 
     assert "Every bundle that ships" not in told
     assert "those that name components" in told
+
+
+def test_the_page_says_whether_fixed_scales_ask_for_learning_with_the_rounding_in_the_loop() -> None:
+    agrees, differs = row("static-s8s8", 1.0), row("static-s8s8", 1.0)
+    differs["same_outcome"] = 0.98
+
+    told = page([compared(rows, scheme="weights", above=1.0) for rows in (agrees, differs)], pairs=["a=b"])
+
+    assert told.count("Fixed scales agree with float, so nothing is taught") == 1
+    assert "change verdicts (static-s8s8: same outcome 98.00%, wanted 99.5%), where `auto` teaches" in told

@@ -259,7 +259,11 @@ def test_a_scheduler_that_is_not_there_is_named(repository: Path, tmp_path: Path
 
 @pytest.mark.parametrize(
     ("words", "said"),
-    [(["tablet"], "no study is named 'tablet'"), (["tablets", "--only", "vgg"], "no model of tablets has 'vgg'")],
+    [
+        (["tablet"], "no study is named 'tablet'"),
+        (["tablets", "--only", "vgg"], "no model of tablets has 'vgg'"),
+        (["unknowns", "--only", "energy"], "unknowns is measured in one piece"),
+    ],
 )
 def test_a_name_that_is_none_is_told(words: list[str], said: str) -> None:
     result = CliRunner().invoke(evaluate, [*words, "--json"])
