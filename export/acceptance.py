@@ -68,7 +68,7 @@ class Acceptance(Words):
     stress_coverage_99: Annotated[float | None, SHARE, _least("sets at 99 % that hold it in stress sessions")] = None
     wrong_names: Annotated[float | None, SHARE, _most("held-out spectra given a wrong name")] = None
     wrong_refusals: Annotated[float | None, SHARE, _most("held-out spectra wrongly refused", **BOTH)] = None
-    wrong_refusals_all_blocks: Annotated[float | None, SHARE, _most("spectra wrongly refused, each part held out in turn")] = None
+    wrong_refusals_all_blocks: Annotated[float | None, SHARE, _most("refused, each part held out in turn")] = None
     others_refused: Annotated[float | None, SHARE, _least("spectra of other things refused", **BOTH)] = None
     near_others_refused: Annotated[float | None, SHARE, _least("spectra of near things refused", **BOTH)] = None
     same_outcome: Annotated[float | None, SHARE, _least("same outcome as float", **BOTH)] = None
