@@ -14,7 +14,7 @@ from export.models.catalogue import NetworkWords, named
 from export.models.resnet1d import ResNet1dWords
 from export.preprocess.words import KubelkaMunkStep, ReflectanceStep, SavgolStep, SnvStep, StepWords
 from export.study.components_page import BASE, BUT, BY_WEIGHT, OFF, REAL, parts
-from export.study.elastic_net import Penalised
+from export.study.elastic_net import ALPHAS, L1_RATIOS, Penalised
 from export.study.library.study import AS_PUBLISHED
 from export.study.mixtures import ComponentsCell, ComponentsOutcome, Taught, measure
 from export.study.study import Study
@@ -98,7 +98,6 @@ FEWER = Schooling(epochs=4, mixtures=5000)
 WHERE = "absorbance, second derivative"
 """Where claims are confirmed: the preparation whose fit finds most on made mixtures."""
 
-ALPHAS, L1_RATIOS = (1e-6, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), (0.1, 0.5, 0.9)
 CONTROLS = ("absorbance, second derivative", "reflectance, second derivative")
 """Where least squares without a penalty are ranked as the elastic net is, to tell what its penalty does."""
 

@@ -215,15 +215,19 @@ def _of_plain(trial: Trial, judged: Sequence[str]) -> list[str]:
 
 
 def _of_penalty(trial: Trial) -> list[str]:
-    """The elastic net that made mixtures would pick, and the same without a penalty where that is measured."""
+    """The elastic net that made mixtures would pick, and what its penalty and its ranking do."""
     chosen = trial.best_by_made("elastic net")
     if chosen is None:
         return []
     of = trial.ways[chosen][0].penalty
     words = f" (alpha {of.alpha:g}, l1_ratio {of.l1_ratio:g})" if of else ""
     said = f"Among elastic nets they would pick *{chosen}*{words}: {_figures(trial, chosen)}"
-    bare = chosen.replace("elastic net", BY_WEIGHT)
-    return [f"{said}; without a penalty {_figures(trial, bare)}." if bare in trial.ways else f"{said}."]
+    bare, plain = (chosen.replace("elastic net", way) for way in (BY_WEIGHT, "NNLS"))
+    if bare in trial.ways:
+        said += f"; without a penalty {_figures(trial, bare)}"
+    if plain in trial.ways:
+        said += f"; the plain fit, ranked by how much it needs each compound, {_figures(trial, plain)}"
+    return [f"{said}."]
 
 
 def _figures(trial: Trial, name: str) -> str:

@@ -18,6 +18,8 @@ from export.words import Words
 
 Rows = NDArray[np.float64]
 TOLERANCE, MOST_STEPS = 1e-6, 200_000  # raw absorbances are so alike that coordinate descent takes its time
+ALPHAS, L1_RATIOS = (1e-6, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1), (0.1, 0.5, 0.9)
+"""What is tried; the least is as good as no penalty."""
 TINY = float(np.finfo(np.float64).tiny)
 
 

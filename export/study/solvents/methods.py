@@ -14,8 +14,9 @@ from export.data.mixtures.recipes import A0, A1
 from export.data.mixtures.words import Synthesis
 from export.models.catalogue import named
 from export.preprocess.words import SavgolStep, SnvStep, StepWords
+from export.study.elastic_net import ALPHAS, L1_RATIOS, Penalised
 from export.study.mixtures import Taught
-from export.study.solvents.namings import FEW, Learnt, LeastSquares, NamingCell, Shipped, Where, shipped
+from export.study.solvents.namings import FEW, ElasticNet, Learnt, LeastSquares, NamingCell, Shipped, Where, shipped
 
 SEEDS = 3
 RECIPE = "solvents13"
@@ -35,6 +36,12 @@ PEERS: Mapping[str, LeastSquares] = {
     "NNLS, first derivative, over 1 %": LeastSquares(steps=(FIRST,), share=0.01),
     "NNLS, second derivative": LeastSquares(steps=(SECOND,)),
 }
+NETS: Mapping[str, LeastSquares] = {
+    "elastic net, counts": LeastSquares(constant=True),
+    "elastic net, first derivative": LeastSquares(steps=(FIRST,)),
+    "elastic net, second derivative": LeastSquares(steps=(SECOND,)),
+}
+"""Named as the peers are, the penalty tuned on made mixtures."""
 LIBRARIES: tuple[Where, ...] = get_args(Where)
 SCHOOLING: Mapping[Where, Schooling] = {
     "raman-solvents": Schooling(epochs=12, mixtures=6000),
@@ -51,6 +58,11 @@ def cells() -> tuple[NamingCell, ...]:
     peers = [
         NamingCell(name=name, library=library, method=words) for name, words in PEERS.items() for library in LIBRARIES
     ]
+    nets = [
+        NamingCell(name=name, library=library, method=_net(words))
+        for name, words in NETS.items()
+        for library in LIBRARIES
+    ]
     path = shipped(RECIPE)
     sha256 = read_bundle(path).digest
     presets = [
@@ -61,7 +73,16 @@ def cells() -> tuple[NamingCell, ...]:
         )
         for preset in get_args(Preset)
     ]
-    return (*peers, *presets, *fits(), *(cell for seed in range(SEEDS) for cell in networks(seed)))
+    return (*peers, *nets, *presets, *fits(), *(cell for seed in range(SEEDS) for cell in networks(seed)))
+
+
+def _net(words: LeastSquares) -> ElasticNet:
+    return ElasticNet(
+        plain=words,
+        penalties=Penalised(steps=words.steps, alphas=ALPHAS, l1_ratios=L1_RATIOS),
+        tuned_on=of_few(),
+        held_out=HELD_OUT // 2,
+    )
 
 
 def fits() -> list[NamingCell]:

@@ -24,7 +24,7 @@ from edged.bundle.vocabulary import Axis
 from edged.infer.engine import Engine
 from edged.infer.verdict import Preset
 from export.components.answers import told
-from export.components.evidence import Mixture, asked
+from export.components.evidence import Mixture, asked, rates
 from export.components.learn import Lesson, learn
 from export.components.operate import PRESET, Bench, Fold, compounds_of, confirmation_of
 from export.components.unmix import Unmixer
@@ -39,7 +39,9 @@ from export.errors import DataUnusable
 from export.preprocess.pipeline import build
 from export.preprocess.words import StepWords
 from export.sessions import rows_of
-from export.study.mixtures import CLAIMS, Taught
+from export.study import elastic_net
+from export.study.elastic_net import Penalised, Penalty, best_of
+from export.study.mixtures import CLAIMS, TUNED_ON, Taught
 from export.words import Words
 
 Rows = NDArray[np.float64]
@@ -61,6 +63,26 @@ class LeastSquares(Words):
     constant: bool = False
     stop: Annotated[float, Field(gt=0)] = 2000.0
     share: Annotated[float, Field(gt=0, lt=1)] = 0.03
+
+
+class ElasticNet(Words):
+    """A penalised fit, as `plain` is a plain one: the same references, and named by the same share of the weights.
+
+    penalties: of which is taken what names the mixtures of `tuned_on`, `held_out` of them, with the highest F1; its
+    steps are those of `plain`.
+    """
+
+    kind: Literal["elastic net"] = "elastic net"
+    plain: LeastSquares
+    penalties: Penalised
+    tuned_on: Synthesis
+    held_out: Annotated[int, Field(ge=100, le=100_000)]
+
+    @model_validator(mode="after")
+    def _same_steps(self) -> ElasticNet:
+        if self.penalties.steps != self.plain.steps:
+            raise ValueError("penalties: other steps than those of the plain fit")
+        return self
 
 
 class Learnt(Words):
@@ -102,7 +124,7 @@ class NamingCell(Words):
 
     name: str
     library: Where
-    method: Annotated[LeastSquares | Learnt | Shipped, Field(discriminator="kind")]
+    method: Annotated[LeastSquares | ElasticNet | Learnt | Shipped, Field(discriminator="kind")]
     seed: Annotated[int, Field(ge=0)] = 0
 
 
@@ -111,7 +133,7 @@ class NamingOutcome(Words):
 
     found: whatever is left unexplained. told: to an operator; nothing where the verdict is that the mixture is unknown.
     at_half: of a detector alone, at a probability of one half; empty for others. on_made: what the method says of made
-    mixtures that chose no limits; empty where no limit was chosen.
+    mixtures that chose no limits; empty where no limit was chosen. penalty: of an elastic net, the chosen one.
     """
 
     cell: NamingCell
@@ -122,6 +144,7 @@ class NamingOutcome(Words):
     on_made: dict[str, float]
     parameters: int
     seconds: float
+    penalty: Penalty | None = None
 
     def named(self, what: Answer = "found") -> Bools:
         """Return which compounds are named in each mixture, [n, compounds]."""
@@ -153,6 +176,7 @@ class _Named:
     at_half: Bools | None = None
     on_made: dict[str, float] = field(default_factory=dict)
     parameters: int = 0
+    penalty: Penalty | None = None
 
 
 def measure(cell: NamingCell, data: Path) -> NamingOutcome:
@@ -164,6 +188,8 @@ def measure(cell: NamingCell, data: Path) -> NamingOutcome:
         case LeastSquares() as words:
             found = np.concatenate([shares(weights(words, library, lot)) > words.share for lot in lots])
             named = _Named(found=found, told=found)
+        case ElasticNet() as words:
+            named = _penalised(words, library, lots, cell.seed)
         case Learnt() as words:
             named = _learnt(words, library, lots, cell.seed)
         case Shipped() as words:
@@ -177,6 +203,7 @@ def measure(cell: NamingCell, data: Path) -> NamingOutcome:
         on_made={name: round(value, 6) for name, value in named.on_made.items()},
         parameters=named.parameters,
         seconds=round(time.process_time() - started, 2),
+        penalty=named.penalty,
     )
 
 
@@ -195,8 +222,15 @@ def lots_of(library: Where, data: Path) -> tuple[Lot, ...]:
 
 def weights(words: LeastSquares, library: Library, lot: Lot) -> Rows:
     """Return the weight of each pure spectrum of height one in each mixture of height one, [n, compounds]."""
-    kept = (lot.spectra.axis <= words.stop) & (lot.spectra.axis <= library.axis[-1])
-    grid = lot.spectra.axis[kept]
+    references, rows = _prepared(words, library, lot.spectra.axis, lot.values)
+    return np.asarray([nnls(references.T, row)[0] for row in rows])[:, : len(library.names)]
+
+
+def _prepared(words: LeastSquares, library: Library, axis: Rows, values: Rows) -> tuple[Rows, Rows]:
+    """What is fitted to what: the pure spectra of height one, and a constant where there is to be one
+    [references, m]; mixtures of height one [n, m]."""
+    kept = (axis <= words.stop) & (axis <= library.axis[-1])
+    grid = axis[kept]
     steps = build(words.steps, grid)
 
     def prepared(values: Rows) -> Rows:
@@ -207,8 +241,24 @@ def weights(words: LeastSquares, library: Library, lot: Lot) -> Rows:
     references = prepared(resample(library.values, library.axis, grid))
     if words.constant:
         references = np.vstack([references, np.ones(references.shape[1])])
-    found = [nnls(references.T, row)[0] for row in prepared(lot.values[:, kept])]
-    return np.asarray(found)[:, : len(library.names)]
+    return references, prepared(values[:, kept])
+
+
+def _penalised(words: ElasticNet, library: Library, lots: tuple[Lot, ...], seed: int) -> _Named:
+    made = synthesise(
+        library, words.tuned_on, words.held_out, np.random.default_rng([seed, TUNED_ON]), grid=library.axis
+    )
+    tried = _prepared(words.plain, library, library.axis, made.values.astype(np.float64))
+
+    def named(prepared: tuple[Rows, Rows], penalty: Penalty) -> Bools:
+        found = elastic_net.shares(*prepared, penalty)[:, : len(library.names)]
+        return np.asarray(shares(found) > words.plain.share)
+
+    penalties = words.penalties.penalties()
+    best = best_of(penalties, lambda penalty: rates(named(tried, penalty), made.present)["f1"])
+    asked_of = [_prepared(words.plain, library, lot.spectra.axis, lot.values) for lot in lots]
+    found = np.concatenate([named(prepared, best) for prepared in asked_of])
+    return _Named(found=found, told=found, penalty=best)
 
 
 def shares(found: Rows) -> Rows:

@@ -21,7 +21,17 @@ from export.page import Picture, Table
 from export.study.mixtures import Taught
 from export.study.solvents.disputed import Light, equal_parts
 from export.study.solvents.methods import FIRST, OF_NETWORKS, PEERS, REFERENCE, cells, of_few
-from export.study.solvents.namings import FEW, Learnt, NamingCell, NamingOutcome, Shipped, Where, lots_of, measure
+from export.study.solvents.namings import (
+    FEW,
+    ElasticNet,
+    Learnt,
+    NamingCell,
+    NamingOutcome,
+    Shipped,
+    Where,
+    lots_of,
+    measure,
+)
 from export.study.solvents.reasons import Disputed, disputed
 from export.study.solvents.study import DEFAULT, of_made, parts, study, ways_of
 
@@ -79,6 +89,36 @@ def test_the_peer_is_plain_least_squares_of_the_file(data_dir: Path) -> None:
         found = measure(cell(name, "raman-solvents"), data_dir)
         expected = weights > 0.03 * weights.sum(axis=1, keepdims=True)
         np.testing.assert_array_equal(found.named()[:92], expected)
+
+
+def test_an_elastic_net_without_a_penalty_is_the_peer_and_one_with_all_of_it_names_other_sets(data_dir: Path) -> None:
+    asked = cell("elastic net, first derivative", "raman-solvents")
+    words = asked.method
+    assert isinstance(words, ElasticNet)
+    peer = measure(cell("NNLS, first derivative", "raman-solvents"), data_dir).named()
+
+    def with_penalty(alpha: float) -> NamingOutcome:
+        penalties = words.penalties.model_copy(update={"alphas": (alpha,), "l1_ratios": (0.9,)})
+        method = words.model_copy(update={"penalties": penalties, "held_out": 100})
+        return measure(asked.model_copy(update={"method": method}), data_dir)
+
+    least, most = with_penalty(1e-6), with_penalty(0.5)
+    assert (least.named() == peer).mean() > 0.998
+    assert most.named().sum() < 0.7 * peer.sum()
+    assert most.penalty is not None
+    assert most.penalty.alpha == 0.5
+
+
+def test_an_elastic_net_is_tuned_to_name_made_mixtures(data_dir: Path) -> None:
+    asked = cell("elastic net, first derivative", "raman-powders")
+    assert isinstance(asked.method, ElasticNet)
+    penalties = asked.method.penalties.model_copy(update={"alphas": (0.9, 1e-4), "l1_ratios": (0.5,)})
+    method = asked.method.model_copy(update={"penalties": penalties, "held_out": 100})
+
+    outcome = measure(asked.model_copy(update={"method": method}), data_dir)
+
+    assert outcome.penalty is not None
+    assert outcome.penalty.alpha == 1e-4
 
 
 def test_what_a_bundle_tells_is_what_its_own_page_counts(data_dir: Path, repository: Path) -> None:
