@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.components import Components, Compound, Confirmation, OperatingPoint, largest_rate
+from edged.bundle.components import MAX_CLAIMED, Components, Compound, Confirmation, OperatingPoint, largest_rate
 from edged.bundle.vocabulary import Axis
 from edged.infer.verdict import Preset
 from export.components.evidence import EVERYTHING, Bools, Mixture, Said, asked, joined, rates, together
@@ -125,12 +125,15 @@ class Bench:
         """Return what a preset says of the mixtures that it is tried on, none called unknown."""
         return self._ask(point, tried=True)
 
-    def detection_limits(self, said: Said) -> dict[str, Any]:
-        """Return the visible shares from which on a compound is found in 95 of 100 mixtures: `general`, one a compound,
-        and `beside` the compound that makes up most of the rest, by its label.
+    def detection_limits(self, said: Said, responses: Sequence[float] | None = None) -> dict[str, Any]:
+        """Return the shares from which on a compound is found in 95 of 100 mixtures: `general`, one a compound, and
+        `beside` the compound that makes up most of the rest, by its label.
+
+        Visible shares, or with `responses` fractions by mass, each as the daemon tells them.
         """
         mixtures, n = self.tried_on, len(self.compounds)
-        shares = mixtures.shares / np.maximum(mixtures.shares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
+        shares = mixtures.shares if responses is None else mixtures.shares / np.array(responses)
+        shares = shares / np.maximum(shares.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
         matrix = _matrix(shares)
 
         def row(among: NDArray[np.bool_]) -> tuple[float | None, ...]:
@@ -140,6 +143,18 @@ class Bench:
         beside = {compound.label: row(matrix == m) for m, compound in enumerate(self.compounds)}
         told = {label: limits for label, limits in beside.items() if any(limit is not None for limit in limits)}
         return {"general": row(np.ones_like(mixtures.present)), "beside": told}
+
+    def with_limits_told(
+        self, point: OperatingPoint, said: Said, responses: Sequence[float] | None = None
+    ) -> OperatingPoint:
+        """Return a preset that tells the detection limits of what it said of the mixtures that it is tried on.
+
+        Beside each compound only where a fit takes all of them, since a table of hundreds by hundreds is no help.
+        """
+        found = self.detection_limits(said, responses)
+        few = len(self.compounds) <= MAX_CLAIMED
+        limits = {"detection_limits": found["general"], "detection_limits_in": found["beside"] if few else {}}
+        return point.model_copy(update=limits)
 
     def tried(self, point: OperatingPoint) -> dict[str, float]:
         """Return how well a preset does on the half that chose nothing, whatever the rest."""

@@ -90,6 +90,7 @@ def calibrate(job: ComponentsJob) -> dict[str, Any]:
     """Stage: leave components.json, the manifest's table; library.npz; and in calibration.json what speaks for it."""
     bench = bench_of(job)
     presets: dict[Preset, OperatingPoint] = {}
+    said: dict[Preset, Said] = {}
     evidence: dict[str, Any] = {}
     for preset, words in job.recipe.presets.items():
         if words.confirm:
@@ -101,13 +102,15 @@ def calibrate(job: ComponentsJob) -> dict[str, Any]:
         else:
             point = bench.screening(words.false_names)
         bench.require(point)
-        presets[preset], evidence[preset] = point, _evidence(bench, bench.said(point), point)
+        presets[preset], said[preset] = point, bench.said(point)
+        evidence[preset] = _evidence(bench, said[preset], point)
     table = _table(job, presets)
     if job.recipe.fractions is not None and table.confirmation is not None:
         found = teach(job.recipe.fractions, table, job.unmixer.arrays(), stated_of(job, load_detectors(job)))
         confirmation = table.confirmation.model_copy(update={"fractions": found.fractions})
         table = table.model_copy(update={"confirmation": confirmation})
         evidence["fractions"] = found.evidence
+    table = _with_limits(bench, table, said)
     evidence["gate"] = _gate_evidence(job)
     job.path("components.json").write_text(table.model_dump_json(indent=1) + "\n")
     job.path("library.npz").write_bytes(pack_arrays(job.unmixer.arrays()))
@@ -267,6 +270,14 @@ def _table(job: ComponentsJob, presets: dict[Preset, OperatingPoint]) -> Compone
         presets=presets,
         confirmation=confirmation_of(job.unmixer, tolerance=tolerance) if confirms else None,
     )
+
+
+def _with_limits(bench: Bench, table: Components, said: dict[Preset, Said]) -> Components:
+    """The table, with the detection limits of each preset in what the daemon tells: fractions where it can."""
+    fractions = table.confirmation.fractions if table.confirmation else None
+    responses = fractions.responses if fractions else None
+    points = {preset: bench.with_limits_told(of, said[preset], responses) for preset, of in table.presets.items()}
+    return table.model_copy(update={"presets": points})
 
 
 def _thresholds(job: ComponentsJob, bench: Bench, preset: Preset) -> tuple[float | None, ...]:

@@ -17,6 +17,7 @@ from export.components.answers import Told, summary, told
 from export.components.evidence import rates
 from export.components.job import ComponentsJob
 from export.components.pack import draft
+from export.components.strangers import as_table, counted, hosts_of, lots_of
 from export.components.trials import Trial
 from export.data.mixtures.library import library_of
 from export.data.mixtures.synthesise import synthesise
@@ -62,6 +63,7 @@ def trial(job: ComponentsJob, progress: Report) -> dict[str, Any]:
             "same_sets": agreement,
             "largest_logit_difference": off,
         },
+        "strangers": _strangers(job, bundle, engine, trials, outsiders, progress),
         "made": None if made is None else {p: _of_made(of, made[1]) for p, of in said["made"].items()},
         "fractions": _fractions(job, trials, said) if job.recipe.fractions is not None else {},
     }
@@ -153,6 +155,27 @@ def _outsiders(said: Mapping[Preset, Told]) -> dict[str, Any]:
         }
         for preset, of in said.items()
     }
+
+
+def _strangers(
+    job: ComponentsJob,
+    bundle: Bundle,
+    engine: Engine,
+    trials: tuple[Trial, ...],
+    outsiders: tuple[Trial, ...],
+    progress: Report,
+) -> dict[str, Any]:
+    """What is told of real spectra with a stranger inside, by set, law and share. Nothing where no set is at hand."""
+    if not outsiders:
+        return {}
+    hosts = hosts_of(job, trials)
+    lots, found = lots_of(job, hosts, outsiders), {}
+    for done, (which, rows) in enumerate(lots.items()):
+        progress("judging with strangers inside", done, len(lots))
+        out = engine.run(rows)
+        found[which] = counted({preset: told(bundle, out, preset) for preset in bundle.manifest.presets}, hosts.present)
+    progress("judging with strangers inside", len(lots), len(lots))
+    return as_table(found, hosts)
 
 
 def _fractions(

@@ -118,6 +118,26 @@ def test_a_detection_limit_is_where_finding_begins(limit: float) -> None:
     assert detection_limit(*steps(limit)) == pytest.approx(limit, abs=0.012)  # forty mixtures are 0.01 wide
 
 
+def test_limits_are_told_in_fractions_where_the_daemon_tells_these() -> None:
+    """c shows a tenth as much as the others, so that a share of c that just shows is the more by mass."""
+    judged, responses = bench(), (1.0, 1.0, 0.1)
+    point = judged.screening(0.3)
+    said = judged.said(point)
+    found = judged.tried_on.shares[:, 2] > 0.2  # of what is seen
+    seen = replace(said, found=np.column_stack([said.found[:, :2], found]))
+
+    visible = judged.with_limits_told(point, seen).detection_limits[2]
+    told = judged.with_limits_told(point, seen, responses)
+
+    shares = judged.tried_on.shares
+    by_mass = 10.0 * shares[:, 2] / np.maximum(shares[:, 0] + shares[:, 1] + 10.0 * shares[:, 2], 1e-9)
+    least = by_mass[found].min(), by_mass[judged.tried_on.present[:, 2] & ~found].max()
+    assert visible == pytest.approx(0.2, abs=0.02)
+    assert least[0] == pytest.approx(0.2 * 10 / (0.8 + 2.0), abs=0.01)  # 71 %, whatever else there is
+    assert told.detection_limits[2] == pytest.approx(least[0], abs=0.02)
+    assert set(told.detection_limits_in) <= set(NAMES)
+
+
 def test_what_is_missed_when_there_is_much_of_it_has_no_detection_limit() -> None:
     shares, _, holds = steps(0.1)
 
