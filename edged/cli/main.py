@@ -24,6 +24,9 @@ COMMANDS = {  # name -> module in edged.cli; the command object in it bears the 
     "bundle": "list, show, verify, install, activate, roll back models",
 }
 
+# Matrices here are small: threads of BLAS would wait for each other longer than they work, and take the cores of those
+# who judge beside them.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # or pydantic looks for some in every installed package
 
 
