@@ -66,7 +66,7 @@ all that is not a product included. What each shape can learn is not measured he
 def page(found: Mapping[str, Sequence[Measured]], shaped: Sequence[Shape], *, compounds: int, points: int) -> str:
     """Return the page. found: by kind of network, ours first."""
     versions = ", ".join(shown_version(name) for name, (module, _) in MODULES.items() if is_installed(module))
-    parts = [HEAD.format(compounds=compounds, points=points, processor=_processor(), versions=versions)]
+    parts = [HEAD.format(compounds=compounds, points=points, processor=processor(), versions=versions)]
     for kind, (ours, *others) in found.items():
         parts.append(WAYS.format(kind=kind))
         parts += [_way(each, ours) for each in (ours, *others)]
@@ -127,7 +127,7 @@ def _shape(each: Shape) -> str:
     return f"| {each.name} | {' | '.join(cells)} |\n"
 
 
-def _processor() -> str:
+def processor() -> str:
     """The name of this processor and what it multiplies bytes with."""
     lines = dict(line.split(":", 1) for line in Path("/proc/cpuinfo").read_text().splitlines() if ":" in line)
     facts = {key.strip(): value.strip() for key, value in lines.items()}

@@ -2,7 +2,8 @@
 
 The peer of A0 is the loop that one writes from the paper, a mixture at a time in numpy; that of A1 our own functions
 called for one mixture at a time, since nobody else's do the same. Two threads stand next to the limit twice: by the
-clock, which counts whatever else the machine does, and by CPU time, as two cores that do nothing else would take.
+clock, which counts whatever else the machine does, and by CPU time, as two cores that do nothing else would take. BLAS
+has one thread, as wherever networks learn.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from export.data.catalogue import load_set
 from export.data.mixtures.laws import draw
@@ -48,14 +50,15 @@ def mixtures(subject: Subject) -> Iterator[Row]:
                 else (_singly(library, words, grid, strangers, few), SINGLY)
             )
             of_both_us: list[float] = []
-            found = turns(
-                {
-                    "ours": partial(_us, time.process_time, ours, many),
-                    "peer": partial(_us, time.process_time, peer, few),
-                    "threads": partial(_shared_us, partial(ours, workers=THREADS), many, of_both_us),
-                },
-                rounds=rounds,
-            )
+            with threadpool_limits(1):
+                found = turns(
+                    {
+                        "ours": partial(_us, time.process_time, ours, many),
+                        "peer": partial(_us, time.process_time, peer, few),
+                        "threads": partial(_shared_us, partial(ours, workers=THREADS), many, of_both_us),
+                    },
+                    rounds=rounds,
+                )
             rate = {which: 1e6 / quartile(times) for which, times in found.items()}
             of_both = THREADS * 1e6 / quartile(of_both_us)
             row = partial(Row, bench="mixtures", unit="1/s", more_is_better=True)
