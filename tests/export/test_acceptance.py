@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from export.acceptance import CRITERIA, Acceptance, judged
+from export.data.first_recipe import first_recipe
 from export.errors import RecipeError
 from export.evidence import acceptance, golden_vectors, hashes, intended_use
 from export.figures import Figure
@@ -185,3 +186,15 @@ def test_limits_of_amounts_tell_the_amounts_the_worst_of_them_and_intervals_that
         "Intervals that are to hold 80.0 % of the amounts hold 90.0 % of held-out, 70.0 % of stress sessions."
     )
     assert limits[3].startswith("One split was tried")
+
+
+def test_the_words_that_a_first_recipe_leaves_to_the_user_are_words_of_a_recipe(tmp_path: Path) -> None:
+    job = capsules(tmp_path, tells="classes")
+    text = first_recipe(job.spectra(), tmp_path / "capsules")
+
+    silent, told = parse_recipe(text), parse_recipe(re.sub(r"(?m)^#(?=\S)", "", text))
+
+    assert (silent.purpose, silent.limits, silent.acceptance.stated()) == (None, (), {})
+    assert told.purpose
+    assert told.limits
+    assert set(told.acceptance.stated()) == {"accuracy", "wrong_refusals", "same_outcome"}
