@@ -13,7 +13,8 @@ from export.data.mixtures.words import Composition, Domains, Synthesis
 from export.models.catalogue import NetworkWords, named
 from export.models.resnet1d import ResNet1dWords
 from export.preprocess.words import KubelkaMunkStep, ReflectanceStep, SavgolStep, SnvStep, StepWords
-from export.study.components_page import BASE, BUT, BY_WEIGHT, OFF, REAL, parts
+from export.study.components_page import parts
+from export.study.components_trial import BASE, BUT, BY_WEIGHT, OFF, REAL
 from export.study.elastic_net import ALPHAS, L1_RATIOS, Penalised
 from export.study.library.study import AS_PUBLISHED
 from export.study.mixtures import ComponentsCell, ComponentsOutcome, Taught, measure

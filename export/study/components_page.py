@@ -1,27 +1,32 @@
 """The page of the study of components: what was found in real scans, by way, fraction, mixture and lesson.
 
-Every number in the words is read from outcomes; a sentence about rows that are not measured is left out.
+Every number in the words is read from outcomes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from export.components.evidence import rates
 from export.page import Heading, Part, Table, Text
-from export.study.mixtures import ComponentsOutcome, RealScans, real_scans
+from export.study.components_said import said
+from export.study.components_trial import (
+    BASE,
+    BUT,
+    OFF,
+    PLAIN,
+    REAL,
+    RESUCA,
+    Bools,
+    Trial,
+    everything,
+    found_of,
+)
+from export.study.mixtures import ComponentsOutcome, real_scans
 
-Bools = NDArray[np.bool_]
-OFF = "scatter augmentation off"
-BASE = "shared trunk, A1, one instrument"
-REAL, BUT = f"{BASE}, and real binaries", " but "
-EXACT, F1, FALSE = 0.85, 0.965, 0.04
-"""The targets of real scans: at least, at least, at most."""
 OVERALL = {
     "exact": "exact",
     "precision": "precision",
@@ -30,9 +35,6 @@ OVERALL = {
     "false names a scan": "false_names",
 }
 WHAT = {"exact": "exact", "f1": "F1", "false_names": "false names a scan"}
-NETWORKS = ("DeepCID", "ResUCA", "ResUCA lite", "pair network", "shared trunk")
-RESUCA = "ResUCA, A1, one instrument"
-PLAIN = "NNLS, reflectance, second derivative"
 SHOWN = (
     PLAIN,
     "DeepCID, A0",
@@ -53,11 +55,7 @@ SCATTER = (
     BASE,
     f"{BASE}, {OFF}",
 )
-BY_WEIGHT = "NNLS by weight"
-ALIKE, ALIKE_NAMES = 0.5, 0.005  # points of exact sets, and false names a scan, that are told as no difference
 RELIABLE = 0.95
-HIDDEN = ("1090AALA", "ascorbic acid")
-"""The mixture that is hardest, and what of it is missed."""
 AFTERWORD = """
 *Exact* is the share of scans with just the right set. *Made* is each row's own recipe, so that it compares rows of one
 recipe only."""
@@ -80,57 +78,6 @@ mixtures, and learnt from are the other six; the ternary mixtures, whose compoun
 from. Both columns of a row judge the very same scans."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """Outcomes by the name of their row, one a seed, and the real scans that judge them."""
-
-    ways: Mapping[str, tuple[ComponentsOutcome, ...]]
-    scans: RealScans
-
-    def figure(self, name: str, what: str, among: Bools) -> list[float]:
-        """Return one figure of each seed on some scans, as a fraction; none where some were learnt from, or no scan is
-        there."""
-        if not among.any() or (among & self.learnt(name)).any():
-            return []
-        return [rates(found_of(one)[among], self.scans.present[among])[what] for one in self.ways[name]]
-
-    def learnt(self, name: str) -> Bools:
-        """Return the real scans that a row learnt from, which do not judge it."""
-        taught = self.ways[name][0].cell.taught
-        return self.scans.taught_to(False if taught is None else taught.real)
-
-    def mean(self, name: str, what: str = "exact") -> float:
-        """Return the mean of a figure on all scans."""
-        return float(np.mean(self.figure(name, what, everything(self.scans))))
-
-    def made(self, name: str) -> float:
-        """Return the exact sets of made mixtures."""
-        return float(np.mean([one.on_made["exact"] for one in self.ways[name]]))
-
-    def best_by_made(self, way: str) -> str | None:
-        """Return the row of a way, a fit of any preparation, that made mixtures would choose."""
-        names = [name for name in self.ways if name.startswith(f"{way}, ")]
-        return max(names, key=self.made, default=None)
-
-    def share(self, name: str, among: Bools) -> NDArray[np.float64]:
-        """Return in which share of some scans each compound is named, mean of the seeds [compounds]."""
-        return np.asarray(np.mean([found_of(one)[among].mean(axis=0) for one in self.ways[name]], axis=0))
-
-    def of_label(self, label: str) -> Bools:
-        """Return the scans of a mixture."""
-        return np.array(self.scans.labels) == label
-
-
-def everything(scans: RealScans) -> Bools:
-    """Return all scans."""
-    return np.ones(len(scans.labels), dtype=bool)
-
-
-def found_of(outcome: ComponentsOutcome) -> Bools:
-    """Return which compounds were found in each real scan, [n, compounds]."""
-    return (np.array(outcome.found)[:, None] >> np.arange(len(outcome.compounds)) & 1).astype(bool)
-
-
 def parts(outcomes: Sequence[ComponentsOutcome], data: Path) -> Sequence[Part]:
     """Return the tables."""
     names = dict.fromkeys(outcome.cell.name for outcome in outcomes)
@@ -142,7 +89,7 @@ def parts(outcomes: Sequence[ComponentsOutcome], data: Path) -> Sequence[Part]:
     return [
         Heading("All real scans, percent"),
         _overall(trial),
-        *_words(" ".join((AFTERWORD, *_said(trial, compounds)))),
+        *(part for text in (AFTERWORD, *said(trial, compounds)) for part in _words(text)),
         Heading("By fraction"),
         *_words(OF_FRACTIONS),
         _by_fraction(trial),
@@ -176,106 +123,6 @@ def _overall(trial: Trial) -> Table:
         made = [_shown([one.on_made[what] for one in outcomes], what) for what in ("exact", "false_names")]
         rows.append([name, *cells, *made])
     return Table(["", *(name for name, _, _ in columns), "exact, made mixtures", "false names, made"], rows)
-
-
-def _said(trial: Trial, compounds: Sequence[str]) -> list[str]:
-    """What the table says, in words."""
-    judged = [name for name in trial.ways if trial.figure(name, "exact", everything(trial.scans))]
-    plain = [*_of_plain(trial, judged), *_of_penalty(trial)]
-    return [*_of_targets(trial, judged), *plain, *_of_confirmed(trial), *_of_hidden(trial, compounds)]
-
-
-def _of_targets(trial: Trial, judged: Sequence[str]) -> list[str]:
-    reached = [
-        name
-        for name in judged
-        if trial.mean(name) >= EXACT and trial.mean(name, "f1") >= F1 and trial.mean(name, "false_names") <= FALSE
-    ]
-    target = f"{100 * EXACT:g} % exact sets, an F1 of {100 * F1:g} and {FALSE} false names a scan"
-    which = ": " + "; ".join(f"*{name}*" for name in reached) if reached else ""
-    return [f"**The targets**, {target}, are reached by {len(reached)} of {len(judged)} rows{which}."]
-
-
-def _of_plain(trial: Trial, judged: Sequence[str]) -> list[str]:
-    """Networks beside plain least squares, which nobody teaches."""
-    networks, chosen = [name for name in judged if name.startswith(NETWORKS)], trial.best_by_made("NNLS")
-    if PLAIN not in judged or not networks or chosen is None:
-        return []
-    best = max(networks, key=trial.mean)
-    ahead = 100 * (trial.mean(PLAIN) - trial.mean(best))
-    verdict = "is as good as the networks" if abs(ahead) <= ALIKE else f"is {abs(ahead):.1f} points "
-    if abs(ahead) > ALIKE:
-        verdict += "ahead of all networks" if ahead > 0 else "behind the best network"
-    said = (
-        f"**Plain NNLS of the second derivative of reflectance {verdict}**: {_figures(trial, PLAIN)}; of "
-        f"{len(networks)} rows with a network the best is *{best}*: {_figures(trial, best)}. Both were picked by the "
-        f"real scans. Among ways of NNLS made mixtures would pick *{chosen}*: {_figures(trial, chosen)}."
-    )
-    return [said]
-
-
-def _of_penalty(trial: Trial) -> list[str]:
-    """The elastic net that made mixtures would pick, and what its penalty and its ranking do."""
-    chosen = trial.best_by_made("elastic net")
-    if chosen is None:
-        return []
-    of = trial.ways[chosen][0].penalty
-    words = f" (alpha {of.alpha:g}, l1_ratio {of.l1_ratio:g})" if of else ""
-    said = f"Among elastic nets they would pick *{chosen}*{words}: {_figures(trial, chosen)}"
-    bare, plain = (chosen.replace("elastic net", way) for way in (BY_WEIGHT, "NNLS"))
-    if bare in trial.ways:
-        said += f"; without a penalty {_figures(trial, bare)}"
-    if plain in trial.ways:
-        said += f"; the plain fit, ranked by how much it needs each compound, {_figures(trial, plain)}"
-    return [f"{said}."]
-
-
-def _figures(trial: Trial, name: str) -> str:
-    return f"{100 * trial.mean(name):.1f} % exact, {trial.mean(name, 'false_names'):.3f} false names"
-
-
-def _of_confirmed(trial: Trial) -> list[str]:
-    """What the fit does to what networks claim."""
-    told = []
-    for name in (RESUCA, BASE):
-        confirmed = f"{name}, confirmed"
-        if name in trial.ways and confirmed in trial.ways:
-            exact = _more(100 * (trial.mean(confirmed) - trial.mean(name)), ALIKE)
-            false = _more(trial.mean(confirmed, "false_names") - trial.mean(name, "false_names"), ALIKE_NAMES)
-            told.append(
-                f"of *{name}* it leaves {exact} exact sets and {false} false names ({_figures(trial, name)} alone; "
-                f"{_figures(trial, confirmed)} confirmed)"
-            )
-    return [f"**Confirmation by the fit**: {'; '.join(told)}."] if told else []
-
-
-def _more(change: float, alike: float) -> str:
-    return "as many" if abs(change) <= alike else "more" if change > 0 else "fewer"
-
-
-def _of_hidden(trial: Trial, compounds: Sequence[str]) -> list[str]:
-    """The mixture that made ones do not prepare for."""
-    label, compound = HIDDEN
-    of_label, column = trial.of_label(label), compounds.index(compound)
-
-    def found(name: str) -> float:
-        return float(trial.share(name, of_label & ~trial.learnt(name))[column])
-
-    blind = [name for name in trial.ways if not trial.learnt(name)[of_label].any()]
-    if not blind:
-        return []
-    most = max(blind, key=found)
-    said = (
-        f"**A tenth of {compound} in lactose** is the hardest: of what learnt from none of it, *{most}* names it most "
-        f"often, in {100 * found(most):.0f} % of scans. Lactose scatters so well that it hides the other's bands."
-    )
-    if REAL in trial.ways:
-        said += f" *{REAL}* names it in {100 * found(REAL):.0f} % of those that it did not learn from."
-    return [
-        said,
-        """Detectors of single mixtures that have learnt this very one do find it ([unknowns](unknowns.md)): something
-        of it is in the spectrum, though not where mixtures of pure spectra have it.""",
-    ]
 
 
 def _by_fraction(trial: Trial) -> Table:

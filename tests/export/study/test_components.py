@@ -16,7 +16,8 @@ from export.data.catalogue import load_set
 from export.data.mixtures.library import library_of
 from export.page import Table, Text
 from export.study.components import AXIS, FALSE_NAMES, ONE, PAIRS, PREPARED, RECIPES, cells
-from export.study.components_page import BASE, BUT, OFF, REAL, found_of, parts
+from export.study.components_page import parts
+from export.study.components_trial import BASE, BUT, OFF, REAL, found_of
 from export.study.elastic_net import Penalised
 from export.study.mixtures import ComponentsCell, ComponentsOutcome, _halves, measure, real_scans
 
@@ -194,7 +195,7 @@ def test_words_compare_what_is_measured(outcome: ComponentsOutcome, data_dir: Pa
     less = np.where(trial.present.sum(axis=1) == 3, 0, right)
     confirmed = outcome.model_copy(update={"cell": by_name[f"{BASE}, confirmed"], "found": tuple(less.tolist())})
 
-    text = next(p.text for p in parts([alone, confirmed], data_dir) if isinstance(p, Text))
+    text = " ".join(p.text for p in parts([alone, confirmed], data_dir) if isinstance(p, Text))
 
     assert "fewer exact sets and as many false names (100.0 % exact" in text
     assert "reached by 1 of 2 rows" in text
