@@ -197,6 +197,80 @@ def fractions(truth: NDArray[np.float64], told: NDArray[np.float64], names: Sequ
     return _png(figure)
 
 
+def spreads(
+    series: Mapping[str, Mapping[str, tuple[float, float]]],
+    marks: Mapping[str, float],
+    *,
+    label: str,
+    limits: Mapping[str, float],
+) -> bytes:
+    """Percents: means and deviations by name, one line a name, one colour a series; crosses for what others say of it;
+    and limits across all."""
+    names = list(dict.fromkeys(name for of in series.values() for name in of))
+    figure, axes = _figure(8.0, 0.9 + 0.24 * len(names))
+    for (title, of), colour in zip(series.items(), COLOURS, strict=False):
+        at = [names.index(name) for name in of]
+        means, deviations = np.array(list(of.values())).T
+        axes.errorbar(means, at, xerr=deviations, fmt="o", ms=4, lw=1, capsize=2, color=colour, label=title)
+    if marks:
+        axes.scatter(
+            list(marks.values()),
+            [names.index(name) for name in marks],
+            marker="x",
+            s=26,
+            color=BAD,
+            zorder=3,
+            label="published",
+        )
+    for title, limit in limits.items():
+        axes.axvline(limit, color=INK, lw=1, ls=":", label=title)
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.invert_yaxis()
+    axes.set_xlim(right=min(101.0, axes.get_xlim()[1]))
+    axes.set_xlabel(label)
+    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=3)
+    return _png(figure)
+
+
+def heat(
+    panels: Mapping[str, NDArray[np.float64]], rows: Sequence[str], columns: Sequence[str], *, low: float
+) -> bytes:
+    """Percents [rows, columns] as colours and numbers, one panel a title side by side; what is not known, nan, is left
+    blank. Colours begin at `low`."""
+    figure = Figure(
+        figsize=(1.4 + len(panels) * (0.6 + 0.44 * len(columns)), 2.0 + 0.24 * len(rows)), layout="constrained"
+    )
+    for number, (title, values) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), number + 1)
+        _tidy(axes)
+        axes.imshow(values, cmap="viridis", vmin=low, vmax=100.0, aspect="auto")
+        for row, column in zip(*np.nonzero(np.isfinite(values)), strict=True):
+            share = values[row, column]
+            dark = share < low + 0.6 * (100.0 - low)
+            colour = "white" if dark else INK
+            axes.text(column, row, f"{share:.0f}", ha="center", va="center", fontsize=7, color=colour)
+        axes.set_xticks(range(len(columns)), columns, rotation=55, ha="right", fontsize=7)
+        axes.set_yticks(range(len(rows)), rows if not number else [""] * len(rows), fontsize=7)
+        axes.set_title(title, fontsize=9)
+    return _png(figure)
+
+
+def bars(series: Mapping[str, Mapping[str, tuple[float, float]]], *, label: str) -> bytes:
+    """Means with their deviations, bars side by side: one colour a series, one group a name."""
+    names = list(dict.fromkeys(name for of in series.values() for name in of))
+    figure, axes = _figure(max(6.0, 1.5 + 0.24 * len(names) * (len(series) + 1)), 4.2)
+    width = 0.8 / max(len(series), 1)
+    for number, (title, of) in enumerate(series.items()):
+        at = [names.index(name) + (number - (len(series) - 1) / 2) * width for name in of]
+        means, deviations = np.array(list(of.values())).T
+        colour = COLOURS[number % len(COLOURS)]
+        axes.bar(at, means, width, yerr=deviations, color=colour, error_kw={"lw": 0.8, "ecolor": INK}, label=title)
+    axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set_ylabel(label)
+    figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=4)
+    return _png(figure)
+
+
 def training(losses: Sequence[Sequence[float]]) -> bytes:
     """Training loss of each member by epoch."""
     figure, axes = _figure(7.2, 3.4)

@@ -27,7 +27,8 @@ from threadpoolctl import threadpool_limits
 from export.data.catalogue import load_set
 from export.data.sets.tablets import pairs
 from export.data.split import grouped_parts
-from export.page import Heading, Part, Table, Text
+from export.page import Heading, Part, Picture, Table, Text
+from export.plots import bars
 from export.study.study import Study
 from export.words import Words
 
@@ -255,7 +256,22 @@ def parts(outcomes: Sequence[FusionOutcome], data: Path) -> Sequence[Part]:
             scale, digits = (1.0, 2) if read == "left_out" else (100.0, 1)
             rows.append([way, *(_shown(values, scale, digits) for values in cells)])
         shown += [Heading(title), Table(["", *(f"spoilt: {spoilt}" for spoilt in SPOILT)], rows)]
+        if read == "accuracy":
+            shown += _drawn(outcomes)
     return [*shown, *_temperatures(outcomes), Text(" ".join(AFTERWORD.split()))]
+
+
+def _drawn(outcomes: Sequence[FusionOutcome]) -> Sequence[Part]:
+    """Accuracy by way, one colour for what is spoilt."""
+    series: dict[str, dict[str, tuple[float, float]]] = {}
+    for spoilt in SPOILT:
+        for way in WAYS:
+            found = [100 * o.accuracy for o in outcomes if (o.cell.name, o.cell.spoilt) == (way, spoilt)]
+            if len(found) > 1:
+                series.setdefault(f"spoilt: {spoilt}", {})[way] = (float(np.mean(found)), float(np.std(found, ddof=1)))
+    if not series:
+        return []
+    return [Picture("fusion.png", "four types, percent named rightly", bars(series, label="named rightly, percent"))]
 
 
 def _temperatures(outcomes: Sequence[FusionOutcome]) -> Sequence[Part]:

@@ -235,7 +235,8 @@ SPOILT: Mapping[Callable[[Powders], None], tuple[Wanted, str]] = {  # what is to
     three_groups: ("told", "learns from one preparation"),
     unbalanced: ("told", "few spectra"),
 }
-STOPS_THE_BUILD = {three_groups: "chooses its settings"}  # besides those that check stops
+STOPS_THE_BUILD: Mapping[Callable[[Powders], None], str] = {three_groups: "chooses its settings"}
+"""Besides those that check stops."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,3 +63,12 @@ def test_the_page_says_what_its_columns_are_and_that_scans_of_api20_are_repeats(
 
     assert "There are 9 columns: the 7 preprocessings of the paper, and 2 of ours" in text
     assert "a repeat of the training sample" in text
+
+
+def test_the_page_says_which_blocks_were_held_out_and_where_the_shipped_model_stands(outcomes: list[Outcome]) -> None:
+    text = study().page(outcomes, NOWHERE).markdown()
+
+    assert "of powders12 those from scan 21, 81 on (20 scans each)" in text
+    assert "of api20 those from scan 1, 2, 3, 4, 5 on (1 scan each)" in text
+    assert "none of them is what ships" in text
+    assert "![api20: accuracy, percent](grid-api20.png)" in text
