@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -55,8 +56,8 @@ class Ran:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
     """A training that Ctrl-C ended, twice in a row, and the same command again. members: how many there are; kept: how
-    many lay there when it had ended; the same: whether the second run left these alone and ended with the members of
-    an undisturbed build, byte for byte."""
+    many lay there when it had ended; the same: whether the second run left these alone and ended with the weights of an
+    undisturbed build, bit for bit."""
 
     members: int
     kept: int
@@ -68,10 +69,11 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """One bundle. commit: of the clone; load: others' work on the machine when it began, processes that want to run."""
+    """One bundle. shipped: the version that it is compared with; commit: of the clone; load: others' work on the machine when it began, processes that want to run."""
 
     name: str
     version: str
+    shipped: str
     commit: str
     quick: bool
     load: float
@@ -165,6 +167,7 @@ def built(name: str, clone: Path, commit: str, folder: Path, *, data: Path, quic
     return Built(
         name=name,
         version=made.manifest.version,
+        shipped=shipped.manifest.version,
         commit=commit,
         quick=quick,
         load=round(load, 1),
@@ -245,7 +248,13 @@ def _stopped(name: str, clone: Path, folder: Path, usual: list[str], undisturbed
 
 
 def _same_member(one: Path, other: Path) -> bool:
-    return other.exists() and one.read_bytes() == other.read_bytes()
+    return other.exists() and _storages(one) == _storages(other)
+
+
+def _storages(path: Path) -> list[bytes]:
+    """The numbers of all tensors in a file of torch; what is pickled around them varies from process to process."""
+    with zipfile.ZipFile(path) as file:
+        return [file.read(name) for name in sorted(file.namelist()) if "/data/" in name]
 
 
 def page_of(known: Mapping[str, Document]) -> Page:
@@ -258,7 +267,7 @@ def page_of(known: Mapping[str, Document]) -> Page:
         minutes = one["wall_s"] / 60
         rows.append(
             [
-                f"{name} {one['version']}{', quick' if one['quick'] else ''}",
+                f"{name} {one['version']}{', quick' if one['quick'] else ''}{_beside(one)}",
                 f"{minutes:.1f}",
                 "–" if one["quick"] else "met" if minutes <= LIMIT_MINUTES else "**missed**",
                 f"{one['cpu_s'] / 60:.1f}",
@@ -295,6 +304,10 @@ def page_of(known: Mapping[str, Document]) -> Page:
     return Page(title="Building what ships", parts=tuple(parts))
 
 
+def _beside(one: Document) -> str:
+    return "" if one["version"] == one["shipped"] else f" (**beside {one['shipped']}**)"
+
+
 def _yes(value: bool) -> str:
     return "yes" if value else "**no**"
 
@@ -310,9 +323,9 @@ under another lamp and level, judged by `edged analyze` with either bundle (in b
 digit)."""
 STOP = """
 The training alone, in a folder of its own, is interrupted as soon as a member, or an epoch of one, is kept; again a
-second later, so that nothing at work is waited for, which is the worst that Ctrl-C does. What is lost are the members
-at work, at most one a core. *seconds*: until the stop and with the second run (without a stop). *the rest alike*:
-the second run leaves what was kept alone, and all members are those of the build above, byte for byte."""
+second later. The first Ctrl-C waits for the members at work, and loses none; the second drops them, at most one a core,
+but for the epochs that a detector keeps. *seconds*: until the stop and with the second run (without a stop). *the rest alike*:
+the second run leaves what was kept alone, and the weights of all are those of the build above, bit for bit."""
 
 
 @click.command()
