@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 BATCHES: Final = (1, 2, 5, 10, 20)  # readings averaged
 MEMORY: Final = 20  # readings; what is alike for longer is taken for a change
 LEAST_BATCHES: Final = 20  # from which a spread is taken
+_STRETCHES: Final = ((400, 20, 3), (200, 10, 5))  # from so many readings on: means of so many, so many a stretch
+_LOTS_Z: Final = 2.33  # normal deviate: seven signals that come in no lots are held up once in fifteen times
+_ONCE_SEEN_Z: Final = 1.64  # where they once did; then once in three
 _Z90, _Z95 = 1.2816, 1.6449  # of the normal distribution
 
 
@@ -81,6 +84,27 @@ def neighbours_are_alike(means: Array) -> bool:
     off = means - means.mean(axis=0)
     together = np.sum(off[1:] * off[:-1], axis=0)
     return bool((together > _Z90 / math.sqrt(len(means)) * np.sum(off**2, axis=0)).any())
+
+
+def come_in_lots(signals: Array, *, once_seen: bool = False) -> bool:
+    """Whether in any signal of readings [n, k], in order, stretches differ by more than their own parts do.
+
+    The ratio of variances of Fisher, made normal after Paulson 1942, Ann. Math. Statist. 13, 233. Of fewer than 200
+    readings nothing can be told. Of the first 200, fillings of twenty readings may look like lots; of 400 they do not.
+    once_seen: earlier readings did, so the doubt is theirs.
+    """
+    size, many = next(((size, many) for least, size, many in _STRETCHES if len(signals) >= least), (0, 0))
+    if not size:
+        return False
+    means = batch_means(signals, size)
+    stretches = len(means) // many
+    parts = means[: stretches * many].reshape(stretches, many, -1)
+    most = _ONCE_SEEN_Z if once_seen else _LOTS_Z
+    within = parts.var(axis=1, ddof=1).mean(axis=0)
+    between = many * parts.mean(axis=1).var(axis=0, ddof=1)
+    root = np.cbrt(between / np.where(within > 0.0, within, np.inf))
+    a, b = 2.0 / (9.0 * (stretches - 1)), 2.0 / (9.0 * stretches * (many - 1))
+    return bool((((1.0 - b) * root - (1.0 - a)) / np.sqrt(b * root**2 + a) > most).any())
 
 
 def long_run_variance(signals: Array) -> Array:

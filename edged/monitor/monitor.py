@@ -83,12 +83,15 @@ class Monitor:
         self.own_bundles: dict[str, str | None] = {}
         self.evicted = 0
 
-    def result(self, key: Key, grid: Grid, seen: Seen) -> list[Told]:
-        """Take an accepted reading of a product; return what it shows, and what ends because of it."""
+    def result(self, key: Key, grid: Grid, seen: Seen, *, varies: bool = False) -> list[Told]:
+        """Take an accepted reading of a product; return what it shows, and what ends because of it.
+
+        varies: see Learning.
+        """
         self.touched.add(key)
         self.present[key.station] = key.serial_number
         watch = self.products.pop(key, None) or Learning(
-            grid=grid, wanted=self.rules.readings, false_alarm_every=self.rules.false_alarm_every
+            grid=grid, wanted=self.rules.readings, false_alarm_every=self.rules.false_alarm_every, varies=varies
         )
         self.products[key] = watch
         gone = self._made_room(self.products, MAX_PRODUCTS, at=seen.at)

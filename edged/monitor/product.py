@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.monitor.baseline import Baseline, baseline
+from edged.monitor.baseline import Baseline, baseline, come_in_lots
 from edged.monitor.charts import Charts, Crossing
 from edged.monitor.naming import named
 from edged.monitor.template import Grid, Template, learn_by_folds
@@ -17,6 +17,7 @@ from edged.monitor.words import FITTED, SIGNALS, Cause, ChartName, SignalName
 
 Array = NDArray[np.float64]
 
+MAX_READINGS: Final = 500  # learning takes their square or more of time, on the thread that judges
 HISTORY: Final = 64  # means remembered; a change that is dated farther back is told from there on
 ROWS: Final = 16  # mean spectra remembered, to tell what drifted
 CALM_MEANS: Final = 5  # so many quiet means end an alarm
@@ -78,11 +79,18 @@ Finding = Learned | Alarm | Ended
 
 
 class Learning:
-    """The first readings, as they come. wanted: how many it takes."""
+    """The first readings, as they come. wanted: how many it takes.
 
-    def __init__(self, *, grid: Grid, wanted: int, false_alarm_every: float) -> None:
+    varies: what is in the product may change from lot to lot and be no fault. Where its readings come in lots it then
+    takes MAX_READINGS, and as long as these do, too, others in place of the older half: by what is seen of a few lots
+    every further one would be an alarm.
+    """
+
+    def __init__(self, *, grid: Grid, wanted: int, false_alarm_every: float, varies: bool = False) -> None:
         self.grid = grid
+        self.varies = varies
         self.wanted = wanted
+        self.in_lots = False  # whether earlier readings came so
         self.false_alarm_every = false_alarm_every
         self.rows: list[NDArray[np.float32]] = []
         self.others: list[tuple[float, float]] = []  # sensor and score, NaN where there is none
@@ -95,6 +103,11 @@ class Learning:
             return self, None
         template, fitted, by_chance = learn_by_folds(np.array(self.rows, dtype=np.float64), self.grid)
         signals = _joined(fitted, np.array(self.others))
+        if self.varies and come_in_lots(np.nan_to_num(signals), once_seen=self.in_lots):
+            if len(self.rows) >= MAX_READINGS:
+                del self.rows[: MAX_READINGS // 2], self.others[: MAX_READINGS // 2]
+            self.wanted, self.in_lots = MAX_READINGS, True
+            return self, None
         shown = baseline(np.nan_to_num(signals), LEAST_SD)
         known = ~np.isnan(signals).any(axis=0) & (np.any(fitted, axis=0)[_FITTED_AT] | ~_IS_FITTED)
         shown = replace(shown, spread=np.where(known, shown.spread, np.inf))  # what cannot be seen never moves

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edged.monitor.baseline import BATCHES, LEAST_BATCHES, Baseline
 from edged.monitor.monitor import Key, Monitor
-from edged.monitor.product import HISTORY, ROWS, Alarm, Learning, Watching
+from edged.monitor.product import HISTORY, MAX_READINGS, ROWS, Alarm, Learning, Watching
 from edged.monitor.template import COMPONENTS, MAX_POINTS, Grid, Learnt, Template
 from edged.monitor.white import WhiteWatch
 from edged.monitor.words import CAUSES, SIGNALS, WHITE_SIGNALS, Signal
@@ -22,7 +22,6 @@ from edged.monitor.words import CAUSES, SIGNALS, WHITE_SIGNALS, Signal
 Array = NDArray[Any]
 
 EDITION: Final = 3  # of what is written here; another one is learned anew from the journal
-MAX_READINGS: Final = 500  # learning takes their square or more of time, on the thread that judges
 MAX_COUNT: Final = 2**62  # of readings, or a record's number: one more of anything still fits 64 bits
 _K: Final = len(SIGNALS)
 _CHARTS: Final = ("cusum", "since", "level")
@@ -46,7 +45,7 @@ def pack(watch: Learning | Watching | WhiteWatch) -> bytes:
     """Return the bytes of a .npz: plain arrays, and the rest as JSON."""
     match watch:
         case Learning():
-            plain: dict[str, Any] = {"is": "learning"}
+            plain: dict[str, Any] = {"is": "learning", "varies": watch.varies}
             arrays = _grid_arrays(watch.grid, plain) | {
                 "learned_rows": np.array(watch.rows, dtype=np.float32).reshape(len(watch.rows), -1),
                 "others": np.array(watch.others, dtype=np.float64).reshape(-1, 2),
@@ -112,8 +111,11 @@ def _learning(monitor: Monitor, file: Any, plain: dict[str, Any]) -> Learning:
     rows, others = _array(file, "learned_rows", (None, len(grid.axis))), _array(file, "others", (None, 2), finite=False)
     _require(len(rows) == len(others) <= MAX_READINGS, "as many rows as others")
     rules = monitor.rules
-    watch = Learning(grid=grid, wanted=rules.readings, false_alarm_every=rules.false_alarm_every)
+    varies = plain.get("varies") is True  # not known of what former versions kept
+    watch = Learning(grid=grid, wanted=rules.readings, false_alarm_every=rules.false_alarm_every, varies=varies)
     watch.rows = list(rows.astype(np.float32))
+    if varies and len(rows) >= rules.readings:  # they came in lots, else they would have taught
+        watch.wanted, watch.in_lots = MAX_READINGS, True
     watch.others = [(float(sensor), float(score)) for sensor, score in others]
     return watch
 

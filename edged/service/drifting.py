@@ -129,7 +129,8 @@ def take(monitor: Monitor, item: Item, in_use: InUse) -> list[Told]:
         product=product_of(record.verdict),
     )
     row = as_absorbance(np.interp(grid.axis, spectrum.axis, spectrum.values.astype(np.float64)), bundle.manifest)
-    return monitor.result(key, grid, Seen(at=item.seq, row=row, sensor=_sensor(record), score=score(record.verdict)))
+    seen = Seen(at=item.seq, row=row, sensor=_sensor(record), score=score(record.verdict))
+    return monitor.result(key, grid, seen, varies=varies(record.verdict))
 
 
 def grid_of(manifest: Manifest) -> Grid:
@@ -162,6 +163,11 @@ def product_of(verdict: Verdict) -> str:
     if len(labels) == 1 or len(json.dumps(product)) <= MAX_PRODUCT:
         return product
     return f"{labels[0]} + {len(labels) - 1} more ({hashlib.sha256(product.encode()).hexdigest()[:8]})"
+
+
+def varies(verdict: Verdict) -> bool:
+    """Whether what was accepted says nothing of how much of each there is: amounts, and more than one component."""
+    return bool(verdict.amounts) or len(verdict.components) > 1
 
 
 def score(verdict: Verdict) -> float | None:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.signal import lfilter
-from scipy.stats import chi2
+from scipy.stats import chi2, f, norm
 
-from edged.monitor.baseline import Baseline, baseline, batch_means, long_run_variance, upper_share
+from edged.monitor.baseline import (
+    Baseline,
+    baseline,
+    batch_means,
+    come_in_lots,
+    long_run_variance,
+    upper_share,
+)
 
 NO_FLOOR = np.array([1e-9])
 
@@ -79,3 +87,47 @@ def test_a_spread_is_never_smaller_than_what_matters() -> None:
 
     assert found.spread == pytest.approx([0.2 / math.sqrt(found.batch)])
     assert isinstance(found, Baseline)
+
+
+def lots(length: int, count: int, chance: np.random.Generator) -> NDArray[np.float64]:
+    """Fillings of which those of a lot are alike: four fifths of the variance is that of the lot."""
+    found = np.repeat(chance.standard_normal((count // length + 1, 6)), length, axis=0)[:count]
+    return np.sqrt(0.8) * found + np.sqrt(0.2) * fillings(count // 10, chance)
+
+
+@pytest.mark.parametrize(
+    ("made", "count", "least", "most"),
+    [
+        (lambda chance: fillings(20, chance), 200, 0.0, 0.12),  # 1 - 0.99^6 = 6 %
+        (lambda chance: fillings(50, chance), 500, 0.0, 0.12),
+        (lambda chance: np.repeat(fillings(25, chance), 2, axis=0), 500, 0.0, 0.12),  # twenty readings a filling
+        (lambda chance: lots(50, 200, chance), 200, 0.7, 1.0),
+        (lambda chance: lots(100, 200, chance), 200, 0.7, 1.0),
+        (lambda chance: lots(50, 500, chance), 500, 0.8, 1.0),
+        (lambda chance: lots(100, 500, chance), 500, 0.95, 1.0),
+    ],
+)
+def test_lots_are_told_from_fillings(
+    made: Callable[[np.random.Generator], NDArray[np.float64]], count: int, least: float, most: float
+) -> None:
+    found = [made(np.random.default_rng(seed)) for seed in range(200)]
+
+    assert all(len(signals) == count for signals in found)
+    assert least <= np.mean([come_in_lots(signals) for signals in found]) <= most
+
+
+def test_where_lots_are_told_the_ratio_of_variances_is_at_its_quantile() -> None:
+    """One signal of 200 readings, four stretches of five means: F(3, 16) of scipy, by a known ratio on both sides."""
+    limit = f.isf(norm.sf(2.33), 3, 16)
+    inside = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    levels = np.array([-1.0, -1.0, 1.0, 1.0]) * math.sqrt(limit * inside.var(ddof=1) / 5 / (4 / 3))
+
+    def made(factor: float) -> NDArray[np.float64]:
+        return np.repeat((factor * levels[:, None] + inside).ravel(), 10)[:, None]
+
+    assert not come_in_lots(made(0.98))
+    assert come_in_lots(made(1.02))
+
+
+def test_of_fewer_than_200_readings_lots_are_not_told() -> None:
+    assert not come_in_lots(np.repeat(np.arange(2.0), 99)[:, None])

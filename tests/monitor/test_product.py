@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edged.monitor.product import Alarm, Ended, Finding, Learned, Learning, Seen, Watching
+from edged.monitor.product import MAX_READINGS, Alarm, Ended, Finding, Learned, Learning, Seen, Watching
 from firmware_sim.drift import Drift
 from tests.monitor.drifting import GRID, powders, seen, stream
 
@@ -124,3 +125,40 @@ def test_a_lamp_that_its_own_sensor_sees_is_the_lamp(scans: dict[str, Array]) ->
     assert isinstance(alarm, Alarm)
     assert (alarm.cause, alarm.signal) == ("lamp", "sensor")
     assert alarm.changes["sensor"] == pytest.approx(-5.0, abs=0.2)
+
+
+def lots(rows: Array, seed: int, length: int) -> Iterator[Array]:
+    """Yield whole fillings, so many readings in a row at one level."""
+    fillings, chance = stream(rows, seed), np.random.default_rng(seed)
+    while True:
+        level = 0.1 * chance.standard_normal()
+        for _ in range(length):
+            yield next(fillings) + level
+
+
+def test_a_product_that_varies_is_not_watched_as_long_as_its_readings_come_in_lots(scans: dict[str, Array]) -> None:
+    """Lots of a hundred readings; one that does not vary has no such excuse, and is known after 200."""
+    rows = list(islice(lots(scans["1090ACAA"], 7, 100), 1_000))
+    readings = [Seen(at=at, row=row) for at, row in enumerate(rows)]
+    varying = Learning(grid=GRID, wanted=LEARNED_FROM, false_alarm_every=10_000.0, varies=True)
+
+    watch, findings = fed(varying, readings)
+    fixed, known = fed(learning(), readings[:LEARNED_FROM])
+
+    assert (watch, findings) == (varying, [])
+    assert (varying.wanted, varying.in_lots) == (MAX_READINGS, True)
+    assert MAX_READINGS // 2 <= len(varying.rows) < MAX_READINGS
+    assert varying.rows[-1] == pytest.approx(rows[-1].astype(np.float32))
+    assert isinstance(fixed, Watching)
+    assert len(known) == 1
+
+
+def test_lots_that_end_are_forgotten_and_the_product_is_watched(scans: dict[str, Array]) -> None:
+    varying = Learning(grid=GRID, wanted=LEARNED_FROM, false_alarm_every=10_000.0, varies=True)
+    held_up, _ = fed(varying, seen(lots(scans["1090ACAA"], 7, 100), LEARNED_FROM))
+
+    watch, findings = fed(held_up, seen(stream(scans["1090ACAA"], 9), 1_050, LEARNED_FROM + 1))
+
+    assert isinstance(watch, Watching)
+    assert [type(found) for found in findings] == [Learned]
+    assert watch.baseline.readings == MAX_READINGS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 
 from edged.config.vocabulary import Drift as DriftSection
 from edged.monitor.monitor import Key, Monitor, Rules
-from edged.monitor.product import Alarm, Ended, Learning
-from edged.monitor.state import MAX_READINGS, OtherEdition, StateDamaged, key_text, pack, unpack_into
+from edged.monitor.product import MAX_READINGS, Alarm, Ended, Learning
+from edged.monitor.state import OtherEdition, StateDamaged, key_text, pack, unpack_into
 from firmware_sim.drift import Drift
 from tests.monitor.drifting import GRID, powders, seen, stream
 
@@ -61,6 +62,21 @@ def test_a_restart_after_every_reading_changes_no_finding(scans: dict[str, NDArr
                 assert one.finding == other.finding
 
     assert list(dict(after(broken).alarms())) == [KEY]
+
+
+def test_what_is_held_up_because_it_comes_in_lots_still_is_after_a_restart() -> None:
+    monitor, row = Monitor(RULES), np.zeros(len(GRID.axis), dtype=np.float32)
+    for varies, key in ((True, KEY), (False, replace(KEY, product="fixed"))):
+        watch = Learning(grid=GRID, wanted=RULES.readings, false_alarm_every=1e4, varies=varies)
+        watch.rows, watch.others = [row] * (RULES.readings + 1), [(0.0, 0.0)] * (RULES.readings + 1)
+        monitor.products[key] = watch
+
+    held_up, fixed = after(monitor).products.values()
+
+    assert isinstance(held_up, Learning)
+    assert (held_up.varies, held_up.in_lots, held_up.wanted) == (True, True, MAX_READINGS)
+    assert isinstance(fixed, Learning)
+    assert (fixed.varies, fixed.in_lots, fixed.wanted) == (False, False, RULES.readings)
 
 
 def test_a_white_reference_and_its_alarm_survive_too() -> None:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from drivers.contract import Identity
 from edged.bundle.archive import Bundle, bundle_from_bytes
 from edged.infer.analyze import Analyzer
-from edged.infer.verdict import Component, Gate, Unexplained, Verdict
+from edged.infer.verdict import Component, Estimate, Gate, Unexplained, Verdict
 from edged.monitor.monitor import MAX_PRODUCTS, Key, Monitor
 from edged.monitor.product import Learning
 from edged.monitor.state import key_text
 from edged.service.control import Refusal
 from edged.service.drift import DriftWatch
-from edged.service.drifting import InUse, as_absorbance, items, product_of, score, take
+from edged.service.drifting import InUse, as_absorbance, items, product_of, score, take, varies
 from edged.service.pipeline import Asked
 from edged.spectra.quality import Quality
 from edged.store.charts import MAX_KEY
@@ -354,6 +354,16 @@ def test_a_mixture_is_charted_as_the_set_of_its_compounds_whichever_there_is_mor
 
     assert ledger.events() == [("baseline", None), ("began", "axis")]
     assert {record.drift.product for record in ledger.drifts() if record.drift} == {"acetaminophen + lactose"}
+
+
+def test_what_says_nothing_of_how_much_there_is_may_vary() -> None:
+    amount = Estimate(label="dose", title="Dose", unit="mg", value=100.0, low=90.0, high=110.0)
+    named = Verdict(procedure="identify", preset="balanced", outcome="identified", label="P")
+
+    assert varies(named.model_copy(update={"amounts": (amount,)}))
+    assert varies(resolved("a", "b"))
+    assert not varies(resolved("a"))
+    assert not varies(named)
 
 
 def test_a_set_too_long_for_its_place_is_told_by_its_first_label_and_a_digest() -> None:
