@@ -8,12 +8,35 @@ import numpy as np
 import pytest
 
 from edged.monitor.limits import ALLOWANCE, decision_interval, fewest_means
-from tests.monitor.run_length import cusum
+from tests.monitor.run_length import cusum, ewma, run_rules
 
 CUSUM = [  # Montgomery, table 9.3 (Lucas and Crosier 1982): allowance 1/2
     (4.0, {0.0: 168.0, 0.25: 74.2, 0.5: 26.6, 0.75: 13.3, 1.0: 8.38, 1.5: 4.75, 2.0: 3.34}),
     (5.0, {0.0: 465.0, 0.25: 139.0, 0.5: 38.0, 0.75: 17.0, 1.0: 10.4, 1.5: 5.75, 2.0: 4.01}),
 ]
+EWMA = [  # Lucas and Saccucci 1990, as in Montgomery, Statistical Quality Control, 6th ed., table 9.11
+    (0.40, 3.054, {0.0: 500.0, 0.5: 71.2, 1.0: 14.3, 1.5: 5.9, 2.0: 3.5}),
+    (0.25, 2.998, {0.0: 500.0, 0.5: 48.2, 1.0: 11.1, 1.5: 5.5, 2.0: 3.6}),
+    (0.20, 2.962, {0.0: 500.0, 0.5: 41.8, 1.0: 10.5, 1.5: 5.5, 2.0: 3.7}),
+    (0.10, 2.814, {0.0: 500.0, 0.5: 31.3, 1.0: 10.3, 1.5: 6.1, 2.0: 4.4}),
+]
+RULES = [  # Champ and Woodall 1987, table 1, no shift
+    ({(1, 1): 3.0}, 370.40),
+    ({(1, 1): 3.0, (2, 3): 2.0}, 225.44),
+    ({(1, 1): 3.0, (4, 5): 1.0}, 166.05),
+    ({(1, 1): 3.0, (2, 3): 2.0, (4, 5): 1.0}, 132.89),
+]
+
+
+@pytest.mark.parametrize(("weight", "limit", "table"), EWMA)
+def test_an_ewma_runs_as_long_as_lucas_and_saccucci_say(weight: float, limit: float, table: dict[float, float]) -> None:
+    for shift, length in table.items():
+        assert ewma(weight, limit, shift) == pytest.approx(length, rel=0.005, abs=0.06)
+
+
+@pytest.mark.parametrize(("rules", "length"), RULES)
+def test_run_rules_run_as_long_as_champ_and_woodall_say(rules: dict[tuple[int, int], float], length: float) -> None:
+    assert run_rules(rules) == pytest.approx(length, abs=0.006)
 
 
 @pytest.mark.parametrize(("interval", "table"), CUSUM)
