@@ -11,13 +11,10 @@ import re
 from typing import Any
 
 from drivers.contract import Device, Link, Medium, UsbLink
-from drivers.errors import Park
+from drivers.links.address import BadPort as BadPort
+from drivers.links.address import address_of
 
 PLACE = re.compile(r"\d+-\d+(\.\d+)*")
-
-
-class BadPort(Park, ValueError):
-    """The port's name is of no kind that we know, or the family cannot be reached that way."""
 
 
 def medium_of(port: str) -> Medium:
@@ -40,8 +37,6 @@ def device_at(device: Device[Any], port: str) -> Device[Any]:
     """Return the family as it is reached at this port. Raises BadPort when it has no such link, or nobody has."""
     medium = medium_of(port)
     if medium == "tcp":
-        from drivers.links.tcp import address_of
-
         address_of(port.removeprefix("tcp:"))
     if medium not in device.links:
         raise BadPort(

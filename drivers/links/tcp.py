@@ -5,8 +5,8 @@ from __future__ import annotations
 import socket
 
 from drivers.errors import LinkLost, LinkMissing
+from drivers.links.address import address_of
 from drivers.links.handle import HandleLink
-from drivers.links.ports import BadPort
 
 CONNECT_WITHIN_S = 5.0
 
@@ -16,7 +16,7 @@ class TcpLink(HandleLink):
 
     @classmethod
     def open(cls, address: str) -> TcpLink:
-        """Connect to HOST:PORT; an IPv6 host stands in brackets. Raises BadPort, LinkMissing or LinkLost."""
+        """Connect to HOST:PORT. Raises BadPort, LinkMissing or LinkLost."""
         host, port = address_of(address)
         name = f"tcp:{address}"
         try:
@@ -31,16 +31,3 @@ class TcpLink(HandleLink):
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection.setblocking(False)
         return cls(connection.fileno(), name, connection.close)
-
-
-def address_of(address: str) -> tuple[str, int]:
-    """Return host and number of HOST:PORT. Raises BadPort."""
-    host, _, port = address.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
-        raise BadPort(f"{address[:64]!r} is not HOST:PORT", hint="for example tcp:192.168.1.20:57357")
-    try:
-        host.encode("idna")
-    except UnicodeError as error:
-        raise BadPort(f"{host[:64]!r} is not the name of a host", hint="for example tcp:192.168.1.20:57357") from error
-    return host, int(port)
