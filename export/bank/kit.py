@@ -342,9 +342,9 @@ def _promising(kit: Kit, name: str, promises: dict[Preset, Promise]) -> Kit:
         said = promises[preset]
         entries = {"thresholds": said.threshold, "negatives": said.negatives, "named": said.named}
         entries |= {"detection_limits": None} | ({"min_support": said.min_support} if point.confirm else {})
-        presets[preset] = point.model_copy(
-            update={field: _put(getattr(point, field), place, value) for field, value in entries.items()}
-        )
+        changed = {field: _put(getattr(point, field), place, value) for field, value in entries.items()}
+        beside = {of: _put(row, place, None) for of, row in point.detection_limits_in.items() if of != name}
+        presets[preset] = point.model_copy(update=changed | {"detection_limits_in": beside})
     table = kit.words.table.model_copy(update={"presets": presets})
     return replace(kit, words=kit.words.model_copy(update={"table": table}))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +130,23 @@ def test_a_compound_more_changes_no_entry_of_the_others_and_is_held_to_their_rat
     assert after.confirmation.scatter[-2:] == (4, 4)
     assert np.array_equal(more.arrays["references"][:4], kit.arrays["references"])
     assert np.array_equal(more.arrays["whitener"], kit.arrays["whitener"])
+
+
+def test_limits_beside_a_compound_that_is_another_now_are_unknown(made: tuple[Bank, Kit]) -> None:
+    kit = made[1]
+    first, second, *_ = kit.compounds
+    table = kit.words.table
+    beside = {first: (None, 0.1, 0.2, 0.3), second: (0.4, None, 0.5, 0.6)}
+    point = table.presets["balanced"].model_copy(update={"detection_limits_in": beside})
+    told = table.model_copy(update={"presets": table.presets | {"balanced": point}})
+    kit = replace(kit, words=kit.words.model_copy(update={"table": told}))
+    ways = {"references": np.ones((1, 128), np.float32), "scatter": np.full((2, 128), 0.5, np.float32)}
+
+    changed = kit.with_compound(second, PROMISES, ways)  # type: ignore[arg-type]
+    more = kit.with_compound("fifth", PROMISES, ways)  # type: ignore[arg-type]
+
+    assert changed.words.table.presets["balanced"].detection_limits_in == {first: (None, None, 0.2, 0.3)}
+    assert more.words.table.presets["balanced"].detection_limits_in == {n: (*row, None) for n, row in beside.items()}
 
 
 def test_a_compound_that_comes_and_goes_leaves_the_kit_as_it_was(made: tuple[Bank, Kit]) -> None:
