@@ -91,16 +91,7 @@ class NormGate(Model):
     limits: dict[Preset, float]
 
 
-class EnergyGate(Model):
-    """-T logsumexp(logits / T), refused above `limits[preset]`. Liu et al. 2020, arXiv 2010.03759."""
-
-    name: str
-    metric: Literal["energy"]
-    temperature: Annotated[float, Field(ge=1e-3, le=1e3)] = 1.0
-    limits: dict[Preset, float]
-
-
-OutOfModelGate = Annotated[MahalanobisGate | NormGate | EnergyGate, Field(discriminator="metric")]
+OutOfModelGate = Annotated[MahalanobisGate | NormGate, Field(discriminator="metric")]
 
 
 class Calibration(Model):
@@ -188,7 +179,7 @@ class Manifest(Model):
     @property
     def feature_columns(self) -> int:
         """How many columns of `features` are read."""
-        reach = [gate.columns[1] for gate in self.gates if not isinstance(gate, EnergyGate)]
+        reach = [gate.columns[1] for gate in self.gates]
         return max([*reach, self.residuals.columns[1] if self.residuals else 0])
 
     @model_validator(mode="after")
@@ -261,12 +252,8 @@ def _tables(manifest: Manifest, presets: set[Preset]) -> Iterator[str]:
             yield f"amounts.{amount.label}: lowest must be under highest"
 
 
-def _gate(gate: MahalanobisGate | NormGate | EnergyGate, classes: int) -> Iterator[str]:
+def _gate(gate: MahalanobisGate | NormGate, classes: int) -> Iterator[str]:
     where = f"gates.{gate.name}"
-    if isinstance(gate, EnergyGate):
-        if not classes:
-            yield f"{where}: energy reads the logits, and there are no classes"
-        return
     first, past = gate.columns
     k = past - first
     if k < 1 or first < 0:

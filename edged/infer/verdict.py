@@ -66,7 +66,7 @@ class Candidate(Model):
 
 
 class Gate(Model):
-    """One out-of-model distance against its limit; passed when distance <= limit. An energy may be negative."""
+    """One out-of-model distance against its limit; passed when distance <= limit."""
 
     name: str
     distance: float

@@ -134,10 +134,6 @@ def test_a_fit_starts_from_a_few_claims_not_from_a_whole_large_library() -> None
         ({"procedures": ["quantify"]}, "components: the table and the procedure of that name need each other"),
         ({"components": None}, "components: the table and the procedure of that name need each other"),
         ({"default_preset": "sure"}, "default_preset"),
-        (
-            {"gates": [{"name": "e", "metric": "energy", "limits": {}}]},
-            "energy reads the logits, and there are no classes",
-        ),
         ({"gates": [{"name": "l", "metric": "norm", "columns": [0, 1], "limits": {"confirm": 1.0}}]}, "gates.l.limits"),
         ({"procedures": ["components", "quantify"]}, "amounts: at least one"),
     ],

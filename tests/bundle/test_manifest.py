@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from edged.bundle.archive import Bundle, bundle_bytes, bundle_from_bytes, pack_golden, read_bundle, seal
 from edged.bundle.errors import BundleError, BundleUnfit
-from edged.bundle.manifest import EnergyGate, MahalanobisGate, Manifest, NormGate
+from edged.bundle.manifest import MahalanobisGate, Manifest, NormGate
 from edged.bundle.slots import built_ins
 from tests.bundle.tiny import DOSE, DOSE_GOLDEN, DOSE_TABLE, dose_bytes, dose_fields, dose_files, fields, tiny_bytes
 
@@ -28,7 +28,7 @@ RESIDUALS: dict[str, Any] = {
     "levels": [{"quantiles": [1.0, 2.0], "n": 30}] * 3,
     "alpha": {"balanced": 0.05, "confirm": 0.1},
 }
-ENERGY = {"name": "energy", "metric": "energy", "limits": {"balanced": 1.0, "confirm": 1.0}}
+NORM = {"name": "norm", "metric": "norm", "columns": [0, 1], "limits": {"balanced": 1.0, "confirm": 1.0}}
 
 
 def refusal(made: dict[str, Any]) -> str:
@@ -65,9 +65,9 @@ def test_a_norm_gate_is_read_as_it_was_written_when_every_gate_had_tables() -> N
 
 def test_each_gate_is_read_as_its_metric_says() -> None:
     norm = DOSE["gates"][0]
-    made = Manifest.model_validate(fields(gates=[fields()["gates"][0], norm, ENERGY], digests={}))
+    made = Manifest.model_validate(fields(gates=[fields()["gates"][0], norm], digests={}))
 
-    assert [type(gate) for gate in made.gates] == [MahalanobisGate, NormGate, EnergyGate]
+    assert [type(gate) for gate in made.gates] == [MahalanobisGate, NormGate]
     assert (made.feature_columns, made.presets) == (3, ("balanced", "confirm"))
 
 
@@ -96,10 +96,10 @@ def test_each_gate_is_read_as_its_metric_says() -> None:
         ({"amount_tolerance": 1e-3}, "amount_tolerance: there are no amounts"),
         ({"gates": [DOSE["gates"][0] | {"scales": [1.0, 2.0]}]}, "gates.away.scales: 2 for 1 columns"),
         ({"gates": [DOSE["gates"][0] | {"scales": [0.0]}]}, "greater than 0"),
-        ({"gates": [ENERGY | {"columns": [0, 1]}]}, "gates.0.energy.columns"),
-        ({"gates": [ENERGY | {"metric": "cosine"}]}, "gates.0"),
-        ({"gates": [ENERGY | {"limits": {"balanced": 1.0}}]}, "gates.energy.limits: needs the presets"),
-        ({"gates": [ENERGY, ENERGY]}, "gates: two bear one name"),
+        ({"gates": [NORM | {"temperature": 1.0}]}, "gates.0.norm.temperature"),
+        ({"gates": [NORM | {"metric": "energy"}]}, "gates.0"),
+        ({"gates": [NORM | {"limits": {"balanced": 1.0}}]}, "gates.norm.limits: needs the presets"),
+        ({"gates": [NORM, NORM]}, "gates: two bear one name"),
     ],
 )
 def test_a_manifest_that_names_lacks_nothing_and_has_nothing_idle(changes: dict[str, Any], message: str) -> None:
@@ -119,7 +119,6 @@ def test_a_manifest_that_names_lacks_nothing_and_has_nothing_idle(changes: dict[
             "amounts.water.half_widths: needs the presets",
         ),
         ({"default_preset": "screen"}, "default_preset: screen is none of ['balanced', 'confirm']"),
-        ({"gates": [ENERGY]}, "gates.energy: energy reads the logits, and there are no classes"),
         ({"procedures": ["identify", "quantify"]}, "classes: at least two, with different labels, for identify"),
         ({"residuals": RESIDUALS}, "residuals: verify is not among the procedures"),
     ],
@@ -140,7 +139,7 @@ def test_a_gate_of_a_dose_bundle_may_have_any_number_of_centres_but_none() -> No
 def test_all_problems_are_told_at_once_also_by_the_archive() -> None:
     wrong = dose_fields(
         amounts=[DRUG | {"lowest": 500.0}],
-        gates=[ENERGY],
+        gates=[NORM | {"columns": [2, 2]}],
         default_preset="screen",
         axis={"unit": "nm", "start": 2.0, "stop": 1.0, "points": 8},
     )
@@ -148,7 +147,7 @@ def test_all_problems_are_told_at_once_also_by_the_archive() -> None:
     with pytest.raises(BundleUnfit) as caught:
         bundle_bytes(wrong, dose_files())
 
-    for part in ("start must be under stop", "lowest must be under highest", "there are no classes", "screen is none"):
+    for part in ("start must be under stop", "lowest must be under highest", "norm.columns: no", "screen is none"):
         assert part in caught.value.message
 
 

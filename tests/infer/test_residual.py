@@ -183,33 +183,6 @@ def test_a_norm_gate_may_scale_each_class_by_its_own_spread() -> None:
     assert (far.gates[0].distance, far.outcome) == (1.1, "not_in_scope")
 
 
-def test_an_energy_gate_reads_the_logits() -> None:
-    """ln(e^2 + e^2) at temperature 1 is 2 + ln 2; at 2 it is 2 ln(2 e^1)."""
-    for temperature, energy in ((1.0, -(2 + np.log(2))), (2.0, -2 * (1 + np.log(2)))):
-        gate = {
-            "name": "energy",
-            "metric": "energy",
-            "temperature": temperature,
-            "limits": {"balanced": -3.0, "confirm": -3.0},
-        }
-        found = gated(gate, [2.0, 2.0, -1e9], [0.0])
-        assert found.gates[0].distance == pytest.approx(energy)
-        assert found.gates[0].passed == (energy <= -3.0)
-
-    assert gated(gate, [0.0, 0.0, 0.0], [0.0]).reasons[0].message == "energy: an energy of -2.197, allowed is -3"
-
-
-@given(st.lists(st.floats(-1e30, 1e30), min_size=3, max_size=3), st.floats(1e-3, 1e3))
-def test_an_energy_is_scipys(logits: list[float], temperature: float) -> None:
-    from scipy.special import logsumexp
-
-    gate = {"name": "e", "metric": "energy", "temperature": temperature, "limits": LIMITS}
-
-    found = gated(gate, logits, [0.0]).gates[0].distance
-
-    assert found == pytest.approx(-temperature * float(logsumexp(np.array(logits) / temperature)), rel=1e-9, abs=1e-9)
-
-
 def test_tables_of_absurd_size_shut_the_gate_instead_of_breaking_the_verdict() -> None:
     huge = [[1e308 if i == j else 0.0 for j in range(3)] for i in range(3)]
     gate = {"name": "m", "metric": "mahalanobis", "columns": [0, 3], "means": [[1e300] * 3] * 3, "precision": huge}

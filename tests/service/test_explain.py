@@ -25,7 +25,7 @@ from edged.store.identity import Uuid7
 from tests.acquire.bench import raw_scan
 from tests.bundle.tiny import tiny_bytes
 
-GATE = [{"name": "open", "metric": "energy", "temperature": 1.0, "limits": {"balanced": 1e9, "confirm": 1e9}}]
+GATE = [{"name": "open", "metric": "norm", "columns": [0, 1], "limits": {"balanced": 1e9, "confirm": 1e9}}]
 AXIS = {"unit": "nm", "start": 950.0, "stop": 1600.0, "points": 8}
 
 
