@@ -170,7 +170,7 @@ def _answer(line: str) -> dict[str, Any]:
     type=click.IntRange(min=1000),
     default=100_000,
     show_default=True,
-    help="Spectra of which the components are named: each takes as long as ten that are identified.",
+    help="Spectra of which the components are named: each takes as long as twenty that are identified.",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="[default: one a core]")
 @click.option("--only", type=click.Choice(list(QUESTIONS)), multiple=True, help="This bundle; may be repeated.")

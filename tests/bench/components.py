@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from edged.infer.components import Resolver
 from export.compare import interleaved_us
@@ -36,13 +37,14 @@ def components(subject: Subject) -> Iterator[Row]:
         shares = rng.dirichlet(np.ones(present))
         row = (shares @ references[claimed[:present]] + rng.normal(0, NOISE, POINTS)).astype(np.float32)
         slow = row.astype(np.float64)
-        times = interleaved_us(
-            {
-                "ours": lambda row=row: ours.resolve(logits, row, "confirm"),  # type: ignore[misc]
-                "scipy": lambda slow=slow: peer.confirm(slow, claimed.tolist(), [6.0] * COMPOUNDS),  # type: ignore[misc]
-            },
-            rounds=subject.scale.rounds,
-        )
+        with threadpool_limits(1):  # as in every process of edged
+            times = interleaved_us(
+                {
+                    "ours": lambda row=row: ours.resolve(logits, row, "confirm"),  # type: ignore[misc]
+                    "scipy": lambda slow=slow: peer.confirm(slow, claimed.tolist(), [6.0] * COMPOUNDS),  # type: ignore[misc]
+                },
+                rounds=subject.scale.rounds,
+            )
         what = f"{CLAIMED} claims, {present} of them true, CPU"
         found = {name: value / 1e3 for name, value in times.items()}
         for other, against in ((found["scipy"], "the same rules over scipy's nnls"), (LIMIT_MS, "limit")):

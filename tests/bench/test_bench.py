@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,13 @@ def test_a_ratio_above_one_is_always_the_better_side() -> None:
         "| b: time | 2.00 | ms   | peer    |  4.00 |         2.00 |",
         "| b: rate | 8.00 | 1/s  | limit   |  4.00 |         2.00 |",
     ]
+
+
+def test_every_page_of_results_is_listed_with_its_question_and_command() -> None:
+    results = REPOSITORY / "docs" / "results"
+    rows = [line for line in (results / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| [")]
+
+    listed = {name for row in rows for name in re.findall(r"\]\((\S+?)\)", row.split(" | ")[0])}
+
+    assert {path.name for path in results.glob("*.md")} - listed == {"README.md"}
+    assert all(len(row.split(" | ")) == 3 and row.count("`") >= 2 for row in rows)
