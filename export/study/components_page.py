@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from export.page import Heading, Part, Table, Text
+from export.page import Heading, Part, Picture, Table, Text
+from export.plots import spreads
 from export.study.components_said import said
 from export.study.components_trial import (
     BASE,
@@ -62,6 +63,7 @@ recipe only."""
 OF_FRACTIONS = """
 Found, percent, by the fraction of the mass that a compound makes up, in binary, ternary and pure scans alike. A row
 with real binaries is judged by scans that it did not learn from, here and below."""
+FRACTIONS = {"10 %": 0.1, "20 %": 0.2, "a third": 0.32, "50 %": 0.5, "60 %": 0.6, "90 %": 0.9, "100 %": 1.0}
 OF_LIMITS = """
 The least fraction tried, percent, from which on a compound is named in 95 % of the scans of a binary mixture: a
 detection limit for each matrix. Steps are 10, 50 and 90 %, so that 50 means more than 10 and at most 50; – means that
@@ -89,6 +91,7 @@ def parts(outcomes: Sequence[ComponentsOutcome], data: Path) -> Sequence[Part]:
     return [
         Heading("All real scans, percent"),
         _overall(trial),
+        _drawn(trial),
         *(part for text in (AFTERWORD, *said(trial, compounds)) for part in _words(text)),
         Heading("By fraction"),
         *_words(OF_FRACTIONS),
@@ -126,18 +129,40 @@ def _overall(trial: Trial) -> Table:
 
 
 def _by_fraction(trial: Trial) -> Table:
-    fractions = trial.scans.fractions
-    columns = {"10 %": 0.1, "20 %": 0.2, "a third": 0.32, "50 %": 0.5, "60 %": 0.6, "90 %": 0.9, "100 %": 1.0}
-    places = [np.abs(fractions - middle) < 0.025 for middle in columns.values()]
-    rows = []
-    for name, outcomes in trial.ways.items():
-        if BUT not in name:
-            judging = ~trial.learnt(name)[:, None]
-            cells = [
-                _shown([float(found_of(one)[place & judging].mean()) for one in outcomes], "recall") for place in places
-            ]
-            rows.append([name, *cells])
-    return Table(["recall, percent", *columns], rows)
+    rows = [
+        [name, *(_shown(found, "recall") for found in _found_by_fraction(trial, name))]
+        for name in trial.ways
+        if BUT not in name
+    ]
+    return Table(["recall, percent", *FRACTIONS], rows)
+
+
+def _drawn(trial: Trial) -> Picture:
+    """Of each row, exact sets and what is found of a tenth by mass."""
+    names = [name for name in trial.ways if BUT not in name]
+    everywhere = everything(trial.scans)
+    tenth = next(number for number, middle in enumerate(FRACTIONS.values()) if middle == 0.1)
+    series = {
+        "exact sets, all real scans": {name: trial.figure(name, "exact", everywhere) for name in names},
+        "found, of a tenth by mass": {name: _found_by_fraction(trial, name)[tenth] for name in names},
+    }
+    spread = {
+        title: {
+            name: (100 * float(np.mean(found)), 100 * float(np.std(found, ddof=1)) if len(found) > 1 else 0.0)
+            for name, found in of.items()
+            if found
+        }
+        for title, of in series.items()
+    }
+    drawn = spreads(spread, {}, label="percent: mean and standard deviation over seeds", limits={})
+    return Picture("components.png", "exact sets, and what is found of a tenth", drawn)
+
+
+def _found_by_fraction(trial: Trial, name: str) -> list[list[float]]:
+    """The recall of each outcome of a row, by fraction, over what it did not learn from."""
+    judging = ~trial.learnt(name)[:, None]
+    places = [(np.abs(trial.scans.fractions - middle) < 0.025) & judging for middle in FRACTIONS.values()]
+    return [[float(found_of(one)[place].mean()) for one in trial.ways[name]] for place in places]
 
 
 def _limits(trial: Trial, shown: Sequence[str], compounds: Sequence[str]) -> Table:
