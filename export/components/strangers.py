@@ -42,18 +42,19 @@ class Hosts:
 
 def hosts_of(job: ComponentsJob, trials: tuple[Trial, ...]) -> Hosts:
     """Return a few spectra of each label of the trials that somebody tells the contents of, evenly taken; of a job
-    without any, those of the library."""
-    values, present = [], []
+    without any, a few of each compound of the library."""
+    values, present, most = [], [], FEW if job.quick else HOSTS
     for one in trials:
-        rows = _few(np.flatnonzero(one.told), one.labels, FEW if job.quick else HOSTS)
+        rows = _few(np.flatnonzero(one.told), one.labels, most)
         values.append(resample(one.values[rows], one.spectra.axis, job.grid))
         present.append(one.present[rows])
     if sum(map(len, values)):
         return Hosts(values=np.concatenate(values), present=np.concatenate(present), learnt=False)
     library = job.library
+    rows = _few(np.arange(len(library.compound)), np.array(library.names)[library.compound], most)
     return Hosts(
-        values=resample(library.values, library.axis, job.grid),
-        present=library.compound[:, None] == np.arange(len(library.names)),
+        values=resample(library.values[rows], library.axis, job.grid),
+        present=library.compound[rows, None] == np.arange(len(library.names)),
         learnt=True,
     )
 
