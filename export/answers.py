@@ -179,7 +179,7 @@ def let_by_as_others(
     nearest = np.zeros(len(truth), dtype=np.int64)
     for gate in manifest.gates:
         distances = class_distances(gate, features)
-        if distances is None or distances.shape[1] != classes:
+        if distances.shape[1] != classes:
             return {}
         distances[np.arange(len(truth)), truth] = np.inf
         nearest = distances.argmin(axis=1)
@@ -196,8 +196,8 @@ def let_by_as_others(
     return found
 
 
-def class_distances(gate: OutOfModelGate, features: NDArray[np.floating]) -> NDArray[np.float64] | None:
-    """Return what a gate takes the smallest of, [n, classes], or None for one that is not of that kind."""
+def class_distances(gate: OutOfModelGate, features: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return what a gate takes the smallest of, [n, classes]."""
     match gate:
         case NormGate():
             part = features[:, gate.columns[0] : gate.columns[1]].astype(np.float64)
@@ -207,5 +207,3 @@ def class_distances(gate: OutOfModelGate, features: NDArray[np.floating]) -> NDA
             offsets = part[:, None, :] - np.array(gate.means)[None]
             squares = np.einsum("nci,ij,ncj->nc", offsets, np.array(gate.precision), offsets)
             return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
-        case _:
-            return None
