@@ -69,7 +69,8 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """One bundle. shipped: the version that it is compared with; commit: of the clone; load: others' work on the machine when it began, processes that want to run."""
+    """One bundle. shipped: the version that it is compared with. commit: of the clone. load: processes that wanted to
+    run when it began."""
 
     name: str
     version: str
@@ -313,19 +314,20 @@ def _yes(value: bool) -> str:
 
 
 OPENING = f"""
-What is committed is cloned, and `edged-export build NAME` runs in the clone, held to {CORES} cores, with the seed that
-the shipped bundle was made with. Wanted: at most {LIMIT_MINUTES:g} minutes, and the same verdicts. *load*: processes
-that wanted to run when the build began; with others at work its CPU minutes over {CORES} cores tell more than the
-clock. *peak MB*: resident memory of all its processes together, pages that they share counted for each. *golden
-answers*: the largest difference of what the new graph says of the golden spectra of the shipped bundle, in logits or of
-the range of amounts (beside it what a device allows). *same outcome and names*: of spectra of the recipe's own set
-under another lamp and level, judged by `edged analyze` with either bundle (in brackets: the same verdict to the last
-digit)."""
+What is committed is cloned, and `edged-export build NAME` runs in the clone, held to {CORES} cores, with the seed
+that the shipped bundle was made with. Wanted: at most {LIMIT_MINUTES:g} minutes, and the same verdicts. *load*:
+processes that wanted to run when the build began; with others at work its CPU minutes over {CORES} cores tell more
+than the clock. *peak MB*: resident memory of all its processes together, pages that they share counted for each.
+*golden answers*: the largest difference of what the new graph says of the golden spectra of the shipped bundle, in
+logits or of the range of amounts (beside it what a device allows). *same outcome and names*: of spectra of the
+recipe's own set under another lamp and level, judged by `edged analyze` with either bundle (in brackets: the same
+verdict to the last digit)."""
 STOP = """
 The training alone, in a folder of its own, is interrupted as soon as a member, or an epoch of one, is kept; again a
-second later. The first Ctrl-C waits for the members at work, and loses none; the second drops them, at most one a core,
-but for the epochs that a detector keeps. *seconds*: until the stop and with the second run (without a stop). *the rest alike*:
-the second run leaves what was kept alone, and the weights of all are those of the build above, bit for bit."""
+second later. The first Ctrl-C waits for the members at work, and loses none; the second drops them, at most one a
+core, but for the epochs that a detector keeps. *seconds*: until the stop and with the second run (without a stop).
+*the rest alike*: the second run leaves what was kept alone, and the weights of all are those of the build above, bit
+for bit."""
 
 
 @click.command()
