@@ -15,12 +15,12 @@ from pathlib import Path
 import click
 import numpy as np
 import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from edged.bundle.archive import Bundle, read_bundle
 from edged.bundle.slots import built_ins
 from export.calibrate import fitted_temperature, probabilities, scored_of
+from export.compare import session
 from export.conformal import Scored, units_of
 from export.data.augment import as_absorbance, augment, from_absorbance
 from export.data.spectra import Spectra
@@ -71,9 +71,7 @@ class Members:
             raise ValueError(f"{bundle.file_name}: its answer is no mean of members but of {mean.op_type}")
         self._name = mean.input[0]
         graph.graph.output.append(onnx.ValueInfoProto(name=self._name))
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(graph.SerializeToString(), options)
+        self._session = session(graph)
 
     def say(self, rows: NDArray[np.floating]) -> Logits:
         """Return the logits of each member, [n, members, classes], of rows on the model's axis."""

@@ -322,11 +322,11 @@ def test_a_product_that_has_to_go_while_it_alarms_has_its_end_in_the_journal(
     assert [r.levelname for r in caplog.records if "32 products at most" in r.getMessage()] == ["WARNING"]
 
 
-def test_the_score_is_the_gate_nearest_to_its_limit_and_an_energy_below_zero_has_none() -> None:
+def test_the_score_is_the_gate_nearest_to_its_limit_and_a_distance_below_zero_has_none() -> None:
     gates = (
         Gate(name="near", distance=8.0, limit=10.0, passed=True),
         Gate(name="far", distance=1.0, limit=10.0, passed=True),
-        Gate(name="energy", distance=-9.0, limit=-3.0, passed=True),
+        Gate(name="none", distance=-9.0, limit=-3.0, passed=True),
     )
     verdict = Verdict(procedure="identify", preset="balanced", outcome="identified", label="P", gates=gates)
 
