@@ -10,6 +10,7 @@ from export.page import Code, Heading, Page, Part, Table, Text
 if TYPE_CHECKING:
     from tests.bench.bank_int8 import Compared, Told
 
+PLANNED: Final = 4  # banks: two libraries, two sizes of member
 SAME_SETS: Final = 0.995  # of spectra, the same names: what is asked of a quantised classifier
 F1_POINTS: Final = 0.005  # that int8 may cost
 QUESTION = """
@@ -33,7 +34,9 @@ def page(found: Sequence[Compared]) -> str:
     from export.study.library.banks import TARGETS
 
     rates = {"powders": 100 * FALSE_NAMES / 3, "library": 100 * TARGETS["screen"] / 368}
+    lacking = f"**{len(found)} of {PLANNED} banks are measured: those below.**"
     parts: list[Part] = [
+        *([Text(lacking)] if len(found) < PLANNED else []),
         Text(" ".join(QUESTION.split())),
         Text(" ".join(HOW.format(**rates).split())),
         Text("Written by"),
