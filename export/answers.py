@@ -107,17 +107,11 @@ def refused(answers: Answers) -> float:
     return round(float((answers.named == NOBODY).mean()), 6)
 
 
-def gate_distances(
-    manifest: Manifest, logits: NDArray[np.floating], features: NDArray[np.floating]
-) -> NDArray[np.float64]:
-    """Return how far each spectrum is, in units of the default preset's limit, at the gate that is nearest to shut.
-
-    Only of gates whose distances are positive.
-    """
+def gate_distances(manifest: Manifest, features: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Return how far each spectrum is, in units of the default preset's limit, at the gate that is nearest to shut."""
     gates = Gates(manifest)
     shut = [
-        max(found.distance / found.limit for found in gates.measure(row, of, manifest.default_preset))
-        for row, of in zip(logits, features, strict=True)
+        max(found.distance / found.limit for found in gates.measure(row, manifest.default_preset)) for row in features
     ]
     return np.array(shut, dtype=np.float64)
 

@@ -373,7 +373,7 @@ def _save_plot_data(
         "probability": np.concatenate([a.probability for a, _ in judged]),
     }
     for name in ("held-out", *job.outsiders):
-        arrays[f"distance {name}"] = gate_distances(manifest, *raw[name])
-    stress = [gate_distances(manifest, *raw[name]) for name in raw if name.startswith("session ")]
+        arrays[f"distance {name}"] = gate_distances(manifest, raw[name][1])
+    stress = [gate_distances(manifest, raw[name][1]) for name in raw if name.startswith("session ")]
     arrays["distance stress sessions"] = np.concatenate(stress)
     np.savez(job.path("trial.npz"), **arrays)  # type: ignore[arg-type]  # numpy types no keyword arrays

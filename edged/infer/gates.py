@@ -20,8 +20,8 @@ class Gates:
     def __init__(self, manifest: Manifest) -> None:
         self._gates = [(gate, _tables(gate)) for gate in manifest.gates]
 
-    def measure(self, logits: Row, features: Row, preset: Preset) -> tuple[Gate, ...]:
-        """Return every gate with its distance, for one row of logits [classes] and features [k]."""
+    def measure(self, features: Row, preset: Preset) -> tuple[Gate, ...]:
+        """Return every gate with its distance, for one row of features [k]."""
         found = []
         for gate, tables in self._gates:
             distance, limit = _distance(gate, tables, features), gate.limits[preset]

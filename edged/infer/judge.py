@@ -164,7 +164,7 @@ class Judge:
         """
         if is_unfit(measurement):
             return Judged(verdict=self.rejected(asked, measurement))
-        gates = self._gates.measure(logits, features, asked.preset)
+        gates = self._gates.measure(features, asked.preset)
         if shut := self._gates.refusals(gates):
             refused = Verdict(
                 procedure=asked.procedure,
