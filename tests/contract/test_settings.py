@@ -97,7 +97,8 @@ def test_a_setting_reaches_a_scan(tmp_path: Path, kind: str, medium: Medium, mak
 
     scan = scanned(tmp_path, kind, medium, make(), *lines)
 
-    assert getattr(scan.settings, name) == {"true": True, "false": False}.get(text) or float(text)
+    wanted = {"true": True, "false": False}[text] if text in ("true", "false") else float(text)
+    assert getattr(scan.settings, name) == wanted
     if name in ("gain", "laser_mw"):
         assert getattr(scan, name) == pytest.approx(float(text), rel=0.01)  # a gain in tenths of dB
     if name == "repeats" and kind != "nirscan":
