@@ -136,7 +136,8 @@ def candidates_table(job: Job) -> list[Part]:
     header = ["graph", "KiB", "KiB packed", "same outcome, %", same_class, "largest difference"]
     parts: list[Part] = [Table([*header, *(["µs a spectrum", "of float's time"] if timed else [])], rows)]
     if timed:
-        parts.append(Text(f"CPU times of one thread on {sheet['processor']}, candidates in turns."))
+        on = f"{sheet['processor']['model']} ({', '.join(sheet['processor']['features'])})"
+        parts.append(Text(f"CPU times of one thread on {on}, candidates in turns."))
     if "why" in sheet:
         parts.append(Text(f"Chosen: {sheet['scheme']}. {sheet['why']}."))
     parts += [Text(f"{scheme}: {reason}.") for scheme, reason in sheet.get("against", {}).items()]

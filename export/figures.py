@@ -112,12 +112,11 @@ def _redrawn(value: float, drawn: NDArray[np.float64], *, spectra: int, units: i
 
 
 def _macro_f1(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean F1 of the classes that are there, of confusions [n, true, named]."""
-    hits = np.diagonal(counts, axis1=1, axis2=2)
-    seen = counts.sum(axis=2) + counts.sum(axis=1)
-    there = seen > 0
-    f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=there)
-    return np.asarray(f1.sum(axis=1) / there.sum(axis=1))
+    """Mean F1 of the classes that spectra are of, of confusions [n, true, named]. A class that redraws have left out
+    and that a spectrum is taken for has no F1, not one of 0."""
+    hits, true = np.diagonal(counts, axis1=1, axis2=2), counts.sum(axis=2)
+    f1 = 2 * hits / np.maximum(true + counts.sum(axis=1), 1)
+    return np.asarray(f1.sum(axis=1) / (true > 0).sum(axis=1))
 
 
 def _mcc(counts: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -119,6 +119,22 @@ def test_without_an_error_redraws_say_nothing() -> None:
     assert found["accuracy"]["low"] == pytest.approx(1 / (1 + 2.093**2 / 20), abs=1e-4)
 
 
+def test_a_class_that_a_redraw_leaves_out_does_not_count_against_macro_f1() -> None:
+    """Twelve classes of two units each, one unit all wrong: every class is missing from an eighth of the redraws."""
+    truth, units = np.repeat(np.arange(12), 20), np.repeat(np.arange(24), 10)
+    best = np.where(units == 0, 1, truth)
+
+    found = class_figures(truth, best, units, rng=np.random.default_rng(0))
+
+    value = f1_score(truth, best, average="macro")
+    assert found["macro_f1"]["value"] == pytest.approx(value, abs=1e-6)
+    low, high = found["macro_f1"]["low"], found["macro_f1"]["high"]
+    assert low is not None
+    assert high is not None
+    assert high == 1.0
+    assert value - 0.12 < low < value - 0.03
+
+
 def test_redraws_that_miss_a_class_are_no_redraws_of_a_coefficient() -> None:
     truth = np.repeat([0, 1], 30)
     units = np.repeat(np.arange(4), 15)
