@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import MahalanobisGate, Manifest, NormGate, OutOfModelGate
+from edged.bundle.manifest import Levels, MahalanobisGate, Manifest, NormGate, OutOfModelGate
 from edged.infer.gates import Gates
 from edged.infer.judge import Judge
 from edged.infer.residual import p_value
@@ -32,9 +32,11 @@ class Shares(TypedDict):
 class Challenge(TypedDict):
     """How verify answers claims of one class at the default preset.
 
-    neighbour: the other class that passes most often; of equals, that with the spectrum which comes closest to passing,
-    measured by what it has of the probability, and of the p-value, that are needed. neighbour_pass: the share of its
-    spectra that passes. probability, p_value: of that closest spectrum; p_value is None where claims are not tested.
+    neighbour: the other class that passes most often; of equals, that with the spectrum which comes closest to passing:
+    by its distance to the claimed class, which p-values are read from and tell no more of far away, else by its
+    probability. neighbour_pass: the share of its spectra that passes. probability, p_value, distance: of that closest
+    spectrum, the distance in units of the largest that the claim allows; both are None where claims are not tested by
+    distances.
     """
 
     true_pass: float
@@ -45,6 +47,7 @@ class Challenge(TypedDict):
     probability_needed: float
     p_value: float | None
     p_value_needed: float | None
+    distance: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +134,12 @@ def verify_shares(
         verdicts = [judge.answer(question, *rows) for rows in zip(logits, features, strict=True)]
         outcome = np.array([verdict.outcome for verdict in verdicts])
         needed = max(1.0 - manifest.calibration.quantiles[preset][column], manifest.calibration.min_probability[preset])
-        close, p_values = probabilities[:, column] / max(needed, 1e-9), _p_values(manifest, features, int(column))
-        if p_values is not None and manifest.residuals is not None:
-            close = np.minimum(close, p_values / manifest.residuals.alpha[preset])
+        close, distances = probabilities[:, column], None
+        if manifest.residuals is not None:
+            own = features[:, manifest.residuals.columns[0] + column].astype(np.float64)
+            levels, alpha = manifest.residuals.levels[column], manifest.residuals.alpha[preset]
+            distances = own / _allowed(levels, alpha)
+            close = -distances
         others = [other for other in there if other != column]
         passes = {other: float((outcome[truth == other] == "pass").mean()) for other in there}
         nearest = max(others, key=lambda other: (passes[other], close[truth == other].max()))
@@ -146,18 +152,18 @@ def verify_shares(
             neighbour_pass=round(passes[nearest], 6),
             probability=round(float(probabilities[closest, column]), 6),
             probability_needed=round(needed, 6),
-            p_value=None if p_values is None else round(float(p_values[closest]), 6),
-            p_value_needed=manifest.residuals.alpha[preset] if manifest.residuals else None,
+            p_value=None if distances is None else round(p_value(float(own[closest]), levels), 6),
+            p_value_needed=None if distances is None else alpha,
+            distance=None if distances is None else round(float(distances[closest]), 4),
         )
     return shares
 
 
-def _p_values(manifest: Manifest, features: NDArray[np.floating], column: int) -> NDArray[np.float64] | None:
-    residuals = manifest.residuals
-    if residuals is None:
-        return None
-    found = features[:, residuals.columns[0] + column]
-    return np.array([p_value(float(one), residuals.levels[column]) for one in found])
+def _allowed(levels: Levels, alpha: float) -> float:
+    """The largest residual whose p is at least alpha, or the largest that was held out where no p is under alpha."""
+    larger = alpha * (levels.n + 1.0) - 1.0
+    rank = min((levels.n - larger) / (levels.n - 1.0), 1.0)
+    return float(np.interp(rank, np.linspace(0.0, 1.0, len(levels.quantiles)), levels.quantiles))
 
 
 def let_by_as_others(

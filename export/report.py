@@ -254,19 +254,20 @@ def _verify(rows: dict[str, dict[str, Any]]) -> list[Part]:
             row["neighbour"],
             _percent(row["neighbour_pass"]),
             f"{100 * row['probability']:.2g} of {100 * row['probability_needed']:.3g}",
-            *([f"{row['p_value']:.2g} of {row['p_value_needed']:g}"] if tested else []),
+            *([f"{row['p_value']:.2g} of {row['p_value_needed']:g}", f"{row['distance']:.2f}"] if tested else []),
         )
         for label, row in rows.items()
     ]
     header = ["claimed class", "own spectra pass", "own spectra fail", "nearest neighbour", "its spectra pass"]
-    header += ["the closest of them: probability, % of what is needed", *(["p of what is needed"] if tested else [])]
+    header += ["its closest: probability, % of what is needed"]
+    header += ["p of what is needed", "distance, allowed is 1"] if tested else []
     return [
         Heading("Verify"),
         Text(
             "Held-out spectra at the default preset: true claims, and the challenge by the nearest neighbour. That is "
             "the other class whose spectra pass most often under the claim; where they pass as often, or none does, "
-            "the one with the spectrum that comes closest: what it has of the probability"
-            f"{' and of p' if tested else ''} that the claim needs."
+            f"the one with the spectrum that comes closest, by its {'distance' if tested else 'probability'}: the last "
+            "columns are of that spectrum."
         ),
         Table(header, shown),
     ]

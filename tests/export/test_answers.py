@@ -44,18 +44,41 @@ def test_who_passes_is_nearer_than_who_comes_close() -> None:
     assert (found["A"]["neighbour"], found["A"]["neighbour_pass"]) == ("B", 0.5)
 
 
-def test_a_spectrum_is_as_close_as_the_worse_of_probability_and_p() -> None:
-    """C is the likelier A, but lies far beyond A's scans; B is unlikely, and no nearer by its own p."""
+@pytest.mark.parametrize(
+    ("b_to_a", "c_to_a", "neighbour", "p"),
+    [
+        (2.0, 9.0, "B", 0.8),  # of four held-out residuals 1, 2, 3 and 4, three are as large
+        (9.0, 8.0, "C", 0.2),  # both beyond them: p tells no more, the distance does
+        (8.0, 9.0, "B", 0.2),  # and C is the likelier A, as it is everywhere here
+    ],
+)
+def test_where_claims_are_tested_by_distances_the_nearest_counts_whatever_is_likely(
+    b_to_a: float, c_to_a: float, neighbour: str, p: float
+) -> None:
     residuals = {"name": "own", "columns": [3, 6], "levels": LEVELS, "alpha": {"balanced": 0.5, "confirm": 0.5}}
-    rows, truth = spectra(B=([1.0, 4.0, 0.0], [1.0, 4.0, 0.0]))
-    away = np.array([[0.0] * 3] * 2 + [[2.0, 0.0, 9.0]] * 2 + [[9.0, 9.0, 0.0]] * 2)
+    rows, truth = spectra()
+    away = np.full((6, 3), 9.0)
+    away[:2] = 0.0
+    away[2:4, 0], away[4:, 0] = b_to_a, c_to_a
+
+    found = verify_shares(
+        Manifest.model_validate(fields(digests={}, residuals=residuals)), rows, np.hstack([rows, away]), truth
+    )["A"]
+
+    assert (found["neighbour"], found["neighbour_pass"]) == (neighbour, 0.0)
+    assert (found["p_value"], found["p_value_needed"]) == (pytest.approx(p), 0.5)
+    assert found["distance"] == pytest.approx(min(b_to_a, c_to_a) / 3.5, abs=1e-4)  # p of 3.5 is (1 + 1.5) / 5
+
+
+def test_no_distance_is_allowed_beyond_what_was_held_out() -> None:
+    """With alpha under 1 / (n + 1) no p is too small: then the largest residual is the measure."""
+    residuals = {"name": "own", "columns": [3, 6], "levels": LEVELS, "alpha": {"balanced": 0.1, "confirm": 0.1}}
+    rows, truth = spectra()
     manifest = Manifest.model_validate(fields(digests={}, residuals=residuals))
 
-    found = verify_shares(manifest, rows, np.hstack([rows, away]).astype(np.float32), truth)["A"]
+    found = verify_shares(manifest, rows, np.hstack([rows, np.full((6, 3), 6.0)]), truth)["A"]
 
-    assert found["neighbour"] == "C"  # p of 1 / 5 is 0.4 of alpha; B has a tenth of the probability that is needed
-    assert found["p_value"] == pytest.approx(0.2)
-    assert found["p_value_needed"] == 0.5
+    assert found["distance"] == pytest.approx(6.0 / 4.0)
 
 
 def test_a_class_that_others_scatter_reaches_over_would_be_let_by_if_it_were_not_known() -> None:
