@@ -48,6 +48,13 @@ def library_of(spectra: Spectra) -> PureSpectra:
     if not pure:
         raise DataUnusable("no label of the set is said to be pure", hint="a library is made of pure compounds")
     kept = spectra.axis <= LAST_CM1
+    if not kept.any():
+        raise DataUnusable(
+            f"the spectra begin at {spectra.axis[0]:g} cm-1, a simulated Ventana sees up to {LAST_CM1:g}",
+            hint="is the unit of the axis right?",
+        )
+    if "dark" in pure:
+        raise DataUnusable("a label is dark, which a simulator has anyway", hint="give it another label")
     named = np.array(spectra.labels)
     means = np.array([spectra.values[named == label].mean(axis=0)[kept] for label in pure])
     if not (strongest := means.max(axis=1)).all() or (strongest < 0).any():

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,30 @@ class Library:
         return cls.load(known[name])
 
     @classmethod
+    def chosen(cls, where: str) -> Library:
+        """Read the file where it ends in .npz, else the one of that name that comes with the simulator.
+
+        Raises OperatorError.
+        """
+        if not where.endswith(".npz"):
+            return cls.named(where)
+        try:
+            library = cls.load(Path(where))
+        except OSError as error:
+            raise OperatorError(f"{where}: {(error.strerror or str(error)).lower()}") from error
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+            raise OperatorError(f"{where}: holds no library; edged-export twin makes one of Raman spectra") from error
+        axis = library.shift_cm1
+        if (
+            axis.ndim != 1
+            or not library.labels
+            or library.spectra.shape != (len(library.labels), len(axis))
+            or not (np.isfinite(library.spectra).all() and (np.diff(axis) > 0).all())
+        ):
+            raise OperatorError(f"{where}: its spectra do not fit its axis and labels; make it again")
+        return library
+
+    @classmethod
     def load(cls, path: Path) -> Library:
         """Read what `edged-export twin` made of a set of pure spectra."""
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
@@ -57,7 +82,9 @@ class Library:
 
     @property
     def products(self) -> tuple[str, ...]:
-        """Mixtures to begin with: each liquid with the next one of the list, the last with the first."""
+        """Mixtures to begin with: each liquid with the next one of the list, the last with the first; one by itself."""
+        if len(self.labels) == 1:
+            return self.labels
         after = (*self.labels[1:], self.labels[0])
         return tuple(f"{more} 60 {less} 40" for more, less in zip(self.labels, after, strict=True))
 

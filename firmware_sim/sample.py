@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Protocol, runtime_checkable
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,6 +87,31 @@ class Twin:
         if name not in known:
             raise OperatorError(f"no twin {name!r}; there are {', '.join(known)}")
         return cls.load(known[name])
+
+    @classmethod
+    def chosen(cls, where: str) -> Twin:
+        """Read the file where it ends in .npz, else the one of that name that comes with the simulator.
+
+        Raises OperatorError.
+        """
+        if not where.endswith(".npz"):
+            return cls.named(where)
+        try:
+            twin = cls.load(Path(where))
+        except OSError as error:
+            raise OperatorError(f"{where}: {(error.strerror or str(error)).lower()}") from error
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+            raise OperatorError(f"{where}: holds no twin; edged-export twin makes one of NIR spectra") from error
+        labels, points, kept = len(twin.labels), len(twin.wavelength_nm), twin.score_sds.shape[-1]
+        shapes = (twin.means.shape, twin.components.shape, twin.score_sds.shape)
+        if (
+            not labels
+            or shapes != ((labels, points), (labels, kept, points), (labels, kept))
+            or not all(np.isfinite(array).all() for array in (twin.means, twin.components, twin.score_sds))
+            or not (np.diff(twin.wavelength_nm) > 0).all()
+        ):
+            raise OperatorError(f"{where}: its spectra do not fit its axis and labels; make it again")
+        return twin
 
     def draw(self, label: str, chance: np.random.Generator) -> View:
         """Return one filling of this product, as one more scan of it might look without noise."""

@@ -75,6 +75,11 @@ WITHOUT_INTERVALS = 54  # the same, of components whose shares are told without
     metavar="FILE|NAME",
     help="Another model, with simulated products that it knows; edged bundle list shows those that are built in.",
 )
+@click.option(
+    "--samples",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Simulated samples for --bundle, of a model of your own: what edged-export twin makes of your spectra.",
+)
 @click.option("--keep", type=click.Path(path_type=Path, file_okay=False), help="Keep journal and logs in this folder.")
 def demo(
     count: int | None,
@@ -82,6 +87,7 @@ def demo(
     seed: int,
     broker: BrokerKind,
     bundle_name: str | None,
+    samples: Path | None,
     keep: Path | None,
     *,
     as_json: bool,
@@ -98,7 +104,7 @@ def demo(
     when a part failed.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    stands = _stands(bundle_name)
+    stands = _stands(bundle_name, samples)
     folder = _folder(keep)
     chance = random.Random(seed)  # noqa: S311 - a shuffled shelf
     play = _Play(folder=folder, as_json=as_json, count=count, rng=chance, stands=stands)
@@ -250,11 +256,13 @@ def _verdict_width(play: _Play) -> int:
     return max(WITHOUT_INTERVALS if shelf.technique == "raman" else WIDTHS[shelf.procedure] for shelf in play.shelves)
 
 
-def _stands(bundle_name: str | None) -> list[_Stand]:
+def _stands(bundle_name: str | None, samples: Path | None) -> list[_Stand]:
     """What is measured where: powders and solvents, or products for the bundle that was named. Raises UsageError."""
     from firmware_sim.contract import OperatorError
     from firmware_sim.sample import Twin
 
+    if samples is not None and bundle_name is None:
+        raise click.UsageError("--samples is for the model that --bundle names")
     try:
         if bundle_name is None:
             shelves = [usual_shelf(Twin.load().labels), _solvents()]
@@ -263,12 +271,17 @@ def _stands(bundle_name: str | None) -> list[_Stand]:
                 _Stand(name=name, serial_number=number, shelf=shelf)
                 for name, number, shelf in zip(USUAL_STATIONS, numbers, shelves, strict=True)
             ]
-        shelf = _shelf_of(chosen_bundle(bundle_name, None, None))
+        shelf = _shelf_of(chosen_bundle(bundle_name, None, None), samples)
     except (BundleError, DemoFailed) as error:
         option = "" if bundle_name is None else "--bundle: "
         raise click.UsageError(f"{option}{error.message} ({error.hint})") from error
     except OperatorError as error:
-        raise click.UsageError(f"--bundle: the simulators have no products for {bundle_name}: {error}") from error
+        if samples is not None:
+            raise click.UsageError(f"--samples: {error}") from error
+        raise click.UsageError(
+            f"--bundle: the simulators have no products for {bundle_name}: {error} (make some of your spectra: "
+            "edged-export twin my-spectra samples.npz, then add --samples samples.npz)"
+        ) from error
     numbers = list(SERIAL_NUMBERS[shelf.technique])
     return [
         _Stand(name=name, serial_number=number, shelf=shelf) for name, number in zip(STATIONS, numbers, strict=True)
@@ -285,14 +298,23 @@ def _solvents() -> Shelf:
     return replace(shelf, bundle=SOLVENTS, title=f"{shelf.products[-1]} is a mixture, by percent of light, {made_of}.")
 
 
-def _shelf_of(bundle: Bundle) -> Shelf:
-    """Return the products of the simulators for a bundle. Raises DemoFailed, OperatorError."""
+def _shelf_of(bundle: Bundle, samples: Path | None = None) -> Shelf:
+    """Return the products of the simulators for a bundle; samples: of this file, in place of those of the bundle's
+    name. Raises DemoFailed, OperatorError.
+    """
+    from firmware_sim.contract import OperatorError
     from firmware_sim.mixtures import Library
     from firmware_sim.sample import Twin
 
-    name = bundle.manifest.name
-    is_raman = bundle.manifest.technique == "raman"
-    return shelf_for(bundle, Library.named(name).products if is_raman else Twin.named(name).labels)
+    if samples is not None and samples.suffix != ".npz":
+        raise OperatorError(f"{samples}: does not end in .npz; edged-export twin makes such files")
+    where = bundle.manifest.name if samples is None else str(samples.resolve())
+    if bundle.manifest.technique != "raman":
+        products = Twin.chosen(where).labels
+    else:
+        library = Library.chosen(where)
+        products = library.labels if "identify" in bundle.manifest.procedures else library.products
+    return replace(shelf_for(bundle, products), samples=where)
 
 
 def _products(play: _Play, shelf: Shelf) -> Iterator[str]:

@@ -16,7 +16,9 @@ from firmware_sim.spectra_file import SpectraFileError, read_spectra
 @click.option(
     "--sample", "names", help="Samples in turn, NAME[,NAME...]; a product, white or dark. Default: all products."
 )
-@click.option("--twin", metavar="NAME", help="Products of another twin that comes with the simulator.")
+@click.option(
+    "--twin", metavar="NAME|FILE.npz", help="Products of another twin: one that comes along, or edged-export twin's."
+)
 @click.option("--replay", type=click.Path(path_type=Path), help="CSV file of absorbance spectra to show instead.")
 @attachable("pty", "usbredir", serial_number="SIM0001", length="1 to 7 characters.")
 @click.option(
@@ -57,6 +59,7 @@ def nirscan(
     Examples:
       edged-sim nirscan --pty /tmp/nirscan --sample 100AC,100AA --seed 7
       edged-sim nirscan --pty /tmp/nirscan --replay RawNIRData.csv --speed 0
+      edged-sim nirscan --pty /tmp/nirscan --twin my-spectra.npz
       edged-sim nirscan --hid --pty /tmp/hidraw
     """
     if replay is not None and (names or twin) is not None:
@@ -77,7 +80,7 @@ def nirscan(
 def _source(names: str | None, twin: str | None, replay: Path | None) -> Source:
     if replay is None:
         chosen = None if names is None else [name.strip() for name in names.split(",")]
-        return Products(chosen, Twin.named(twin) if twin is not None else None)
+        return Products(chosen, Twin.chosen(twin) if twin is not None else None)
     try:
         return Replay(read_spectra(replay))
     except OSError as error:

@@ -19,7 +19,11 @@ RAMP = "ramp"
 @click.command(short_help="an Ocean STS, Spark, QE Pro, Ventana, FX or HDX on RS-232, TCP or USB")
 @click.option("--model", type=click.Choice(list(MODELS)), default="sts-nir", show_default=True, help="Which one.")
 @click.option("--sample", help="A product or compound, white, dark, or ramp. Default: products in turn; polystyrene.")
-@click.option("--library", help="For a Ventana: mixtures of the liquids of this library, such as solvents13.")
+@click.option(
+    "--library",
+    metavar="NAME|FILE.npz",
+    help="For a Ventana: mixtures of the liquids of this library: solvents13, or edged-export twin's.",
+)
 @click.option(
     "--baud",
     type=click.Choice([str(baud) for baud in BAUDS]),
@@ -89,7 +93,7 @@ def _scene(sample: str | None, library: str | None, *, raman: bool, white: bool,
     if sample == RAMP:
         return Ramp()
     if raman:
-        scene: Raman | Mixtures = Raman() if library is None else Mixtures(Library.named(library), seed=seed)
+        scene: Raman | Mixtures = Raman() if library is None else Mixtures(Library.chosen(library), seed=seed)
         if sample is not None:
             scene.place(sample)
         return scene
