@@ -16,6 +16,7 @@ from export.data.check import examine
 from export.data.finding import Finding, raise_refusals, refuse
 from export.data.spectra import Spectra
 from export.data.split import LEAST_PARTS, Split, parts_of, split_of
+from export.data.split_file import SPLIT_FILE, SplitTable, split_table
 from export.errors import DataUnusable
 from export.models.network import NetworkKind
 from export.recipe import Recipe
@@ -32,6 +33,7 @@ STAGES = {
     "pack": "export.pack",
 }
 STAGE_OF = {  # file in the work folder -> the stage that writes it
+    SPLIT_FILE: "train",
     "model.pt": "train",
     "history.json": "train",
     "heldout.npz": "train",
@@ -142,6 +144,22 @@ class Job(Workplace):
     def split(self, spectra: Spectra, *, test: int | None = None) -> Split:
         """Split as the recipe says, or with another part held out for the rotation."""
         return split_of(spectra, self.recipe.data.split, test=test)
+
+    def split_table(self) -> SplitTable:
+        """Return the split spectrum by spectrum. Raises DataUnusable."""
+        spectra, words = self.spectra(), self.recipe.data
+        split = self.split(spectra)
+        test = np.isin(np.arange(len(spectra.labels)), split.test)
+        return split_table(
+            spectra,
+            source=self.source.name,
+            below=self.own_folder,
+            rule=words.split.model_dump(mode="json"),
+            test=test,
+            uses=["test" if out else "learn" for out in test],
+            parts=split.part.tolist(),
+            others={"refused": self.outsiders},
+        )
 
     @property
     def grid(self) -> NDArray[np.float64]:

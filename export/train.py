@@ -19,6 +19,7 @@ from export.checkpoint import Checkpoint
 from export.data.augment import as_absorbance, augment, from_absorbance, resample
 from export.data.spectra import Spectra
 from export.data.split import Split
+from export.data.split_file import SPLIT_FILE
 from export.errors import StageMissing
 from export.fit import FitTask, Member, as_tensor, fit_member
 from export.gates.bank import Bank
@@ -57,8 +58,9 @@ class Trained:
 
 
 def train(job: Job, progress: Report) -> dict[str, Any]:
-    """Stage: train the recipe's ensemble and leave model, history and held-out answers in the work folder."""
+    """Stage: train the recipe's ensemble and leave split, model, history and held-out answers in the work folder."""
     spectra = job.spectra()
+    job.split_table().write(job.path(SPLIT_FILE))
     trained = train_ensemble(job, spectra, job.split(spectra), progress)
     torch.save(trained.identifier, job.path("model.pt"))
     held = trained.held_out

@@ -148,6 +148,14 @@ class Workplace:
             name=path.name, folder=path.name, files={}, paper="", load=lambda _: self.read_own(path), **about
         )
 
+    @property
+    def own_folder(self) -> str:
+        """The folder that the user's own files are below; empty where the recipe names a public set."""
+        if self.recipe.data.folder is None:
+            return ""
+        path = self.beside / self.recipe.data.folder
+        return str(path.parent if path.is_file() else path)  # one table is a file
+
     def read_own(self, path: Path) -> Spectra:
         """Read a folder of the user's own. Raises DataUnusable."""
         return read_folder(path, unit=self.recipe.axis.unit, quantity=self.recipe.quantity)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,10 +18,11 @@ from export.components.unmix import Unmixer
 from export.data.catalogue import known_set, load_set
 from export.data.check import examine
 from export.data.finding import Finding, raise_refusals, warn
-from export.data.mixtures.library import Library, beside, library_of, outsiders_of
+from export.data.mixtures.library import Library, beside, is_pure, library_of, outsiders_of
 from export.data.mixtures.synthesise import bench_of
 from export.data.spectra import Spectra
 from export.data.split import grouped_parts, parts_of
+from export.data.split_file import SPLIT_FILE, SplitTable, Use, split_table
 from export.errors import DataUnusable
 from export.workplace import NEVER, Workplace
 
@@ -30,6 +32,7 @@ STAGES = dict.fromkeys(("train", "calibrate", "convert", "quantise", "verify"), 
     stage: f"export.components.{stage}" for stage in ("trial", "report", "pack")
 }
 STAGE_OF = {  # file in the work folder -> the stage that writes it
+    SPLIT_FILE: "train",
     "model.pt": "train",
     "bank/bank.json": "train",
     "history.json": "train",
@@ -170,6 +173,48 @@ class ComponentsJob(Workplace):
         own = trial.name == self.recipe.data.set
         return self.tested[trial.rows] if own else np.zeros(len(trial), dtype=np.bool_)
 
+    def split_table(self) -> SplitTable:
+        """Return who learns from which spectrum, and which only test. Raises DataUnusable."""
+        spectra, words = self.spectra, self.recipe.data
+        rows = range(len(spectra.labels))
+        rule = words.split and words.split.model_dump(mode="json")
+        return split_table(
+            spectra,
+            source=self.source.name,
+            below=self.own_folder,
+            rule=rule,
+            more={"members": json.dumps({"folds": self.recipe.folds, "seed": self.seed})},
+            test=self.tested,
+            uses=[self._use(row) for row in rows],
+            parts=[self._left_out_by(row) for row in rows],
+            others={
+                "strangers that teach": (*words.strangers, *filter(None, [words.strangers_folder])),
+                "tried": tuple(name for name in words.trials if name != words.set),
+                "refused": words.outsiders,
+            },
+        )
+
+    def _use(self, row: int) -> Use:
+        """What is done with a spectrum of the recipe's set."""
+        label, fractions = self.spectra.labels[row], self.recipe.fractions
+        if self.tested[row]:
+            return "test"
+        if is_pure(self.spectra, label):
+            return "learn"
+        if self.recipe.data.set not in self.recipe.data.trials:
+            return "unused"
+        teaches = fractions is not None and self.recipe.data.set in fractions.taught_by
+        return "fractions" if teaches and label in self.spectra.contents else "tried"
+
+    def _left_out_by(self, row: int) -> int | None:
+        """The member that does not learn from a spectrum that others learn from; None where all of them do."""
+        if self._use(row) != "learn":
+            return None
+        compound, group = self.spectra.compounds_in(self.spectra.labels[row])[0], int(self.spectra.groups[row])
+        return next(
+            (number for number, part in enumerate(self.parts) if not _holds(part.learnt, compound, group)), None
+        )
+
     def outsiders(self) -> tuple[Trial, ...]:
         """Spectra of what the library does not hold, set by set. Raises DataUnusable."""
         most = self.recipe.quick.scans if self.quick else None
@@ -256,6 +301,12 @@ def dealt(library: Library) -> Part:
             out = own & np.isin(library.groups, groups[HELD_EVERY - 1 :: HELD_EVERY])
             learnt[out], held[own & ~out] = False, False
     return Part(learnt=_rows(library, learnt), held=_rows(library, held))
+
+
+def _holds(library: Library, compound: str, group: int) -> bool:
+    """Whether a preparation of a compound is in a library: whole preparations are, or none of them."""
+    own = library.compound == library.names.index(compound)
+    return bool((library.groups[own] == group).any())
 
 
 def _rows(library: Library, chosen: NDArray[np.bool_]) -> Library:

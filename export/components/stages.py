@@ -30,6 +30,7 @@ from export.components.unmix import Unmixer
 from export.data.augment import resample
 from export.data.mixtures.library import Library
 from export.data.mixtures.synthesise import Mixtures, synthesise
+from export.data.split_file import SPLIT_FILE
 from export.errors import VerificationFailed
 from export.kept import kept, made_or_kept
 from export.preprocess.pipeline import build
@@ -52,8 +53,9 @@ class Voice(Protocol):
 
 
 def train(job: ComponentsJob, progress: Report) -> dict[str, Any]:
-    """Stage: leave model.pt and history.json; say how members do on mixtures of scans that they have not seen."""
+    """Stage: leave split.tsv, model.pt and history.json; say how members do on mixtures of scans not seen by them."""
     recipe = job.recipe
+    job.split_table().write(job.path(SPLIT_FILE))
     mixed = [job.mixed(part.learnt) for part in job.parts]
     lessons = [
         Lesson(

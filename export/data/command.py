@@ -19,7 +19,9 @@ from rich.table import Table
 from export.errors import ExportError
 
 if TYPE_CHECKING:
+    from export.components.job import ComponentsJob
     from export.data.spectra import AxisUnit, Quantity
+    from export.job import Job
 
 DATA = click.option(
     "--data",
@@ -199,6 +201,44 @@ def check(what: str, unit: AxisUnit | None, quantity: Quantity | None, data: Pat
     sys.exit(1 if refused else 0)
 
 
+@data.command()
+@click.argument("recipe")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the split to this file.")
+@click.option("--check", type=click.Path(path_type=Path), help="Compare this file with the split of today.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="That of the build.")
+@DATA
+@JSON
+def split(recipe: str, out: Path | None, check: Path | None, seed: int, data: Path | None, as_json: bool) -> None:
+    """Write which spectra learn and which test, each with its SHA-256; or say whether a file of before still holds.
+
+    RECIPE is the name of one that comes with edged, or the path of a TOML file. With --check it ends with 1 where
+    today's data and recipe give another split, and names the first difference.
+
+    Example: edged-export data split powders12 --out split.tsv
+    """
+    if (out is None) == (check is None):
+        raise click.UsageError("--out FILE or --check FILE: one of them")
+    told: dict[str, Any]
+    with _told(as_json):
+        from export.data.split_file import first_difference, read_split
+
+        kept = None if check is None else read_split(check)
+        table = _job(recipe, _folder(data), seed).split_table()
+        if kept is not None:
+            difference = first_difference(kept, table)
+            told = {"file": str(check), "same": difference is None, "difference": difference}
+            said = f"{check}: {'the same split today' if difference is None else difference}"
+        elif out is not None:
+            difference = None
+            table.write(out)
+            told = {"file": str(out), "spectra": len(table.rows), **table.head}
+            said = (
+                f"{out}: {len(table.rows)} spectra, development {table.head['development']}, test {table.head['test']}"
+            )
+    click.echo(json.dumps(told) if as_json else said)
+    sys.exit(0 if difference is None else 1)
+
+
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--name", help="Of the bundle: lower case letters, digits, hyphens.  [default: that of the folder]")
@@ -222,6 +262,23 @@ def recipe(folder: Path, name: str | None, unit: AxisUnit | None, quantity: Quan
             click.echo(f"{MARKS[finding.level]}  {finding}", err=True)
         text = first_recipe(spectra, folder, name=name)
     click.echo(text, nl=False)
+
+
+def _job(recipe: str, data: Path, seed: int) -> Job | ComponentsJob:
+    """Return the job of a recipe of either kind, to be asked and not to be run. Raises RecipeError; ExportError where
+    the toolchain is not installed."""
+    try:
+        from export.components.job import ComponentsJob
+        from export.components.recipe import is_for_components, load_components_recipe
+        from export.job import Job
+        from export.recipe import load_recipe
+    except ModuleNotFoundError as missing:
+        raise ExportError(f"{missing.name} is not installed here", hint="install the extra `export`") from missing
+    beside = Path(recipe).parent
+    if is_for_components(recipe):
+        words = load_components_recipe(recipe)
+        return ComponentsJob(recipe=words, data=data, work=Path(), seed=seed, quick=False, beside=beside)
+    return Job(recipe=load_recipe(recipe), data=data, work=Path(), seed=seed, quick=False, beside=beside)
 
 
 def _folder(data: Path | None) -> Path:

@@ -134,6 +134,11 @@ def library_of(spectra: Spectra, rows: NDArray[np.int64] | None = None) -> Libra
     return _library(spectra, taken, [pure[spectra.labels[row]] for row in taken], names, frozenset(names))
 
 
+def is_pure(spectra: Spectra, label: str) -> bool:
+    """Whether the spectra of a label are some of a library."""
+    return _only(spectra, label) is not None
+
+
 def outsiders_of(spectra: Spectra, rows: NDArray[np.int64] | None = None) -> Library:
     """Return spectra that stand for what no library holds: each label counts as one, whatever it is made of.
 
