@@ -244,7 +244,7 @@ def test_the_signal_of_an_array_is_told_by_its_exposure_where_the_model_is_one_o
         settings=ExposureSettings(integration_ms=50.0),
         raw=dark + light,
         dark=dark,
-        counts=1_000.0 + light,
+        counts=(1_000 + light).astype(np.float64),
     )
     analyzer = Analyzer(bundle_from_bytes(tiny_bytes(quantity="intensity", technique=technique)))
 
