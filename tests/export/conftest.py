@@ -1,8 +1,10 @@
-"""torch's compiler makes a folder for its cache when parts of it are imported: one that pytest tidies."""
+"""What a build leaves until its process ends, and is no test's: torch's folder for compiled code, and Python's process
+that watches over semaphores of the others."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from multiprocessing import resource_tracker
 
 import pytest
 
@@ -12,3 +14,8 @@ def _compiler_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("torch")))
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _resource_tracker() -> None:
+    resource_tracker.ensure_running()
