@@ -66,7 +66,7 @@ def show(found: Bench) -> None:
 def bench(bundle: Path, float_graph: Path | None, rounds: int, *, as_json: bool) -> None:
     """Measure BUNDLE's graph, and what else could be made of it, on this machine: one thread, CPU time.
 
-    Example: edged-export bench powders12-1.3.0.edgebundle
+    Example: edged-export bench powders12-1.4.0.edgebundle
     """
     from export.bench import bench as measure
 
@@ -98,7 +98,7 @@ def bench(bundle: Path, float_graph: Path | None, rounds: int, *, as_json: bool)
 def quantisation(pairs: tuple[str, ...], data: Path | None, out: Path | None, rounds: int, *, as_json: bool) -> None:
     """Write the page that holds every candidate of each BUNDLE against the FLOAT graph that it was made from.
 
-    Example: edged-export quantisation powders12-1.3.0.edgebundle=powders12-1.3.0.float.onnx
+    Example: edged-export quantisation powders12-1.4.0.edgebundle=powders12-1.4.0.float.onnx
     """
     split = [pair.partition("=") for pair in pairs]
     for pair, (_, _, graph) in zip(pairs, split, strict=True):

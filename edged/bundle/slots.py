@@ -68,7 +68,7 @@ class Slots:
         return tuple(sorted(found, key=lambda entry: (entry.name, entry.state)))
 
     def find(self, name: str) -> Path:
-        """Return the path of an installed or built-in bundle named `powders12-1.3.0`, with or without the suffix."""
+        """Return the path of an installed or built-in bundle named `powders12-1.4.0`, with or without the suffix."""
         name = name.removesuffix(SUFFIX)
         known = self._known()
         if name in known:

@@ -106,7 +106,7 @@ def list_(storage: Path | None, config: Path | None, *, as_json: bool) -> None:
             click.echo("nothing is installed and nothing is built in; edged bundle install FILE --activate")
 
 
-@bundle.command(short_help="what a bundle holds", epilog="Example: edged bundle show powders12-1.3.0")
+@bundle.command(short_help="what a bundle holds", epilog="Example: edged bundle show powders12-1.4.0")
 @click.argument("name", required=False)
 @place_options
 @json_option
@@ -123,7 +123,7 @@ def show(name: str | None, storage: Path | None, config: Path | None, *, as_json
 
 @bundle.command(
     short_help="is it whole, and does it compute right here",
-    epilog="Example: edged bundle verify ./powders12-1.3.0.edgebundle",
+    epilog="Example: edged bundle verify ./powders12-1.4.0.edgebundle",
 )
 @click.argument("names", nargs=-1)
 @place_options
@@ -153,7 +153,7 @@ def verify(names: tuple[str, ...], storage: Path | None, config: Path | None, *,
 
 @bundle.command(
     short_help="check a file and copy it in",
-    epilog="Example: edged bundle install ./powders12-1.3.0.edgebundle --activate",
+    epilog="Example: edged bundle install ./powders12-1.4.0.edgebundle --activate",
 )
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--activate", "activating", is_flag=True, help="Let it judge from the next start on.")
@@ -170,7 +170,7 @@ def install(file: Path, storage: Path | None, config: Path | None, *, activating
         _done("installed and active" if activating else "installed", found, as_json=as_json)
 
 
-@bundle.command(short_help="let an installed one judge", epilog="Example: edged bundle activate powders12-1.3.0")
+@bundle.command(short_help="let an installed one judge", epilog="Example: edged bundle activate powders12-1.4.0")
 @click.argument("name")
 @place_options
 @json_option

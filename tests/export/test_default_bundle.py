@@ -23,7 +23,7 @@ from export.data.split import Blocks, split_of
 from export.recipe import load_recipe
 
 RIGHT, ACCURACY = 0.975, 0.975  # default preset; most likely class; measured: docs/models/powders12.md
-FLOAT_GRAPH = Path(__file__).resolve().parents[2] / "docs" / "models" / "powders12-1.3.0.float.onnx"
+FLOAT_GRAPH = Path(__file__).resolve().parents[2] / "docs" / "models" / "powders12-1.4.0.float.onnx"
 FOLDER = Path(__file__).resolve().parents[2] / "edged" / "bundle" / "default"
 
 

@@ -59,7 +59,7 @@ def test_each_station_is_judged_by_its_own_model_and_a_bad_one_stops_its_own_sta
     assert shown["usual"] == ("file", ["bench"])
     assert shown["doses-2.0.0"] == ("installed", ["dose"])
     assert shown["nothing"] == ("missing", ["broken"])
-    assert shown["powders12-1.3.0"][1] == []
+    assert shown["powders12-1.4.0"][1] == []
     report = [message.json for message in heard if message.topic.endswith("bundle/reported")][-1]
     assert (report["name"], report["labels"]) == ("usual", ["A", "B", "C"])
     assert {name: told["name"] for name, told in report["stations"].items()} == {"dose": "doses", "broken": None}

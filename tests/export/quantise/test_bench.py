@@ -16,7 +16,7 @@ from export.bench import Bench, Benched
 from export.bench_command import bench, quantisation, show
 from export.processor import Processor
 
-FLOAT_GRAPH = Path(__file__).resolve().parents[3] / "docs" / "models" / "powders12-1.3.0.float.onnx"
+FLOAT_GRAPH = Path(__file__).resolve().parents[3] / "docs" / "models" / "powders12-1.4.0.float.onnx"
 BLOCKED = """
 import sys
 for name in {names}:
