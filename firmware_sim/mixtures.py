@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_sim import kept
 from firmware_sim.contract import OperatorError
 from firmware_sim.scene import CM1_PER_NM, EDGE_CM1, PEAK_PER_S, REFERENCE_MW
 
@@ -40,11 +39,7 @@ class Library:
     @classmethod
     def named(cls, name: str) -> Library:
         """Read one of those that come with the simulator. Raises OperatorError when none has that name."""
-        folder = Path(str(resources.files("firmware_sim") / "libraries"))
-        known = {path.stem: path for path in sorted(folder.glob("*.npz"))}
-        if name not in known:
-            raise OperatorError(f"no library {name!r}; there are {', '.join(known)}")
-        return cls.load(known[name])
+        return kept.named(name, cls.load, folder="libraries", what="library")
 
     @classmethod
     def chosen(cls, where: str) -> Library:
@@ -54,21 +49,16 @@ class Library:
         """
         if not where.endswith(".npz"):
             return cls.named(where)
-        try:
-            library = cls.load(Path(where))
-        except OSError as error:
-            raise OperatorError(f"{where}: {(error.strerror or str(error)).lower()}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-            raise OperatorError(f"{where}: holds no library; edged-export twin makes one of Raman spectra") from error
-        axis = library.shift_cm1
-        if (
-            axis.ndim != 1
-            or not library.labels
-            or library.spectra.shape != (len(library.labels), len(axis))
-            or not (np.isfinite(library.spectra).all() and (np.diff(axis) > 0).all())
-        ):
-            raise OperatorError(f"{where}: its spectra do not fit its axis and labels; make it again")
-        return library
+        return kept.from_file(where, cls.load, cls._fits, what="library", of="Raman")
+
+    def _fits(self) -> bool:
+        axis = self.shift_cm1
+        return (
+            axis.ndim == 1
+            and len(self.labels) > 0
+            and self.spectra.shape == (len(self.labels), len(axis))
+            and bool(np.isfinite(self.spectra).all() and (np.diff(axis) > 0).all())
+        )
 
     @classmethod
     def load(cls, path: Path) -> Library:

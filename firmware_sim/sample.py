@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Protocol, runtime_checkable
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
+from firmware_sim import kept
 from firmware_sim.contract import OperatorError
 from firmware_sim.drift import Drift
 from firmware_sim.optics import light
@@ -82,11 +82,7 @@ class Twin:
     @classmethod
     def named(cls, name: str) -> Twin:
         """Read one of the twins that come with the simulator. Raises OperatorError when none has that name."""
-        folder = Path(str(resources.files("firmware_sim") / "twins"))
-        known = {path.stem: path for path in sorted(folder.glob("*.npz"))}
-        if name not in known:
-            raise OperatorError(f"no twin {name!r}; there are {', '.join(known)}")
-        return cls.load(known[name])
+        return kept.named(name, cls.load, folder="twins", what="twin")
 
     @classmethod
     def chosen(cls, where: str) -> Twin:
@@ -96,22 +92,17 @@ class Twin:
         """
         if not where.endswith(".npz"):
             return cls.named(where)
-        try:
-            twin = cls.load(Path(where))
-        except OSError as error:
-            raise OperatorError(f"{where}: {(error.strerror or str(error)).lower()}") from error
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
-            raise OperatorError(f"{where}: holds no twin; edged-export twin makes one of NIR spectra") from error
-        labels, points, kept = len(twin.labels), len(twin.wavelength_nm), twin.score_sds.shape[-1]
-        shapes = (twin.means.shape, twin.components.shape, twin.score_sds.shape)
-        if (
-            not labels
-            or shapes != ((labels, points), (labels, kept, points), (labels, kept))
-            or not all(np.isfinite(array).all() for array in (twin.means, twin.components, twin.score_sds))
-            or not (np.diff(twin.wavelength_nm) > 0).all()
-        ):
-            raise OperatorError(f"{where}: its spectra do not fit its axis and labels; make it again")
-        return twin
+        return kept.from_file(where, cls.load, cls._fits, what="twin", of="NIR")
+
+    def _fits(self) -> bool:
+        labels, points, parts = len(self.labels), len(self.wavelength_nm), self.score_sds.shape[-1]
+        shapes = (self.means.shape, self.components.shape, self.score_sds.shape)
+        return (
+            labels > 0
+            and shapes == ((labels, points), (labels, parts, points), (labels, parts))
+            and all(bool(np.isfinite(array).all()) for array in (self.means, self.components, self.score_sds))
+            and bool((np.diff(self.wavelength_nm) > 0).all())
+        )
 
     def draw(self, label: str, chance: np.random.Generator) -> View:
         """Return one filling of this product, as one more scan of it might look without noise."""
