@@ -123,3 +123,6 @@ def test_a_dose_model_of_counts_is_tried_in_the_same_sessions_as_one_of_absorban
     assert counts["stress sessions"]["rmse"] > 1.5 * counts["held-out"]["rmse"]
     assert "axis by 4 nm, gain curve of 2 %, offset up to 0.06 AU" in page
     assert "<td>18 (54)</td>" in page  # preparations (spectra) that calibrate
+    assert "None were stated" in page
+    assert "Errors are largest at" in page
+    assert "<td>18 (6)</td>" in page  # held-out spectra, and the capsules that their intervals count

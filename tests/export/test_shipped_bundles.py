@@ -4,12 +4,14 @@ api20 and isoniazid-dose say of spectra that they have not seen. powders12 has a
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, matthews_corrcoef
 
 from edged.bundle.archive import Bundle, read_bundle
 from edged.cli.main import main as edged
@@ -20,6 +22,7 @@ from export.compare import run_rows, session
 from export.data.augment import resample
 from export.data.catalogue import load_set
 from export.data.spectra import Spectra
+from export.data.split import values_digest
 from export.job import Job
 from export.recipe import load_recipe
 
@@ -102,6 +105,43 @@ def test_no_golden_vector_is_a_held_out_spectrum(name: str, data_dir: Path) -> N
     assert min(nearest) > 1e-6
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_report_holds_the_evidence_and_misses_what_its_manifest_says(name: str, data_dir: Path) -> None:
+    bundle, recipe = shipped(name), load_recipe(name)
+    spectra, tested, _ = held_out(name, data_dir)
+    page = bundle.report.decode()
+
+    for part in ("Intended use", "Criteria of acceptance", "Known limits", "Golden vectors", "Data sheet"):
+        assert f"<h2>{part}</h2>" in page
+    for digest in (recipe.digest(), values_digest(spectra, tested), *spectra.digests.values()):
+        assert digest in page
+    assert all(escape(limit) in page for limit in recipe.limits)
+    missed = bundle.manifest.metrics["criteria_missed"]
+    assert page.count("<b>missed</b>") == page.count("Criterion missed: ") == len(missed)
+    assert set(missed) <= recipe.acceptance.stated().keys()
+    assert "of float&#x27;s time</th>" in page
+
+
+@pytest.mark.parametrize("name", ["api20", "powders12"])
+def test_figures_of_the_manifest_are_those_of_scikit_learn_inside_their_intervals(name: str, data_dir: Path) -> None:
+    bundle = shipped(name)
+    spectra, tested, rows = held_out(name, data_dir)
+    truth, best = spectra.targets[tested], Engine.load(bundle).run(rows[tested]).logits.argmax(axis=1)
+
+    judges = {
+        "accuracy": accuracy_score(truth, best),
+        "macro_f1": f1_score(truth, best, average="macro"),
+        "mcc": matthews_corrcoef(truth, best),
+        "kappa": cohen_kappa_score(truth, best),
+    }
+    told, intervals = bundle.manifest.metrics, bundle.manifest.metrics["intervals"]
+    assert {f: told[f"held_out_{f}"] for f in judges} == pytest.approx(judges, abs=1e-4)
+    for figure, value in judges.items():
+        low, high = intervals[figure]
+        assert (low, high) == (None, None) if low is None else low <= value <= high
+        assert low is not None or value == 1.0
+
+
 def test_api20_names_the_scan_of_each_compound_that_was_left_out(data_dir: Path) -> None:
     spectra, tested, rows = held_out("api20", data_dir)
 
@@ -133,7 +173,12 @@ def test_the_dose_of_held_out_capsules_lies_in_its_interval(data_dir: Path) -> N
     told = [(v.amounts[0], spectra.amounts[row]) for v, row in zip(said, tested, strict=True) if v.amounts]
     assert len(told) >= 0.97 * len(tested)
     assert np.mean([amount.low <= truth <= amount.high for amount, truth in told]) >= 0.93
-    assert np.sqrt(np.mean([(amount.value - truth) ** 2 for amount, truth in told])) < 15.0
+    rmse = np.sqrt(np.mean([(amount.value - truth) ** 2 for amount, truth in told]))
+    assert rmse < 15.0
+    metrics = shipped("isoniazid-dose").manifest.metrics
+    assert rmse == pytest.approx(metrics["held_out_rmse"], abs=0.01)
+    low, high = metrics["intervals"]["rmse"]
+    assert low < rmse < high
 
 
 @pytest.mark.parametrize("other", ["powders12", "api20-ratios", "api20-log-counts"])
