@@ -209,6 +209,8 @@ def spreads(
     names = list(dict.fromkeys(name for of in series.values() for name in of))
     figure, axes = _figure(8.0, 0.9 + 0.24 * len(names))
     for (title, of), colour in zip(series.items(), COLOURS, strict=False):
+        if not of:
+            continue
         at = [names.index(name) for name in of]
         means, deviations = np.array(list(of.values())).T
         axes.errorbar(means, at, xerr=deviations, fmt="o", ms=4, lw=1, capsize=2, color=colour, label=title)

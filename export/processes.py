@@ -55,9 +55,7 @@ def collect(
         if isinstance(stop, KeyboardInterrupt):
             raise
     except BrokenExecutor as error:
-        raise ExportError(
-            "a process died at its work", hint="was there memory enough? fewer at a time need less; a later run goes on"
-        ) from error
+        raise _died() from error
     finally:
         for future in waiting:
             future.cancel()
@@ -80,9 +78,21 @@ def _as_done(
 
 @contextmanager
 def processes(workers: int) -> Iterator[Executor]:
-    """Give so many processes of this machine, which leave Ctrl-C to this one and end with it."""
+    """Give so many processes of this machine, which leave Ctrl-C to this one and end with it.
+
+    Raises ExportError where one has died before all had their work.
+    """
     with crew.processes(workers) as found:
-        yield found.executor
+        try:
+            yield found.executor
+        except BrokenExecutor as error:
+            raise _died() from error
+
+
+def _died() -> ExportError:
+    return ExportError(
+        "a process died at its work", hint="was there memory enough? fewer at a time need less; a later run goes on"
+    )
 
 
 @contextmanager

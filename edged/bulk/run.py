@@ -119,7 +119,7 @@ def _work_through(
             if time.monotonic() - asked_at > MARK_EVERY_S:
                 room, asked_at = AHEAD * max(1, crew.size()) + _SPARE, time.monotonic()
             if len(waiting) < room and (job := next(todo, None)) is not None:
-                waiting.append((job, crew.executor.submit(work, order, job)))
+                waiting.append((job, _given(crew, order, job)))
             elif waiting:
                 _take(waiting, writer, report)
             else:
@@ -134,6 +134,17 @@ def _work_through(
         writer.keep()
 
 
+def _given(crew: Crew, order: Order, job: Job) -> Future[Result]:
+    try:
+        return crew.executor.submit(work, order, job)
+    except BrokenExecutor as error:  # a worker that dies early is seen here
+        raise _died() from error
+
+
+def _died() -> RunBroken:
+    return RunBroken("a worker died at its work", hint=f"was there memory enough? {_LATER}")
+
+
 def _take(waiting: deque[tuple[Job, Future[Result]]], writer: _Writer, report: Report) -> None:
     job, future = waiting[0]
     try:
@@ -141,7 +152,7 @@ def _take(waiting: deque[tuple[Job, Future[Result]]], writer: _Writer, report: R
     except BulkError:
         raise
     except BrokenExecutor as error:
-        raise RunBroken("a worker died at its work", hint=f"was there memory enough? {_LATER}") from error
+        raise _died() from error
     except CancelledError as error:
         raise RunBroken("the cluster dropped what it was given", hint=f"does its scheduler run? {_LATER}") from error
     except MemoryError as error:

@@ -314,6 +314,20 @@ def test_workers_that_fail_end_the_run_with_a_word_and_a_cure(case: Case, error:
     assert case.go().complete
 
 
+class Broken(Executor):
+    """A pool whose worker died before all work was given."""
+
+    def submit(self, *_: object, **__: object) -> Future[object]:  # type: ignore[override]
+        raise BrokenProcessPool("terminated abruptly")
+
+
+def test_a_worker_that_dies_before_all_work_is_given_is_told_likewise(case: Case) -> None:
+    with pytest.raises(RunBroken, match="a worker died at its work"):
+        case.go(executor=Broken())
+
+    assert case.go().complete
+
+
 def test_a_table_that_ends_in_rubbish_ends_there_as_it_does_one_by_one(case: Case) -> None:
     text = case.inputs[0].read_bytes()
     place = text.index(b"s300,")
