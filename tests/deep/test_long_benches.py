@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,8 @@ pytestmark = [pytest.mark.deep, pytest.mark.timeout(1800)]
 
 def _page(repository: Path, bench: str, out: Path, *words: str) -> str:
     command = [sys.executable, "-m", f"tests.bench.{bench}", "--out", str(out), *words]
-    subprocess.run(command, cwd=repository, check=True)
+    environ = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": str(out.with_name("torch"))}  # a folder that pytest tidies
+    subprocess.run(command, cwd=repository, check=True, env=environ)
     return out.read_text(encoding="utf-8")
 
 
