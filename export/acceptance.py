@@ -14,9 +14,6 @@ from pydantic import Field
 from export.figures import Figure
 from export.words import Words
 
-Part = Annotated[float, Field(ge=0, le=1)]
-Size = Annotated[float, Field(gt=0)]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criterion:

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from edged.bundle.manifest import Levels, MahalanobisGate, Manifest, NormGate, OutOfModelGate
+from edged.bundle.manifest import Levels, Manifest
 from edged.infer.gates import Gates
 from edged.infer.judge import Judge
 from edged.infer.residual import p_value
@@ -177,8 +177,10 @@ def let_by_as_others(
     """
     classes, open_ = len(manifest.classes), np.ones(len(truth), dtype=bool)
     nearest = np.zeros(len(truth), dtype=np.int64)
-    for gate in manifest.gates:
-        distances = class_distances(gate, features)
+    gates = Gates(manifest)
+    said = [gates.distances(row) for row in features]
+    for number, gate in enumerate(manifest.gates):
+        distances = np.array([of[number] for of in said])
         if distances.shape[1] != classes:
             return {}
         distances[np.arange(len(truth)), truth] = np.inf
@@ -194,16 +196,3 @@ def let_by_as_others(
             share = float(by.sum() / (truth == column).sum())
             found[info.label] = {"share": round(share, 6), "as": manifest.classes[most].label}
     return found
-
-
-def class_distances(gate: OutOfModelGate, features: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return what a gate takes the smallest of, [n, classes]."""
-    match gate:
-        case NormGate():
-            part = features[:, gate.columns[0] : gate.columns[1]].astype(np.float64)
-            return np.asarray(part / (np.array(gate.scales) if gate.scales else 1.0))
-        case MahalanobisGate():
-            part = features[:, gate.columns[0] : gate.columns[1]].astype(np.float64)
-            offsets = part[:, None, :] - np.array(gate.means)[None]
-            squares = np.einsum("nci,ij,ncj->nc", offsets, np.array(gate.precision), offsets)
-            return np.asarray(np.sqrt(np.maximum(squares, 0.0)))

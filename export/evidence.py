@@ -35,13 +35,13 @@ def acceptance(job: Job, rows: Sequence[Judged], unit: str = "") -> list[Part]:
     shown = []
     for row in rows:
         scale, of = (1.0, f" {unit}") if row["in_unit"] else (100.0, " %")
-        found, digits = row["found"], 1
+        found = row["found"]
         shown.append(
             (
                 row["text"],
                 f"{'≥' if row['at_least'] else '≤'} {scale * row['wanted']:g}{of}",
-                "not measured" if found is None else f"{scale * found['value']:.{digits}f}{of}",
-                "–" if found is None else interval(found, scale, digits),
+                "not measured" if found is None else f"{scale * found['value']:.1f}{of}",
+                "–" if found is None else interval(found, scale, 1),
                 "–" if found is None else f"{found['spectra']} ({found['units']})",
                 {None: "–", True: "met", False: "**missed**"}[row["met"]],
             )
@@ -50,8 +50,8 @@ def acceptance(job: Job, rows: Sequence[Judged], unit: str = "") -> list[Part]:
     return [
         heading,
         Text(
-            f"Stated in the recipe (SHA-256 `{job.recipe.digest()}`) before this trial; whoever wrote them knew the "
-            "figures of earlier versions. Met by the figure itself, wherever its interval ends. "
+            f"Stated in the recipe (SHA-256 `{job.recipe.digest()}`) before this trial, perhaps with the figures of "
+            "earlier versions known. Met by the figure itself, wherever its interval ends. "
             f"{f'{missed} of {len(rows)} missed' if missed else 'None is missed'}."
         ),
         Table(["criterion", "wanted", "measured", "95 % interval", "spectra (units)", "so"], shown),

@@ -64,8 +64,8 @@ def together(units: Sequence[Numbers]) -> Numbers:
 
 def class_figures(truth: Numbers, best: Numbers, units: Numbers, *, rng: np.random.Generator) -> dict[str, Figure]:
     """Return accuracy, macro-F1, Matthews' coefficient and Cohen's kappa of the named classes `best` [n]."""
-    names, together = np.unique(np.concatenate([truth, best]), return_inverse=True)
-    true, said = together[: len(truth)], together[len(truth) :]
+    names, columns = np.unique(np.concatenate([truth, best]), return_inverse=True)
+    true, said = columns[: len(truth)], columns[len(truth) :]
     k = len(names)
     of_unit = _by_unit(np.eye(k * k)[true * k + said], units)
     drawn = (_draws(len(of_unit), rng) @ of_unit).reshape(-1, k, k)

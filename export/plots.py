@@ -206,11 +206,10 @@ def spreads(
 ) -> bytes:
     """Percents: means and deviations by name, one line a name, one colour a series; crosses for what others say of it;
     and limits across all."""
+    series = _known(series)
     names = list(dict.fromkeys(name for of in series.values() for name in of))
     figure, axes = _figure(8.0, 0.9 + 0.24 * len(names))
     for (title, of), colour in zip(series.items(), COLOURS, strict=False):
-        if not of:
-            continue
         at = [names.index(name) for name in of]
         means, deviations = np.array(list(of.values())).T
         axes.errorbar(means, at, xerr=deviations, fmt="o", ms=4, lw=1, capsize=2, color=colour, label=title)
@@ -259,6 +258,7 @@ def heat(
 
 def bars(series: Mapping[str, Mapping[str, tuple[float, float]]], *, label: str) -> bytes:
     """Means with their deviations, bars side by side: one colour a series, one group a name."""
+    series = _known(series)
     names = list(dict.fromkeys(name for of in series.values() for name in of))
     figure, axes = _figure(max(6.0, 1.5 + 0.24 * len(names) * (len(series) + 1)), 4.2)
     width = 0.8 / max(len(series), 1)
@@ -271,6 +271,11 @@ def bars(series: Mapping[str, Mapping[str, tuple[float, float]]], *, label: str)
     axes.set_ylabel(label)
     figure.legend(fontsize=8, frameon=False, loc="outside lower center", ncols=4)
     return _png(figure)
+
+
+def _known(series: Mapping[str, Mapping[str, tuple[float, float]]]) -> Mapping[str, Mapping[str, tuple[float, float]]]:
+    """Without series of which nothing is measured yet."""
+    return {title: of for title, of in series.items() if of}
 
 
 def training(losses: Sequence[Sequence[float]]) -> bytes:

@@ -23,12 +23,16 @@ class Gates:
     def measure(self, features: Row, preset: Preset) -> tuple[Gate, ...]:
         """Return every gate with its distance, for one row of features [k]."""
         found = []
-        for gate, tables in self._gates:
-            distance, limit = _distance(gate, tables, features), gate.limits[preset]
+        for (gate, _), distances in zip(self._gates, self.distances(features), strict=True):
+            distance, limit = float(distances.min()), gate.limits[preset]
             if not math.isfinite(distance):
                 distance = sys.float_info.max  # tables of absurd size; a record holds finite numbers only
             found.append(Gate(name=gate.name, distance=distance, limit=limit, passed=distance <= limit))
         return tuple(found)
+
+    def distances(self, features: Row) -> tuple[NDArray[np.float64], ...]:
+        """Return what each gate takes the smallest of, for one row of features: mostly a distance to each class."""
+        return tuple(_distances(gate, tables, features) for gate, tables in self._gates)
 
     def refusals(self, measured: tuple[Gate, ...]) -> tuple[Reason, ...]:
         """Return a reason for each of the measured gates that stands shut."""
@@ -52,7 +56,9 @@ def _tables(gate: MahalanobisGate | NormGate) -> tuple[NDArray[np.float64], ...]
             return (np.array(gate.scales or [1.0], dtype=np.float64),)
 
 
-def _distance(gate: MahalanobisGate | NormGate, tables: tuple[NDArray[np.float64], ...], features: Row) -> float:
+def _distances(
+    gate: MahalanobisGate | NormGate, tables: tuple[NDArray[np.float64], ...], features: Row
+) -> NDArray[np.float64]:
     part = features[gate.columns[0] : gate.columns[1]].astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         match gate:
@@ -60,6 +66,6 @@ def _distance(gate: MahalanobisGate | NormGate, tables: tuple[NDArray[np.float64
                 means, precision = tables
                 offsets = part - means
                 squares = np.einsum("ci,ij,cj->c", offsets, precision, offsets)
-                return float(np.sqrt(max(float(squares.min()), 0.0)))
+                return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
             case NormGate():
-                return float((part / tables[0]).min())
+                return np.asarray(part / tables[0])

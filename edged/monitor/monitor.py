@@ -21,9 +21,7 @@ from edged.monitor.words import Cause
 
 Array = NDArray[np.float64]
 
-MAX_PRODUCTS: Final = (
-    32  # at all instruments together, half a megabyte each while learned; then one goes: `_expendable`
-)
+MAX_PRODUCTS: Final = 32  # at all instruments together, half a megabyte each while learned; more: see `_expendable`
 MAX_WHITES: Final = 32  # instruments
 
 

@@ -31,9 +31,7 @@ from edged.store.record import Record
 Array = NDArray[np.float64]
 
 ACCEPTED: Final = frozenset({"identified", "pass", "quantified", "resolved"})
-MAX_PRODUCT: Final = (
-    256  # characters as JSON: with station, instrument and bundle a product's key stays under its limit
-)
+MAX_PRODUCT: Final = 256  # characters as JSON, of which a key has place beside station, instrument and bundle
 _LEAST_LIGHT: Final = 1e-6  # of the brightest: keeps a logarithm finite where a point saw none
 
 

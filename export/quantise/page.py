@@ -103,7 +103,9 @@ def page(found: Sequence[Compared], *, pairs: Sequence[str]) -> str:
         "candidate. Of those that name components it stands on their own pages, in [models](../models). Agreement and",
         "accuracy are those of spectra that training has not seen, and of other things, by the daemon's own judge.",
         f"Times are CPU times of one thread on {about['model']} ({', '.join(about['features'])}), in turns;",
-        "ratios hold within a table only.",
+        "ratios hold within a table only. Of an amount, *accuracy* is the share of the default preset's intervals that",
+        "hold the true one. *Largest difference*: of any output; logits as they are, features over the largest of",
+        "them, amounts over their range.",
         *_unsteady(found),
         "The whole page is one run of",
         "",
@@ -163,7 +165,7 @@ def _section(one: Compared) -> list[str]:
         "",
         _row(
             *("candidate", "time, us", "of float's", "load, ms", "file, KiB", "of float's", "same outcome, %"),
-            *("accuracy, %", "largest logit difference", "spread between kernels", "why, or why not"),
+            *("accuracy, %", "largest difference", "spread between kernels", "why, or why not"),
         ),
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
@@ -181,7 +183,7 @@ def _section(one: Compared) -> list[str]:
                 f"{row['size_ratio']:.3f}",
                 f"{100 * row['same_outcome']:.2f}",
                 f"{100 * row['accuracy']:.2f}",
-                f"{row['largest_logit_difference']:.4f}",
+                f"{row['largest_difference']:.4f}",
                 f"{row['kernel_spread']:.4f}",
                 remark,
             )

@@ -7,12 +7,10 @@ calibrates the sets here as it did in the build, on copies of other draws; the b
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 import numpy as np
 import onnx
 from numpy.typing import NDArray
@@ -27,6 +25,7 @@ from export.data.spectra import Spectra
 from export.job import Job
 from export.page import Code, Heading, Page, Part, Picture, Table, Text
 from export.plots import reliabilities
+from export.progress import Report
 from export.recipe import load_recipe
 from export.sessions import rows_of, sessions_of
 from export.train import HeldOut
@@ -171,12 +170,13 @@ def _table(kinds: Mapping[str, Said], temperature: float, scored: Scored) -> dic
     return trust_table(given, temperature=temperature, scored=scored)
 
 
-def page_of(data: Path) -> Page:
+def page_of(data: Path, progress: Report) -> Page:
     """Measure all bundles."""
-    founds = [found_of(name, data) for name in BUNDLES]
-    parts: list[Part] = [Text(" ".join(OPENING.split())), Code("python -m export.study.calibration")]
-    for found in founds:
-        parts += _section(found)
+    parts: list[Part] = [Text(" ".join(OPENING.split())), Code("edged-export evaluate calibration")]
+    for number, name in enumerate(BUNDLES):
+        progress(name, number, len(BUNDLES))
+        parts += _section(found_of(name, data))
+    progress("bundles", len(BUNDLES), len(BUNDLES))
     return Page(title="Probabilities and sets of the shipped bundles", parts=tuple(parts))
 
 
@@ -277,20 +277,3 @@ most what is asked; a set that holds every class keeps any promise and says noth
 set holds the true class, ± standard error over preparations or, for the other blocks, over these. A promise is for
 all classes together and changes like those of the copies; what falls short of it is called missed by the figure
 itself, wherever its error ends. Bars in the plots: 95 % of a binomial share."""
-
-
-@click.command()
-@click.option("--data", type=click.Path(path_type=Path), help="Folder of public spectra.  [default: $EDGED_DATA]")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("docs/results"), show_default=True)
-def main(data: Path | None, out: Path) -> None:
-    """Measure the calibration of the shipped bundles that name classes, and write the page.
-
-    Example: python -m export.study.calibration
-    """
-    folder = data or Path(os.environ.get("EDGED_DATA") or "../shared/data")
-    for path in page_of(folder).write(out, "calibration"):
-        click.echo(path)
-
-
-if __name__ == "__main__":
-    main()

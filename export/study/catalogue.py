@@ -8,7 +8,7 @@ from typing import Any
 
 from export.page import Page
 from export.progress import Report
-from export.study import components, fusion, grid, tablets, unknowns
+from export.study import calibration, components, fusion, grid, tablets, unknowns
 from export.study.library.study import study as library
 from export.study.solvents.study import study as solvents
 from export.study.study import Study
@@ -21,5 +21,8 @@ STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
     "solvents": solvents,
     "library": library,
 }
-WHOLE: Mapping[str, Callable[[Path, Report], Page]] = {"unknowns": unknowns.page_of}
+WHOLE: Mapping[str, Callable[[Path, Report], Page]] = {
+    "unknowns": unknowns.page_of,
+    "calibration": calibration.page_of,
+}
 """Minutes of work that keep no outcomes: a data folder and a report of progress to a page."""

@@ -86,7 +86,8 @@ REFILLED = STILL.model_copy(update={"offset_au": 0.02, "noise_au": 2e-3, "refill
 LEVEL_AND_SHAPE: tuple[StepWords, ...] = (LevelAndShapeStep(kind="level-and-shape"),)
 CHOSEN_GRU, PAIR = "gru, level and shape", "two of them in one int8 graph"
 CLOSEST = (CHOSEN_GRU, "PCA-LDA", "PLS-LDA", "SVM")
-TARGET, GRU_TARGET, CLASSICAL_BAR, BEST_BEFORE = 95.0, 88.0, 92.0, 94.0  # percent, as the task was set
+TARGET, GRU_TARGET = 95.0, 88.0  # percent, with batches kept together: what was aimed at
+CLASSICAL_BAR, BEST_BEFORE = 92.0, 94.0  # and what stood before
 MOST_PARAMETERS = 100_000
 NETWORKS = (
     *(f"{cell}-{layers}" for cell in ("lstm", "bilstm", "gru") for layers in (1, 2, 3)),
@@ -277,7 +278,7 @@ def _target(outcomes: Sequence[Outcome]) -> Sequence[Part]:
     pair = f", the pair as its int8 graph ({means[PAIR]:.1f})" if PAIR in means else ""
     rows = [
         [
-            "one int8 network of at most 100,000 numbers, or a pair in one graph",
+            f"one int8 network of at most {MOST_PARAMETERS:,} numbers, or a pair in one graph",
             f"{TARGET:g}",
             *_reached(allowed, TARGET),
         ],
@@ -288,8 +289,8 @@ def _target(outcomes: Sequence[Outcome]) -> Sequence[Part]:
     return [
         Heading("What was wanted"),
         Text(
-            f"With batches kept together, percent; when this was asked for, the honest classical bar stood at "
-            f"{CLASSICAL_BAR:g} and the best that anything had reached was {BEST_BEFORE:g}. "
+            f"With batches kept together, percent. Before this study the honest classical bar stood at "
+            f"{CLASSICAL_BAR:g}, and the best that anything had reached was {BEST_BEFORE:g}. "
             + (
                 f"The target is reached by {best} ({allowed[best]:.1f}). "
                 if reached

@@ -454,11 +454,9 @@ showed on blocks that an inner rotation held out were tried too, and are worse. 
 class by its own covariance, four fifths its own and one fifth the mean of all, in the discriminant space. With five
 scans a class the plain discriminant is better, and api20's recipe takes it behind the first derivative. Its second,
 which the network sees, refuses about as many classes left out where 1 % of the known are refused, fewer where 3 % are,
-and less of the worst class. On an axis as far as 1698 nm the first refused 98 and 100 % of them in blocks; but there
-the lamp gives 3 % of its light, and scans of one vial differ twenty times as much as in the middle. Last, what a
-network says itself, one small network taught in seconds where bundles have four larger ones. The energy of its logits
-lets new chemistry by, most of it on powders12 and a few in a hundred on api20 in sessions, so bundles cannot have it
-for a gate. Its features refuse new chemistry on api20,
-and as many of the classes left out as the discriminant does, in sessions fewer; on powders12 they let by a third of the
-capsules where 1 % of the known are refused, and most of the ternary powders. No network looks at what tells its classes
-from things that it was never shown."""
+and less of the worst class. Last, what a network says itself, one small network taught in seconds where bundles have
+four larger ones. The energy of its logits lets new chemistry by, most of it on powders12 and a few in a hundred on
+api20 in sessions, so bundles cannot have it for a gate. Its features refuse new chemistry on api20, and as many of the
+classes left out as the discriminant does, in sessions fewer; on powders12 they let by a third of the capsules where 1 %
+of the known are refused, and most of the ternary powders. No network looks at what tells its classes from things that
+it was never shown."""

@@ -48,7 +48,7 @@ def test_the_page_is_of_the_bundle_that_ships(name: str, repository: Path) -> No
     page = (repository / "docs" / "results" / "calibration.md").read_text(encoding="utf-8")
     manifest = read_bundle(shipped(name)).manifest
 
-    assert f"## {manifest.name} {manifest.version}\n" in page, "python -m export.study.calibration writes it anew"
+    assert f"## {manifest.name} {manifest.version}\n" in page, "edged-export evaluate calibration writes it anew"
     assert f"Temperature {manifest.calibration.temperature:g};" in page
 
 
