@@ -1,5 +1,5 @@
-"""A page of results: text, tables and pictures once, written as Markdown for a repository and as one HTML file for a
-browser without a network."""
+"""A page of results: text, tables and pictures once, written as Markdown for a repository and as HTML for a browser
+without a network."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ class Page:
     parts: tuple[Part, ...]
 
     def write(self, folder: Path, name: str) -> tuple[Path, ...]:
-        """Leave `name`.md with its pictures, and `name`.html with them inside; return what was written."""
+        """Leave `name`.md, `name`.html and the pictures of both; return what was written."""
         folder.mkdir(parents=True, exist_ok=True)
-        files = {f"{name}.md": self.markdown().encode(), f"{name}.html": self.html().encode()}
+        files = {f"{name}.md": self.markdown().encode(), f"{name}.html": self.html(inside=False).encode()}
         files |= {part.name: part.png for part in self.parts if isinstance(part, Picture)}
         for file, content in files.items():
             (folder / file).write_bytes(content)
@@ -83,9 +83,12 @@ class Page:
         """Return the page as Markdown."""
         return "\n\n".join([f"# {self.title}", *(_markdown(part) for part in self.parts)]) + "\n"
 
-    def html(self) -> str:
-        """Return the page as one HTML file that needs nothing from outside."""
-        body = "\n".join([f"<h1>{escape(self.title)}</h1>", *(_html(part) for part in self.parts)])
+    def html(self, *, inside: bool = True) -> str:
+        """Return the page as one HTML file that needs nothing from outside; or, not `inside`, the pictures beside it.
+
+        A repository keeps every version of a file: pictures that stand in pages would be kept twice.
+        """
+        body = "\n".join([f"<h1>{escape(self.title)}</h1>", *(_html(part, inside) for part in self.parts)])
         head = f"<meta charset=utf-8><title>{escape(self.title)}</title><style>{STYLE}</style>"
         return f"<!doctype html><html lang=en>{head}{body}</html>\n"
 
@@ -105,7 +108,7 @@ def _markdown(part: Part) -> str:
             return f"![{alternative}]({name})"
 
 
-def _html(part: Part) -> str:
+def _html(part: Part, inside: bool) -> str:
     match part:
         case Heading(text):
             return f"<h2>{_marked(text)}</h2>"
@@ -117,8 +120,8 @@ def _html(part: Part) -> str:
             head = "".join(f"<th>{_marked(cell)}</th>" for cell in header)
             body = "".join("<tr>" + "".join(f"<td>{_marked(cell)}</td>" for cell in row) + "</tr>" for row in rows)
             return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-        case Picture(_, alternative, png):
-            source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        case Picture(name, alternative, png):
+            source = f"data:image/png;base64,{base64.b64encode(png).decode()}" if inside else escape(name)
             return f'<p><img alt="{escape(alternative)}" src="{source}"></p>'
 
 

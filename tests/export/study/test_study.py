@@ -21,7 +21,7 @@ from export.baselines.library import LibraryWords
 from export.data.augment import HANDHELD_NIR, Session
 from export.errors import DataUnusable, ExportError
 from export.learning import Learning
-from export.page import Heading, Page, Table, Text
+from export.page import Heading, Page, Picture, Table, Text
 from export.preprocess.words import LogStep, SnvStep
 from export.processes import collect
 from export.study.archive import read_outcomes, write_outcomes
@@ -324,6 +324,17 @@ def test_a_page_says_the_same_in_markdown_and_in_html() -> None:
     assert page.markdown() == "# T\n\n## H\n\na **b** `c` <d>\n\n| m | n |\n| --- | ---: |\n| x | **1** |\n"
     assert "<p>a <b>b</b> <code>c</code> &lt;d&gt;</p>" in page.html()
     assert "<td><b>1</b></td>" in page.html()
+
+
+def test_a_written_page_shows_the_pictures_beside_it_and_one_for_sending_holds_them(tmp_path: Path) -> None:
+    page = Page(title="T", parts=(Picture("a curve.png", "a curve", b"\x89PNG"),))
+
+    written = page.write(tmp_path, "t")
+
+    assert {path.name for path in written} == {"t.md", "t.html", "a curve.png"}
+    assert set(written) == set(tmp_path.iterdir())
+    assert '<img alt="a curve" src="a curve.png">' in (tmp_path / "t.html").read_text()
+    assert 'src="data:image/png;base64,iVBORw=="' in page.html()
 
 
 def test_a_process_that_died_is_told_without_a_traceback() -> None:
