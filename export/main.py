@@ -24,8 +24,8 @@ from export.data.command import data, recipe
 from export.errors import ExportError
 from export.progress import Report, bar
 from export.study.command import evaluate
-from export.transfer_commands import transfer
-from export.twin_command import twin
+from export.transfer.command import transfer
+from export.twin.command import twin
 
 if TYPE_CHECKING:
     from export.components.job import ComponentsJob

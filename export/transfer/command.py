@@ -16,7 +16,7 @@ from edged.spectra.spectrum import AxisUnit, Quantity, SpectrumError
 from export.errors import ExportError
 
 if TYPE_CHECKING:
-    from export.transfer import Judged, Method
+    from export.transfer.correction import Judged, Method
 
 METHODS = ("auto", "slope-bias", "shift", "pds", "ds")
 
@@ -59,7 +59,7 @@ def fit(
 
     Example: edged-export transfer fit master.csv slave.csv --out unit-7.json
     """
-    from export.transfer import choose, fit_transfer, read_pairs
+    from export.transfer.correction import choose, fit_transfer, read_pairs
 
     try:
         pairs = read_pairs(master, slave, unit=unit, quantity=quantity)
@@ -138,7 +138,7 @@ def evaluate(data: Path, seed: int, seeds: int, plot: Path | None, as_json: bool
     """
     from rich.progress import Progress
 
-    from export.transfer_study import markdown, study
+    from export.transfer.study import markdown, study
 
     console = Console(stderr=True)
     try:
@@ -151,7 +151,7 @@ def evaluate(data: Path, seed: int, seeds: int, plot: Path | None, as_json: bool
                 seeds=seeds,
             )
         if plot:
-            from export.transfer_plot import differences
+            from export.transfer.plot import differences
 
             plot.write_bytes(differences(data))
     except ExportError as error:

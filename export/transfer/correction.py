@@ -23,7 +23,7 @@ from edged.spectra.rows import Lost
 from edged.spectra.spectrum import MIN_POINTS, AxisUnit, Quantity, Spectrum, SpectrumError
 from edged.spectra.transfer import MAX_STANDARDS, Correction, Shift, Technique, Transfer, axis_shift, corrected_values
 from export.errors import DataUnusable, NothingGained
-from export.transfer_fits import (
+from export.transfer.fits import (
     axis_polynomial,
     direct,
     mean_difference,

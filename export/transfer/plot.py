@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from export.plots import BAD, DPI, GOOD, INK
-from export.transfer import choose, corrected_rows, judge
-from export.transfer_study import kennard_stone, standards_of, tasks
+from export.transfer.correction import choose, corrected_rows, judge
+from export.transfer.study import kennard_stone, standards_of, tasks
 
 STANDARDS = 25
 

@@ -20,8 +20,8 @@ from sklearn.cross_decomposition import PLSRegression
 from export.data.catalogue import load_set
 from export.data.fetch import place_of
 from export.data.sets import idrc
-from export.transfer import Fit, Pairs, choose, corrected_rows, judge
-from export.transfer_fits import axis_polynomial, mean_difference, slope_bias, textbook_piecewise
+from export.transfer.correction import Fit, Pairs, choose, corrected_rows, judge
+from export.transfer.fits import axis_polynomial, mean_difference, slope_bias, textbook_piecewise
 
 Rows: TypeAlias = NDArray[np.float64]
 Predict: TypeAlias = Callable[[Rows], Rows]

@@ -52,8 +52,8 @@ def twin(
       edged-export twin raman-solvents solvents.npz
       edged-sim obp --pty /tmp/ventana --model ventana --library solvents.npz
     """
-    from export.twin import fit_twin
-    from export.twin_library import library_of
+    from export.twin.classes import fit_twin
+    from export.twin.library import library_of
 
     told: dict[str, str | int]
     try:

@@ -21,10 +21,10 @@ from sklearn.linear_model import LinearRegression, Ridge
 from edged.spectra.spectrum import Spectrum
 from edged.spectra.transfer import Transfer, apply_transfer, corrected_values, load_transfer
 from export.errors import DataUnusable, NothingGained
-from export.transfer import Method, Pairs, fit_transfer, read_pairs
-from export.transfer_commands import transfer as commands
-from export.transfer_fits import axis_polynomial, direct, mean_difference, piecewise, slope_bias, textbook_piecewise
-from export.transfer_study import kennard_stone, markdown, study
+from export.transfer.command import transfer as commands
+from export.transfer.correction import Method, Pairs, fit_transfer, read_pairs
+from export.transfer.fits import axis_polynomial, direct, mean_difference, piecewise, slope_bias, textbook_piecewise
+from export.transfer.study import kennard_stone, markdown, study
 
 AXIS = np.arange(1000.0, 1200.0, 4.0)
 POINTS = len(AXIS)

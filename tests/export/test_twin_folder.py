@@ -21,7 +21,7 @@ from drivers.session import Session
 from edged.cli.main import main as edged
 from export.data.catalogue import load_set
 from export.main import main
-from export.twin import SEEN_NM
+from export.twin.classes import SEEN_NM
 from firmware_sim.contract import OperatorError
 from firmware_sim.main import main as simulate
 from firmware_sim.mixtures import Library

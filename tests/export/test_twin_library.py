@@ -10,7 +10,7 @@ import pytest
 
 from export.data.spectra import Spectra
 from export.errors import DataUnusable
-from export.twin_library import library_of
+from export.twin.library import library_of
 
 AXIS = np.array([300.0, 1_000.0, 2_040.0, 2_042.0])
 

@@ -15,7 +15,7 @@ from drivers import registry
 from drivers.contract import ExposureSettings
 from drivers.links.serial import SerialLink
 from drivers.session import Session
-from export.twin_command import twin as export_twin
+from export.twin.command import twin as export_twin
 from firmware_sim.commands.obp import obp
 from firmware_sim.contract import OperatorError
 from firmware_sim.mixtures import Library, Mixtures

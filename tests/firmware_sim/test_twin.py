@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from export.data.catalogue import load_set
-from export.twin import fit_twin
-from export.twin_command import twin as export_twin
+from export.twin.classes import fit_twin
+from export.twin.command import twin as export_twin
 from firmware_sim.optics import light
 from firmware_sim.sample import Twin
 from tests.firmware_sim.raw_client import TWIN, client, counts, memory

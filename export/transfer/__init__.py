@@ -1,0 +1,1 @@
+"""Corrections between two instruments: fitted from samples that both measured, chosen, judged and drawn."""

@@ -1,0 +1,1 @@
+"""Product twins: what a simulated instrument plays, from spectra that somebody measured."""
