@@ -32,7 +32,7 @@ from edged.spectra.standards.wavelength import WavelengthLimits, check_wavelengt
 
 SHARP_CM1 = 60.0  # the luminescence of a glass is hundreds of 1/cm wide, a Raman band seldom more than this
 BAND_SHARE = 0.2  # of the highest point; fringes of a thinned detector stay below
-LASER_WITHIN_NM = 5.0  # of the one that a glass is certified for, as `certificates.glass_for`
+LASER_WITHIN_NM = 5.0  # of the one that a glass is certified for
 OWN: Mapping[Subject, CheckName] = {
     "axis": "axis",
     "lamp": "lamp",

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from export.baselines.catalogue import BaselineWords, PlsDoseWords, SvrDoseWords
+from export.baselines.catalogue import BaselineWords, DoseWords
 from export.models.catalogue import NetworkWords
 
-ModelWords = Annotated[NetworkWords | BaselineWords | PlsDoseWords | SvrDoseWords, Field(discriminator="kind")]
+ModelWords = Annotated[NetworkWords | BaselineWords | DoseWords, Field(discriminator="kind")]

@@ -7,7 +7,7 @@ What mixes members is outside: clip gradients and stop early by member, not over
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -48,17 +48,6 @@ class MemberNetwork(Network):
             for name, value in self.state_dict().items():
                 if value.ndim:
                     _part(value, member, self.members).copy_(state[name])
-
-
-def bank_of(words: NetworkKind, *, points: int, states: Sequence[State]) -> MemberNetwork:
-    """Return the bank that these members make, in their order, ready to run."""
-    bank = words.build(points=points, classes=len(states))
-    assert isinstance(bank, MemberNetwork)
-    with torch.no_grad():
-        for name, value in bank.state_dict().items():
-            parts = [state[name] for state in states]
-            value.copy_(torch.cat(parts) if value.ndim else torch.stack(parts).amax())
-    return bank.eval()
 
 
 class FirstConvolution(nn.Conv2d):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto
 
 from export.quantise.graph import Graph, attributes
 
@@ -93,12 +93,3 @@ def _is_weights(graph: Graph, name: str) -> bool:
     if value is None or value.dtype != np.float32 or value.ndim < 2 or value.size < FEWEST:
         return False
     return all(graph.in_network(reader) for reader in graph.readers(name))
-
-
-def stored_as(model: onnx.ModelProto) -> dict[str, int]:
-    """Count the values of a graph's constants by their type."""
-    found: dict[str, int] = {}
-    for tensor in model.graph.initializer:
-        value = numpy_helper.to_array(tensor)
-        found[str(value.dtype)] = found.get(str(value.dtype), 0) + value.size
-    return found

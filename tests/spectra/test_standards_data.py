@@ -16,7 +16,6 @@ from edged.spectra.standards.certificates import (
     Certificate,
     OutsideCertificate,
     WavelengthStandard,
-    glass_for,
 )
 from edged.spectra.standards.materials import (
     CYCLOHEXANE,
@@ -25,7 +24,6 @@ from edged.spectra.standards.materials import (
     RAMAN_MATERIALS,
     Line,
     Material,
-    material_named,
 )
 
 # ramanchada2 1.5.0, PST_RS_dict: position and relative intensity
@@ -74,17 +72,11 @@ def test_neon_agrees_with_a_list_that_astronomers_took_from_the_same_database():
 def test_every_standard_has_a_strong_line_and_says_where_it_comes_from(material):
     assert max(line.strength for line in material.lines) >= 4  # the guide stars none of paracetamol's
     assert material.source
-    assert material_named(material.name) is material
 
 
 def test_the_guide_has_seven_compounds_and_one_mixture():
     assert len(RAMAN_MATERIALS) == 8
     assert len(CYCLOHEXANE.lines) == 11
-
-
-def test_an_unknown_standard_is_answered_with_those_there_are():
-    with pytest.raises(KeyError, match="polystyrene, cyclohexane"):
-        material_named("unobtainium")
 
 
 @pytest.mark.parametrize(
@@ -130,12 +122,6 @@ def test_nothing_is_said_outside_of_the_certified_range():
         SRM_2245.intensity(np.array([1000.0]))
 
     assert "certificate" in refused.value.hint
-
-
-def test_a_glass_is_found_by_its_laser():
-    assert glass_for(784.8) is SRM_2241
-    with pytest.raises(OutsideCertificate, match="no glass"):
-        glass_for(488.0)
 
 
 @pytest.mark.parametrize(

@@ -113,15 +113,6 @@ SRM_2246A = Certificate(
 GLASSES = (SRM_2241, SRM_2242A, SRM_2244, SRM_2245, SRM_2246A)
 
 
-def glass_for(laser_nm: float, *, within_nm: float = 5.0) -> Certificate:
-    """Return the glass that is certified for a laser. Raises OutsideCertificate where there is none."""
-    nearest = min(GLASSES, key=lambda glass: abs(glass.laser_nm - laser_nm))
-    if abs(nearest.laser_nm - laser_nm) > within_nm:
-        lasers = ", ".join(f"{glass.laser_nm:g}" for glass in GLASSES)
-        raise OutsideCertificate(f"no glass is certified for {laser_nm:g} nm; there are some for {lasers} nm")
-    return nearest
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WavelengthStandard:
     """Absorption bands of a NIR standard, nm. fraction: of the band's height above which its centre of gravity counts.

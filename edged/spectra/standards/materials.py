@@ -127,12 +127,3 @@ RAMAN_MATERIALS = (
 
 CALCITE_CM1 = 1085.0
 """The symmetric stretch of calcium carbonate, by which Ph. Eur. 2.2.48 measures resolution."""
-
-
-def material_named(name: str) -> Material:
-    """Return the material of that name. Raises KeyError with the names there are."""
-    known = {material.name: material for material in (*RAMAN_MATERIALS, NEON)}
-    try:
-        return known[name]
-    except KeyError:
-        raise KeyError(f"no standard {name!r}; there are {', '.join(known)}") from None

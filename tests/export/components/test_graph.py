@@ -17,8 +17,8 @@ from export.models.resnet1d import ResNet1dWords
 from export.preprocess.pipeline import build
 from export.preprocess.words import ReflectanceStep, SavgolStep, SnvStep, StandardiseStep
 from export.quantise.candidates import quantised
-from export.quantise.weights import stored_as
 from export.to_onnx import module_graph
+from tests.export.quantise.graphs import stored_as
 
 POINTS, COMPOUNDS = 96, 3
 GRID = np.linspace(1000.0, 1285.0, POINTS)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from export.models.catalogue import named
-from export.models.members import MemberNetwork, bank_of
+from export.models.members import MemberNetwork
 from export.models.network import NetworkKind
 from export.models.resnet1d import ResNet1dWords
 from export.models.resuca import Resuca, ResucaWords
@@ -79,7 +79,9 @@ def test_members_taken_out_one_by_one_say_what_the_bank_says_and_make_it_again()
     bank = settled()
     given = spectra(4, seed=3)
 
-    again = bank_of(SMALL, points=POINTS, states=[bank.state_of(member) for member in range(COMPOUNDS)])
+    again = settled(seed=2)
+    for member in range(COMPOUNDS):
+        again.put(member, bank.state_of(member))
 
     with torch.no_grad():
         together = bank(given)

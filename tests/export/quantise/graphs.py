@@ -127,3 +127,12 @@ def spectra(n: int = 40, seed: int = 4) -> Array:
 def values_of(model: onnx.ModelProto) -> dict[str, NDArray[np.generic]]:
     """The constants by name."""
     return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+
+
+def stored_as(model: onnx.ModelProto) -> dict[str, int]:
+    """How many values of a graph's constants are stored as which type."""
+    found: dict[str, int] = {}
+    for tensor in model.graph.initializer:
+        value = numpy_helper.to_array(tensor)
+        found[str(value.dtype)] = found.get(str(value.dtype), 0) + value.size
+    return found

@@ -14,9 +14,8 @@ from torch import Tensor, nn
 from export.compare import run_rows, session
 from export.quantise.aware import RoundedInput, RoundedWeights, folded, follow, round_layers, settle
 from export.quantise.candidates import quantised
-from export.quantise.weights import stored_as
 from export.to_onnx import module_graph
-from tests.export.quantise.graphs import Array, spectra
+from tests.export.quantise.graphs import Array, spectra, stored_as
 
 POINTS, CLASSES, OUTLIER = 60, 6, 100.0
 

@@ -12,13 +12,14 @@ from onnx.reference import ReferenceEvaluator
 from export.compare import run_rows, session
 from export.quantise.candidates import applicable, candidates, quantised
 from export.quantise.schemes import Scheme
-from export.quantise.weights import int8_steps, stored_as, unfolded
+from export.quantise.weights import int8_steps, unfolded
 from tests.export.quantise.graphs import (
     Array,
     convolutional_graph,
     dense_graph,
     recurrent_graph,
     spectra,
+    stored_as,
     values_of,
 )
 
