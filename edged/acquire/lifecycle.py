@@ -62,9 +62,3 @@ def after_failed_opening(error: DriverError, *, failures: int, plan: RecoveryPla
 def reopen_delay_s(failures: int, plan: RecoveryPlan) -> float:
     """Doubling from the first delay to the most."""
     return float(min(plan.reopen_first_s * 2 ** min(failures - 1, 16), plan.reopen_most_s))
-
-
-def is_countable(count: int) -> bool:
-    """True at 1, 10, 100 ...: which repetitions of one fault are worth a line in the log."""
-    text = str(count)
-    return text[0] == "1" and not text[1:].strip("0")

@@ -26,8 +26,9 @@ from drivers.errors import (
     WrongInstrument,
 )
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany
-from edged.acquire.lifecycle import RecoveryPlan, State, after_failed_opening, is_countable
+from edged.acquire.lifecycle import RecoveryPlan, State, after_failed_opening
 from edged.acquire.reading import Moment, Reading
+from edged.acquire.recurring import Recurring
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -139,8 +140,8 @@ class Station:
         self._since_s = clock()
         self._message = ""
         self._hint = ""
-        self._failures = 0  # openings in a row
-        self._losses = 0  # of an opened instrument, with nothing that went well in between
+        self._failures = Recurring(log)  # openings in a row
+        self._losses = Recurring(log)  # of an opened instrument, with nothing that went well in between
         self._identity: Identity | None = None
         self._environment: Environment | None = None
 
@@ -155,7 +156,7 @@ class Station:
             since_s=self._since_s,
             message=self._message,
             hint=self._hint,
-            failures=self._failures,
+            failures=self._failures.count,
             waiting=len(self._waiting),
             identity=self._identity,
             environment=self._environment,
@@ -202,7 +203,7 @@ class Station:
                 await self._open_until_ready()
                 await self._serve_until_lost()
         except Exception as error:
-            self._failures = max(1, self._failures)  # the message stays while the instrument is opened anew
+            self._failures.count = max(1, self._failures.count)  # the message stays while it is opened anew
             self._become(State.PARKED, f"edged itself failed: {type(error).__name__}: {error}", MISTAKE_HINT)
             self._answer_all(self._not_ready())
             raise
@@ -216,15 +217,14 @@ class Station:
 
     async def _open_until_ready(self) -> None:
         while True:
-            if self._failures == 0:
+            if self._failures.count == 0:
                 self._become(State.OPENING, "", "")
             try:
                 self._identity = await self._call(self._open_and_compare, within_s=OPEN_WITHIN_S)
             except DriverError as error:
-                self._failures += 1
-                setback = after_failed_opening(error, failures=self._failures, plan=self.plan.recovery)
+                self._log_again(self._failures, error)
+                setback = after_failed_opening(error, failures=self._failures.count, plan=self.plan.recovery)
                 await self._caller.call(self._instrument.close, within_s=CLOSE_WITHIN_S)
-                self._log_failure(error, self._failures)
                 hint = error.hint
                 if setback.state is State.PARKED and isinstance(error, Resynchronise):
                     hint = hint or f"is the device on {self.plan.port} a {self.plan.kind}? see: edged devices"
@@ -232,9 +232,9 @@ class Station:
                 self._answer_all(self._not_ready())
                 await self._pause(setback.retry_s)
             else:
-                if is_countable(max(1, self._losses)):
+                if self._losses.count == 0 or self._losses.is_told:
                     self._log_ready(self._identity)
-                self._failures = 0
+                self._failures.over()
                 self._become(State.READY, "", "")
                 return
 
@@ -258,9 +258,8 @@ class Station:
                 elif not await self._pause(self.plan.recovery.keep_alive_s):
                     await self._keep_alive()
         except DriverError as error:
-            self._failures = 1
-            self._losses += 1
-            self._log_failure(error, self._losses)
+            self._failures.count = 1
+            self._log_again(self._losses, error)
             await self._caller.call(self._instrument.close, within_s=CLOSE_WITHIN_S)
             self._identity = None
             self._environment = None
@@ -276,7 +275,7 @@ class Station:
         except AskAgain as error:
             self._become(State.READY, error.message, error.hint)
         else:
-            self._losses = 0
+            self._losses.over()
             self._become(State.READY, "", "")
 
     async def _serve(self, waiting: _Waiting) -> None:
@@ -298,7 +297,7 @@ class Station:
             _refuse(waiting, NotReady(f"{self.plan.name}: the measurement was broken off"))
             raise
         else:
-            self._losses = 0
+            self._losses.over()
             self._environment = scan.environment
             self._become(State.READY, "", "")
             if not waiting.answer.done():
@@ -358,8 +357,8 @@ class Station:
         self._on_change(self.status)
 
     def _log_ready(self, identity: Identity) -> None:
-        if self._failures:
-            log.info("station=%s is back after %d attempts", self.plan.name, self._failures)
+        if self._failures.count:
+            log.info("station=%s is back after %d attempts", self.plan.name, self._failures.count)
         log.info(
             "station=%s ready model=%s serial_number=%s port=%s",
             self.plan.name,
@@ -368,13 +367,11 @@ class Station:
             self.plan.port,
         )
 
-    def _log_failure(self, error: DriverError, count: int) -> None:
-        if not is_countable(count):
-            return
+    def _log_again(self, fault: Recurring, error: DriverError) -> None:
         if isinstance(error, LinkMissing):
-            log.info("station=%s no instrument: %s (time %d)", self.plan.name, error.message, count)
+            fault.again(logging.INFO, "station=%s no instrument: %s", self.plan.name, error.message)
         else:
-            log.warning("station=%s %s (time %d)", self.plan.name, error, count)
+            fault.again(logging.WARNING, "station=%s %s", self.plan.name, error)
 
     def _not_ready(self) -> NotReady:
         return NotReady(f"{self.plan.name} is {self._state}: {self._message}", hint=self._hint)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeVar
 
+from edged.acquire.recurring import Recurring
 from edged.publish.connection import Acknowledged, Message
 from edged.publish.payloads import AuditHead, to_json
 from edged.publish.topics import AUDIT_HEAD, Names
@@ -41,7 +42,7 @@ class Refusals:
     """Records that the broker does not take, and why. They outlive a connection: the next one meets them again."""
 
     def __init__(self) -> None:
-        self.waits = 0  # in a row
+        self.waits = Recurring(log)
         self._reasons: dict[int, str] = {}  # no more than are in flight at once
 
     def add(self, seq: int, reason: str) -> None:
@@ -52,7 +53,7 @@ class Refusals:
         """A record was acknowledged."""
         self._reasons.pop(seq, None)
         if not self._reasons:
-            self.waits = 0
+            self.waits.over()
 
     def __str__(self) -> str:
         if not self._reasons:
@@ -198,9 +199,9 @@ class Drain:
             )
 
     async def _wait_and_forget_problem(self) -> None:
-        self._refusals.waits += 1
-        if (waits := self._refusals.waits) == 10 ** (len(str(waits)) - 1):
-            log.warning("records wait: %s; trying again in %.0f s (time %d)", self.problem, self._retry_s, waits)
+        self._refusals.waits.again(
+            logging.WARNING, "records wait: %s; trying again in %.0f s", self.problem, self._retry_s
+        )
         while self._waiting:  # what was sent after it may still be acknowledged
             self._room.clear()
             await self._room.wait()

@@ -10,8 +10,8 @@ import logging
 from collections.abc import Callable
 from typing import NoReturn
 
-from edged.acquire.lifecycle import is_countable
 from edged.acquire.reading import Moment
+from edged.acquire.recurring import Recurring
 from edged.acquire.station import Station
 from edged.service.measure import EXPECTED, Measuring
 from edged.service.pipeline import Asked
@@ -26,7 +26,7 @@ MOST_DOUBLED = 6  # to an hour
 
 async def keep_measured(station: Station, measuring: Measuring, *, interval_s: float, name: str) -> NoReturn:
     """Measure from the moment the station is ready first. A trigger that finds it busy or away is skipped."""
-    time_s, failures = asyncio.get_running_loop().time, 0
+    time_s, failures = asyncio.get_running_loop().time, Recurring(log)
     while station.is_busy:
         await asyncio.sleep(NOT_YET_S)
     due_s = time_s()
@@ -34,11 +34,9 @@ async def keep_measured(station: Station, measuring: Measuring, *, interval_s: f
         if not station.is_busy:
             try:
                 await measuring.sample(name, Asked())
-                failures = 0
+                failures.over()
             except EXPECTED as error:
-                failures += 1
-                if is_countable(failures):
-                    log.warning("station=%s interval measurement failed: %s (time %d)", name, error, failures)
+                failures.again(logging.WARNING, "station=%s interval measurement failed: %s", name, error)
         missed = max(0, int((time_s() - due_s) // interval_s))
         due_s += (missed + 1) * interval_s
         await asyncio.sleep(max(0.0, due_s - time_s()))
@@ -50,7 +48,7 @@ async def keep_tested(station: Station, measuring: Measuring, *, now: Callable[[
     When that is follows from the journal, so a restart of the daemon brings none forward, and another instrument is
     tested as soon as it is there.
     """
-    failures = 0
+    failures = Recurring(log)
     while True:
         await asyncio.sleep(LOOK_EVERY_S)
         identity = station.status.identity
@@ -61,12 +59,10 @@ async def keep_tested(station: Station, measuring: Measuring, *, now: Callable[[
                 continue
             record = await measuring.selftest(name, None, Asked(note="by itself"))
         except EXPECTED as error:
-            failures += 1
-            if is_countable(failures):
-                log.warning("station=%s self test gave nothing: %s (time %d)", name, error, failures)
-            await asyncio.sleep(AGAIN_AFTER_S * 2.0 ** min(failures - 1, MOST_DOUBLED))
+            failures.again(logging.WARNING, "station=%s self test gave nothing: %s", name, error)
+            await asyncio.sleep(AGAIN_AFTER_S * 2.0 ** min(failures.count - 1, MOST_DOUBLED))
         else:
-            failures = 0
+            failures.over()
             assert record.selftest is not None
             level = logging.WARNING if record.selftest.verdict == "fail" else logging.INFO
             log.log(level, "station=%s self test verdict=%s record=%s", name, record.selftest.verdict, record.id)

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from edged.acquire.lifecycle import is_countable
+from edged.acquire.recurring import Recurring
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ async def keep_running(
 
     Its failures are logged at powers of ten, with their traceback.
     """
-    failures, in_a_row = 0, 0
+    failures, in_a_row = Recurring(log), 0
     while True:
         began_s = clock()
         try:
@@ -39,9 +39,7 @@ async def keep_running(
             error = caught
         if is_stopping():
             return
-        failures += 1
         in_a_row = 1 if clock() - began_s >= WELL_AFTER_S else in_a_row + 1
-        if is_countable(failures):
-            log.error("part=%s ended unexpectedly, starting it again (time %d)", name, failures, exc_info=error)
-        on_failure(name, failures)
+        failures.again(logging.ERROR, "part=%s ended unexpectedly, starting it again", name, exc_info=error)
+        on_failure(name, failures.count)
         await pause(min(RESTART_FIRST_S * 2 ** min(in_a_row - 1, 10), RESTART_MOST_S))

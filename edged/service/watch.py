@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import NoReturn
 
-from edged.acquire.lifecycle import is_countable
+from edged.acquire.recurring import Recurring
 from edged.acquire.worker import Worker
 from edged.service.health import Health
 from edged.service.notify import Notifier
@@ -21,16 +21,14 @@ SHARE = 1 / 3  # of the watchdog's time between two signs of life; systemd recom
 async def watch(workers: Sequence[Worker], notifier: Notifier, health: Health) -> NoReturn:
     """Ask all threads again and again. It runs on the loop, so that a loop that hangs is not alive either."""
     period_s = (notifier.watchdog_s or UNWATCHED_S) * SHARE
-    silent = 0
+    silent = Recurring(log)
     while True:
         answers = await asyncio.gather(*(worker.ping(period_s / 2) for worker in workers))
         hanging = [worker.name for worker, answered in zip(workers, answers, strict=True) if not answered]
         if hanging:
-            silent += 1
-            if is_countable(silent):
-                log.error("threads=%s do not answer, the watchdog is not fed (time %d)", ",".join(hanging), silent)
+            silent.again(logging.ERROR, "threads=%s do not answer, the watchdog is not fed", ",".join(hanging))
         else:
-            silent = 0
+            silent.over()
             notifier.alive()
         health.set("thread_hangs", stands=bool(hanging), detail=", ".join(hanging))
         await asyncio.sleep(period_s)

@@ -20,7 +20,7 @@ from drivers.errors import (
     WrongInstrument,
 )
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany
-from edged.acquire.lifecycle import RecoveryPlan, State, after_failed_opening, is_countable
+from edged.acquire.lifecycle import RecoveryPlan, State, after_failed_opening
 from edged.acquire.station import CLOSE_WITHIN_S, MAX_WAITING, SCAN_WITHIN_S
 from tests.acquire.bench import Bench, in_virtual_time
 
@@ -382,7 +382,3 @@ def test_a_failed_opening_is_sorted_by_its_cure(error: DriverError, failures: in
 
     assert setback.state is state
     assert setback.retry_s <= (PLAN.parked_s if state is State.PARKED else 1.0)
-
-
-def test_a_repeated_fault_is_logged_at_powers_of_ten() -> None:
-    assert [n for n in range(1, 2001) if is_countable(n)] == [1, 10, 100, 1000]

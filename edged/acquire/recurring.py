@@ -1,0 +1,29 @@
+"""A fault that comes again and again: counted every time, told at the 1st, 10th, 100th ... Of one thread."""
+
+from __future__ import annotations
+
+import logging
+
+
+class Recurring:
+    """One fault. count: how often it has come in a row; 0 while all is well."""
+
+    def __init__(self, log: logging.Logger) -> None:
+        self.count = 0
+        self._log = log
+
+    @property
+    def is_told(self) -> bool:
+        """Whether the latest time is one that is worth a line in the log."""
+        text = str(self.count)
+        return text[0] == "1" and not text[1:].strip("0")
+
+    def again(self, level: int, text: str, *values: object, exc_info: BaseException | None = None) -> None:
+        """Count it, and log it if it is to be told: `text % values` and the count."""
+        self.count += 1
+        if self.is_told:
+            self._log.log(level, f"{text} (time %d)", *values, self.count, exc_info=exc_info, stacklevel=2)
+
+    def over(self) -> None:
+        """It went well: the next time is the first."""
+        self.count = 0
