@@ -30,14 +30,6 @@ class SelfTestState:
     correction: AxisCorrection | None = None
     problem: str = ""
 
-    def age_s(self, now: Moment) -> float | None:
-        """Seconds since it was done, or None when nobody knows: another boot, and a clock that was not synced."""
-        if now.boot_id == self.moment.boot_id:
-            return max(0.0, now.monotonic_s - self.moment.monotonic_s)
-        if now.synced and self.moment.synced:
-            return max(0.0, now.wall_s - self.moment.wall_s)
-        return None
-
 
 SelfTests = Mapping[Subject, SelfTestState]
 """The latest of each subject, of one instrument."""
@@ -118,7 +110,7 @@ def objection(subject: Subject, state: SelfTestState | None, now: Moment, max_ag
         why = f": {state.problem}" if state.problem else ""
         message = f"the self test of its {_WORDS[subject]} with {state.material} failed"
         return Objection(subject=subject, failed=True, message=f"{message}{why}", brief=message)
-    age_s = state.age_s(now)
+    age_s = state.moment.age_s(now)
     if age_s is None:
         message = f"the age of the self test with {state.material} is unknown: the clock was not synced"
     elif age_s > max_age_s:
@@ -129,7 +121,7 @@ def objection(subject: Subject, state: SelfTestState | None, now: Moment, max_ag
 
 
 def _is_recent(state: SelfTestState, now: Moment, max_age_s: float) -> bool:
-    age_s = state.age_s(now)
+    age_s = state.moment.age_s(now)
     return age_s is not None and age_s <= max_age_s
 
 

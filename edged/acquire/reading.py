@@ -17,6 +17,14 @@ class Moment:
     boot_id: str
     synced: bool
 
+    def age_s(self, now: Moment) -> float | None:
+        """Seconds from then to `now`, or None when nobody knows: another boot, and a clock that was not synced."""
+        if now.boot_id == self.boot_id:
+            return max(0.0, now.monotonic_s - self.monotonic_s)
+        if now.synced and self.synced:
+            return max(0.0, now.wall_s - self.wall_s)
+        return None
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:

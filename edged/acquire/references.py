@@ -48,14 +48,6 @@ class Reference:
     moment: Moment
     detector_c: float | None = None
 
-    def age_s(self, now: Moment) -> float | None:
-        """Seconds since it was taken, or None when nobody knows: another boot, and a clock that was not synced."""
-        if now.boot_id == self.moment.boot_id:
-            return max(0.0, now.monotonic_s - self.moment.monotonic_s)
-        if now.synced and self.moment.synced:
-            return max(0.0, now.wall_s - self.moment.wall_s)
-        return None
-
     def state_for(self, scan: RawScan, counts: Spectrum, now: Moment, *, max_age_s: float) -> State:
         """Whether this reference may serve for that scan, whose corrected counts are `counts`.
 
@@ -65,7 +57,7 @@ class Reference:
         fits = self._is_dark_of(scan) if self.role == "dark" else self._is_white_of(scan, counts)
         if scan.identity.serial_number != self.serial_number or not fits:
             return "mismatched"
-        age_s = self.age_s(now)
+        age_s = self.moment.age_s(now)
         return "fresh" if age_s is not None and age_s <= max_age_s else "stale"
 
     def scaled_to(self, scan: RawScan) -> Spectrum:

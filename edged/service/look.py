@@ -133,7 +133,7 @@ class Lookout:
         config, analyzer, reference = self._configuration.station[name], self._model.at(name).analyzer, kept.white
         wants_white = analyzer is not None and analyzer.bundle.manifest.quantity != "intensity"
         await self._look_at_selftests(name, status.identity.serial_number, now)
-        age_s = reference.age_s(now) if reference else None
+        age_s = reference.moment.age_s(now) if reference else None
         limit_s = config.reference_max_age_s
         self._health.set("reference_missing", stands=wants_white and reference is None, subject=name)
         self._health.set(

@@ -261,7 +261,7 @@ class Measuring:
         assert config.interval_h is not None
         subject = standard_named(config.material, place.rules.standards).subject
         state = (await self.references(name, serial_number)).selftests.get(subject)
-        age_s = None if state is None else state.age_s(now)
+        age_s = None if state is None else state.moment.age_s(now)
         return 0.0 if age_s is None else config.interval_h * 3600.0 - age_s
 
     async def _adopt(self, place: _Place, reading: Reading, finished: Finished, role: Role) -> Record:

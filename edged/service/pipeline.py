@@ -268,7 +268,7 @@ def dark_corrected(reading: Reading, dark: Reference | None, *, max_age_s: float
     state = None if dark is None else dark.state_for(scan, own.spectrum, reading.moment, max_age_s=max_age_s)
     if dark is None or state == "mismatched":
         return own, dark_reasons_for(state)
-    age_s = dark.age_s(reading.moment)
+    age_s = dark.moment.age_s(reading.moment)
     return counts_of(scan, dark), dark_reasons_for(state, age_s=age_s, max_age_s=max_age_s)
 
 
@@ -363,7 +363,7 @@ def _reference_info(
 ) -> ReferenceInfo | None:
     if reference is None:
         return None
-    age_s = reference.age_s(reading.moment)
+    age_s = reference.moment.age_s(reading.moment)
     return ReferenceInfo(
         id=reference.id,
         age_s=None if age_s is None else round(age_s, 3),

@@ -90,7 +90,7 @@ def station_document(
             "versions": dict(identity.versions),
         }
     if reference is not None:
-        age_s = reference.age_s(now)
+        age_s = reference.moment.age_s(now)
         shown["reference"] = {
             "id": reference.id,
             "age_s": None if age_s is None else round(age_s, 1),
@@ -112,7 +112,7 @@ def station_document(
 
 
 def _selftest_document(state: SelfTestState, config: StationConfig, now: Moment) -> dict[str, Any]:
-    age_s = state.age_s(now)
+    age_s = state.moment.age_s(now)
     return {
         "subject": state.subject,
         "material": state.material,

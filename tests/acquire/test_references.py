@@ -52,7 +52,7 @@ def state(of: Reference, scan: RawScan, now: Moment, *, max_age_s: float) -> str
     ],
 )
 def test_its_age_is_known_within_a_boot_or_between_synced_clocks(now: Moment, age_s: float | None) -> None:
-    assert reference().age_s(now) == age_s
+    assert reference().moment.age_s(now) == age_s
 
 
 def test_it_is_fresh_then_stale_and_stale_when_nobody_knows_its_age() -> None:
