@@ -342,6 +342,7 @@ def main(names: tuple[str, ...], data: Path | None, out: Path, quick: bool) -> N
     """
     if unknown := set(names) - set(NAMES):
         raise click.ClickException(f"no bundle ships as {', '.join(sorted(unknown))}; names: {', '.join(NAMES)}")
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what runs behind it ignore Ctrl-C
     folder = (data or Path(os.environ.get("EDGED_DATA") or REPOSITORY.parent / "shared" / "data")).resolve()
     kept = out / "builds.json"
     known: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
