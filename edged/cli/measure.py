@@ -33,6 +33,9 @@ CURES = {
     help="What is asked; unset takes the station's, or verify with --claimed.",
 )
 @click.option("--claimed", metavar="LABEL", help="Verify that the sample is this.")
+@click.option(
+    "--preset", type=click.Choice(["screen", "balanced", "confirm"]), help="Operating point; unset takes the station's."
+)
 @click.option("--operator", help="Who measures; goes into the record, as the next three do.")
 @click.option("--lot", help="Lot or batch of the sample.")
 @click.option("--barcode", help="What the scanner read.")
@@ -57,6 +60,7 @@ def measure(
     assignments: tuple[str, ...],
     procedure: str | None,
     claimed: str | None,
+    preset: str | None,
     operator: str | None,
     lot: str | None,
     barcode: str | None,
@@ -76,7 +80,7 @@ def measure(
     """
     if reference and dark:
         raise click.UsageError("--reference and --dark exclude each other")
-    if (reference or dark) and (procedure or claimed or lot or barcode):
+    if (reference or dark) and (procedure or claimed or preset or lot or barcode):
         raise click.UsageError(f"--{'dark' if dark else 'reference'} takes only --operator and --note")
     if explain and (reference or dark):
         raise click.UsageError("--explain is for verdicts: a reference has none")
@@ -92,6 +96,7 @@ def measure(
     words = {
         "procedure": procedure,
         "claimed": claimed,
+        "preset": preset,
         "operator": operator,
         "lot": lot,
         "barcode": barcode,

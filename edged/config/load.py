@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import re
 import tomllib
 import types
@@ -27,6 +26,7 @@ from drivers.registry import load as load_device
 from edged.config.lines import KeyPath, key_lines
 from edged.config.problems import ConfigurationError, Problem
 from edged.config.vocabulary import NAME_PATTERN, Configuration, ScanOverrides
+from edged.publish.mistakes import mistake, shown
 from edged.spectra.spectrum import SpectrumError
 from edged.spectra.standards.known import standards
 from edged.spectra.transfer import load_transfer
@@ -34,6 +34,7 @@ from edged.spectra.transfer import load_transfer
 DEFAULT_PATH = Path("/etc/edged/edged.toml")
 MAX_FILE_BYTES = 1 << 20  # a thousand stations take a fifth of it; bounds a mistaken path to a big file
 PREFIX = "EDGED_"
+SHOWN_CHARACTERS = 80  # of what was found
 ANY_UNIT = ("usb", "hid")  # ports that mean the only unit of the family
 
 
@@ -219,40 +220,24 @@ def _explain(merged: _Merged, detail: ErrorDetails) -> Problem:
     origin = _origin_of(merged, path)
     key = ".".join(str(part) for part in path)
     table = _model_at(path[:-1])
-    message, allowed, suggestion = detail["msg"], "", ""
-    found = _shown(detail["input"])
+    found = mistake(detail, table.model_fields if table is not None else ())
+    message, allowed = found.message, found.allowed
     match detail["type"]:
-        case "extra_forbidden" if table is not None:
-            message, found = "unknown key", ""
-            allowed = ", ".join(table.model_fields)
-            close = difflib.get_close_matches(str(path[-1]), table.model_fields, n=1, cutoff=0.6)
-            suggestion = f"did you mean {close[0]}?" if close else ""
         case "missing":
-            message, found = "is missing", ""
             allowed = _described(table, path)
         case "string_pattern_mismatch" if detail.get("ctx", {}).get("pattern") == NAME_PATTERN:
             message = "is not a name"
             allowed = "1 to 32 lower-case letters, digits, - and _, beginning with a letter or digit"
-        case "literal_error":
-            message = "is not one of the choices"
-            allowed = str(detail.get("ctx", {}).get("expected", "")).replace(" or ", ", ")
-            choices = re.findall(r"'([^']*)'", allowed)
-            close = difflib.get_close_matches(str(detail["input"]), choices, n=1, cutoff=0.6)
-            suggestion = f"did you mean {close[0]}?" if close else ""
-        case "value_error":
-            message, found = message.removeprefix("Value error, "), ""
         case "model_type" | "dict_type":
             message, allowed = "is not a table", f"a table, written [{key}]"
-        case _:
-            message, allowed = "does not fit", message.removeprefix("Input should be ").removeprefix("a valid ")
     return Problem(
         source=origin.source,
         line=origin.line,
         key=key,
         message=message,
-        found=found,
+        found=_shown(detail["input"]) if found.found else "",
         allowed=allowed,
-        suggestion=suggestion,
+        suggestion=found.suggestion,
     )
 
 
@@ -263,8 +248,7 @@ def _described(table: type[BaseModel] | None, path: KeyPath) -> str:
 
 
 def _shown(value: object) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return shown(value, SHOWN_CHARACTERS)
 
 
 def _origin_of(merged: _Merged, path: KeyPath) -> _Origin:

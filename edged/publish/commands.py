@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edged.publish.connection import Arrived, Message
+from edged.publish.mistakes import request_mistakes
 from edged.publish.payloads import VERBS, CommandFailure, CommandReply, CommandRequest, Verb, to_json
 from edged.publish.topics import REPLY, Names
 
@@ -157,15 +158,11 @@ def _understood(verb: str, payload: bytes) -> Command:
     try:
         request = CommandRequest.model_validate_json(payload or b"{}")
     except ValidationError as error:
-        raise CommandRefused("bad_request", "; ".join(_problem(dict(e)) for e in error.errors()[:5])) from error
+        message, hint = request_mistakes(error.errors(include_url=False), CommandRequest.model_fields)
+        raise CommandRefused("bad_request", message, hint=hint) from error
     if verb != "status" and request.station is None:
-        raise CommandRefused("bad_request", "station: missing")
+        raise CommandRefused("bad_request", "station: is missing")
     return Command(verb=verb, request=request)
-
-
-def _problem(error: dict[str, Any]) -> str:
-    where = ".".join(str(part)[:64] for part in error["loc"]) or "payload"
-    return f"{where}: {error['msg']}"
 
 
 def _refusal(verb: str, request_id: str | None, why: CommandRefused) -> CommandReply:

@@ -2,7 +2,7 @@
 
     {"do": "status"}
     {"do": "measure", "station": "bench", "operator": "kl", "lot": "A", "barcode": "4", "note": "left", "claimed": "X"}
-    {"do": "measure", "station": "bench", "procedure": "quantify"}
+    {"do": "measure", "station": "bench", "procedure": "quantify", "preset": "confirm"}
     {"do": "measure", "station": "bench", "explain": true}
     {"do": "reference", "station": "bench"}     or "dark"
     {"do": "selftest", "station": "bench", "material": "polystyrene"}
@@ -29,11 +29,12 @@ import socket
 import stat
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from edged.infer.verdict import Procedure
+from edged.infer.verdict import Preset, Procedure
+from edged.publish.mistakes import SHOWN_CHARACTERS, request_mistakes, shown
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class MeasureRequest(_Request):
     station: ShortText
     procedure: Procedure | None = None
     claimed: ShortText | None = None
+    preset: Preset | None = None
     operator: ShortText | None = None
     lot: ShortText | None = None
     barcode: ShortText | None = None
@@ -112,6 +114,11 @@ Request = Annotated[
     Field(discriminator="do"),
 ]
 _REQUEST: TypeAdapter[Request] = TypeAdapter(Request)
+_KEYS = {
+    str(verb): tuple(kind.model_fields)
+    for kind in get_args(get_args(Request)[0])
+    for verb in get_args(kind.model_fields["do"].annotation)
+}
 
 Json = dict[str, Any]
 
@@ -210,9 +217,7 @@ class ControlServer:
         try:
             request = _REQUEST.validate_json(line)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            return _error("bad_request", f"{where}: {first['msg']}" if where else first["msg"])
+            return _error("bad_request", *_told(error))
         try:
             return {"ok": True, "result": await self._handle(request)}
         except Refusal as refusal:
@@ -220,6 +225,20 @@ class ControlServer:
         except Exception:
             log.exception("request=%s failed unexpectedly", request.do)
             return _error("internal", "the daemon failed at this request; its log says more")
+
+
+def _told(error: ValidationError) -> tuple[str, str]:
+    """Message and hint of a line that is no request."""
+    details = error.errors(include_url=False)
+    verbs = f"allowed for do: {', '.join(_KEYS)}"
+    match details[0]["type"]:
+        case "union_tag_not_found":
+            return "do: is missing", verbs
+        case "union_tag_invalid":
+            return f"do: is not one of the choices, found {shown(details[0]['input']['do'], SHOWN_CHARACTERS)}", verbs
+        case _:
+            verb = details[0]["loc"][0] if details[0]["loc"] else ""
+            return request_mistakes(details, _KEYS.get(str(verb), ()))
 
 
 def _error(code: str, message: str, hint: str = "") -> Json:

@@ -54,6 +54,24 @@ def test_measure_with_json_prints_the_record_as_stored(plant: Plant) -> None:
     assert record["procedure"] == "verify"
 
 
+def test_measure_judges_at_the_preset_that_it_is_given_and_else_at_the_station_s(plant: Plant) -> None:
+    as_ever, confirmed = (
+        json.loads(edged(plant, "measure", "bench", "--json", "--claimed", "A", *words).output)
+        for words in ((), ("--preset", "confirm"))
+    )
+
+    assert [record["preset"] for record in (as_ever, confirmed)] == ["balanced", "confirm"]
+    assert confirmed["verdict"]["preset"] == "confirm"
+    assert plant.records()[-1] == confirmed
+
+
+def test_a_reference_has_no_preset(plant: Plant) -> None:
+    result = edged(plant, "measure", "bench", "--reference", "--preset", "screen")
+
+    assert result.exit_code == 2
+    assert "--reference takes only --operator and --note" in result.stderr
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".jdx", ".spc"])
 def test_measure_saves_the_spectrum_that_was_judged(plant: Plant, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"sample{suffix}"

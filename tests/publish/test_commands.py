@@ -114,15 +114,20 @@ def test_a_retained_command_never_fires(broker: Broker, make_rig: MakeRig) -> No
 
 
 HOSTILE = [
-    ("measure", b"", "bad_request", "station: missing"),
-    ("measure", b"{", "bad_request", "Invalid JSON"),
-    ("measure", b"[" * 8000, "bad_request", "Invalid JSON"),
-    ("measure", b"[1]", "bad_request", "payload"),
-    ("measure", b"\xff\xfe", "bad_request", "payload"),
-    ("measure", b'{"station":7}', "bad_request", "station"),
-    ("measure", b'{"station":"bench","laser":"on"}', "bad_request", "laser"),
-    ("measure", b'{"station":"bench","preset":"wild"}', "bad_request", "preset"),
-    ("measure", b'{"station":"bench","note":"' + b"x" * 1001 + b'"}', "bad_request", "note"),
+    ("measure", b"", "bad_request", "station: is missing"),
+    ("measure", b"{", "bad_request", "the request is no JSON: EOF"),
+    ("measure", b"[" * 8000, "bad_request", "the request is no JSON: "),
+    ("measure", b"[1]", "bad_request", "the request is no JSON object"),
+    ("measure", b"\xff\xfe", "bad_request", "the request is no JSON: "),
+    ("measure", b'{"station":7}', "bad_request", "station: does not fit, found 7"),
+    ("measure", b'{"station":"bench","laser":"on"}', "bad_request", '"laser": unknown key'),
+    (
+        "measure",
+        b'{"station":"bench","preset":"wild"}',
+        "bad_request",
+        'preset: is not one of the choices, found "w',
+    ),
+    ("measure", b'{"station":"bench","note":"' + b"x" * 1001 + b'"}', "bad_request", "note: does not fit"),
     ("measure", b'{"station":"' + b"x" * 9000 + b'"}', "too_large", "bytes; at most"),
     ("explode", b"{}", "unknown_verb", "explode"),
 ]
@@ -137,7 +142,36 @@ def test_a_hostile_command_is_answered_and_not_carried_out(verb: str, payload: b
     reply = json.loads(sent[0].payload)
     assert (reply["ok"], reply["error"]["code"]) == (False, code)
     assert words in reply["error"]["message"]
-    assert len(sent[0].payload) < 2000
+    assert len(sent[0].payload) < 1000
+
+
+def test_a_wrong_request_is_told_what_is_allowed() -> None:
+    payload = b'{"station":"bench","prset":"confirm","procedure":"verfy","explain":"yes"}'
+
+    _, sent = exercise(lambda desk, jobs: desk.receive(arrived("measure", payload), jobs))
+
+    error = json.loads(sent[0].payload)["error"]
+    assert error["message"].split("; ") == [
+        'procedure: is not one of the choices, found "verfy"',
+        'explain: does not fit, found "yes"',
+        '"prset": unknown key',
+    ]
+    procedure, meant, *rest = error["hint"].split("; ")
+    assert procedure == "allowed for procedure: 'identify', 'verify', 'components', 'quantify'"
+    assert meant == "did you mean verify?"
+    assert (rest[0], rest[-1]) == ("allowed for explain: boolean", "did you mean preset?")
+
+
+@given(st.dictionaries(st.text(), st.text() | st.integers() | st.lists(st.text()), min_size=1, max_size=20))
+def test_what_a_stranger_sends_is_not_sent_back(request_: dict[str, Any]) -> None:
+    payload = json.dumps({key + "x" * 400: f"{value}" * 9 for key, value in request_.items()}).encode()[:8000]
+
+    _, sent = exercise(lambda desk, jobs: desk.receive(arrived("measure", payload), jobs))
+
+    error = json.loads(sent[0].payload)["error"]
+    assert error["message"].isprintable()
+    assert len(error["message"]) < 200
+    assert "x" * 31 not in error["message"] + error["hint"]
 
 
 def test_the_request_id_of_a_wrong_request_comes_back() -> None:

@@ -127,6 +127,43 @@ def test_a_line_that_is_no_request_is_told_so_and_the_next_one_is_served(tmp_pat
     with_server(tmp_path / "c", talk)
 
 
+@pytest.mark.parametrize(
+    ("line", "message", "hint"),
+    [
+        (b"", "the request is no JSON: ", ""),
+        (b"[]", "the request is no JSON object", ""),
+        (b"{}", "do: is missing", "allowed for do: status, measure, reference, dark, selftest, renew, look"),
+        (b'{"do":"mesure"}', 'do: is not one of the choices, found "mesure"', "allowed for do: status, measure, "),
+        (b'{"do":"' + b"x" * 9_000 + b'"}', 'do: is not one of the choices, found "xxxx', "allowed for do: status, "),
+        (b'{"do":"measure"}', "station: is missing", ""),
+        (b'{"do":"look","station":"a","lot":"b"}', '"lot": unknown key', "allowed keys: do, station"),
+        (
+            b'{"do":"measure","station":"a","preset":"confrim"}',
+            'preset: is not one of the choices, found "confrim"',
+            "allowed for preset: 'screen', 'balanced', 'confirm'; did you mean confirm?",
+        ),
+        (
+            b'{"do":"dark","station":"' + b"a" * 300 + b'","a":1,"b":2,"c":3}',
+            f'station: does not fit, found "{"a" * 26}...; "a": unknown key; "b": unknown key; and 1 more',
+            "allowed for station: at most 256 characters; allowed keys: do, station, operator, note",
+        ),
+    ],
+)
+def test_a_wrong_request_is_told_the_key_and_what_it_may_be(
+    tmp_path: Path, line: bytes, message: str, hint: str
+) -> None:
+    async def talk(path: Path) -> None:
+        (answer,) = await exchange(path, line + b"\n")
+        error = answer["error"]
+        assert error["code"] == "bad_request"
+        assert error["message"].startswith(message)
+        assert error["hint"].startswith(hint)
+        assert len(error["message"]) < 200
+        assert bool(error["hint"]) == bool(hint)
+
+    with_server(tmp_path / "c", talk)
+
+
 def test_a_line_without_end_is_cut_off_at_the_limit(tmp_path: Path) -> None:
     async def talk(path: Path) -> None:
         answers = await exchange(path, b"a" * (4 * MAX_LINE_BYTES), end=False)
