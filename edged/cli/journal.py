@@ -97,7 +97,7 @@ _kind_option = click.option(
     type=click.Choice(["result", "reference", "dark", "selftest", "clock", "drift", "all"]),
     default="result",
     show_default=True,
-    help="Which records.",
+    help="Which records; `result` are the verdicts.",
 )
 
 
@@ -245,6 +245,8 @@ def export(
 ) -> None:
     """Write records to FILE: .jsonl, each exactly as stored, or .csv, one row each.
 
+    The verdicts, unless --kind says otherwise: `all` for a chain of records without gaps.
+
     In a .csv a text that a spreadsheet would run as a formula gets a leading apostrophe.
     """
     if target.suffix not in (".jsonl", ".csv"):
@@ -262,7 +264,7 @@ def export(
             raise StoreError(f"{target}: {error.strerror or error}", hint="give another file, or make room") from error
         finally:
             partial.unlink(missing_ok=True)
-    click.echo(f"{count} records in {target}")
+    click.echo(f"{count} records{'' if kind == 'all' else f' of kind {kind}'} in {target}")
 
 
 @contextmanager
