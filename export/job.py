@@ -94,7 +94,18 @@ class Job(Workplace):
     def examine(self) -> list[Finding]:
         """Return what speaks against training on the recipe's spectra. Raises DataUnusable for reasons to stop, be they
         in these or in those of other things, which are needed hours later."""
+        findings, read = list(self.surveyed.findings), self.surveyed.spectra
+        if read is not None:
+            findings += self._speaks_against(read)
+        raise_refusals(self.source.name, findings)
         spectra = self.spectra()
+        self.load_outsiders()
+        split, presets = self.split(spectra), self.recipe.presets
+        units = units_of(split.part, spectra.groups)[split.development]
+        coverages = {preset: point.coverage for preset, point in presets.items()}
+        return findings + unsupported(coverages, len(np.unique(units)))
+
+    def _speaks_against(self, spectra: Spectra) -> list[Finding]:
         findings = examine(spectra, self.recipe.data.split, naming="identify" in self.recipe.procedures)
         if self.tells_amounts and len(spectra.classes) < 2:
             findings.append(
@@ -103,13 +114,7 @@ class Job(Workplace):
                     "the gate knows the product by what tells two or more labels of it apart: label each dose or lot",
                 )
             )
-        findings += self._tuning_lacks(spectra)
-        raise_refusals(self.source.name, findings)
-        self.load_outsiders()
-        split, presets = self.split(spectra), self.recipe.presets
-        units = units_of(split.part, spectra.groups)[split.development]
-        coverages = {preset: point.coverage for preset, point in presets.items()}
-        return findings + unsupported(coverages, len(np.unique(units)))
+        return findings + self._tuning_lacks(spectra)
 
     def _tuning_lacks(self, spectra: Spectra) -> list[Finding]:
         """Whether a classical model has settings to choose among, and no second part to choose them by."""

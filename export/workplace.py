@@ -19,7 +19,8 @@ import numpy as np
 from export.data.augment import as_absorbance, from_absorbance
 from export.data.catalogue import known_set, load_set
 from export.data.fetch import place_of
-from export.data.folder import read_folder
+from export.data.finding import raise_refusals
+from export.data.folder import Survey, survey
 from export.data.origin import DataSet
 from export.data.spectra import Spectra
 from export.errors import DataUnusable, StageMissing
@@ -144,9 +145,7 @@ class Workplace:
         assert words.folder is not None
         path = self.beside / words.folder
         about = words.about.model_dump()
-        return DataSet(
-            name=path.name, folder=path.name, files={}, paper="", load=lambda _: self.read_own(path), **about
-        )
+        return DataSet(name=path.name, folder=path.name, files={}, paper="", load=lambda _: self.learned_from, **about)
 
     @property
     def own_folder(self) -> str:
@@ -156,14 +155,27 @@ class Workplace:
         path = self.beside / self.recipe.data.folder
         return str(path.parent if path.is_file() else path)  # one table is a file
 
-    def read_own(self, path: Path) -> Spectra:
-        """Read a folder of the user's own. Raises DataUnusable."""
-        return read_folder(path, unit=self.recipe.axis.unit, quantity=self.recipe.quantity)
+    def survey_own(self, path: Path) -> Survey:
+        """Read the recipe's own folder, with what is wrong with its files."""
+        return survey(path, unit=self.recipe.axis.unit, quantity=self.recipe.quantity)
+
+    @cached_property
+    def surveyed(self) -> Survey:
+        """The recipe's set or folder before anything of it is refused. Raises DataUnusable for a set that is not
+        there."""
+        folder = self.recipe.data.folder
+        if folder is None:
+            return Survey(spectra=self.source.load(place_of(self.source, self.data)), findings=())
+        return self.survey_own(self.beside / folder)
 
     @cached_property
     def learned_from(self) -> Spectra:
-        """The spectra of the recipe's set or folder. Raises DataUnusable when they do not fit the recipe."""
-        return self.fitting(self.source.name, self.source.load(place_of(self.source, self.data)))
+        """The spectra of the recipe's set or folder. Raises DataUnusable when they do not fit the recipe, and with all
+        that is wrong with files."""
+        found = self.surveyed
+        raise_refusals(self.source.name, found.findings)
+        assert found.spectra is not None
+        return self.fitting(self.source.name, found.spectra)
 
     def other(self, name: str) -> Spectra:
         """Load a set of other things, counts and absorbance as under even light where the model wants the one and the

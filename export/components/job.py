@@ -18,6 +18,7 @@ from export.components.unmix import Unmixer
 from export.data.catalogue import known_set, load_set
 from export.data.check import examine
 from export.data.finding import Finding, raise_refusals, warn
+from export.data.folder import Survey, read_folder
 from export.data.mixtures.library import Library, beside, is_pure, library_of, outsiders_of
 from export.data.mixtures.synthesise import bench_of
 from export.data.spectra import Spectra
@@ -98,10 +99,12 @@ class ComponentsJob(Workplace):
         """The recipe's set. Raises DataUnusable when it does not fit the recipe."""
         return self.learned_from
 
-    def read_own(self, path: Path) -> Spectra:
-        """Read the user's own spectra, each label a pure compound. Raises DataUnusable."""
-        spectra = super().read_own(path)
-        return replace(spectra, contents={label: {label: 1.0} for label in spectra.classes})
+    def survey_own(self, path: Path) -> Survey:
+        """Read the user's own spectra, each label a pure compound."""
+        found = super().survey_own(path)
+        if (spectra := found.spectra) is None:
+            return found
+        return replace(found, spectra=replace(spectra, contents={label: {label: 1.0} for label in spectra.classes}))
 
     @cached_property
     def tested(self) -> NDArray[np.bool_]:
@@ -142,7 +145,8 @@ class ComponentsJob(Workplace):
         found = {name: self.other(name) for name in words.strangers}
         if words.strangers_folder is not None:
             path, hint = self.beside / words.strangers_folder, "measure strangers as the library was measured"
-            found[path.name] = self.fitting(path.name, super().read_own(path), states=hint, inside=hint)
+            spectra = read_folder(path, unit=self.recipe.axis.unit, quantity=self.recipe.quantity)
+            found[path.name] = self.fitting(path.name, spectra, states=hint, inside=hint)
         return found
 
     def taught_by(self) -> tuple[Spectra, ...]:
@@ -225,7 +229,9 @@ class ComponentsJob(Workplace):
         """Return what speaks against training. Raises DataUnusable for reasons to stop, be they in the library or in
         what is needed hours later: trials, outsiders."""
         words = self.recipe.data
-        findings = examine(self.spectra, words.split, naming=False, rotates=False)
+        findings, read = list(self.surveyed.findings), self.surveyed.spectra
+        if read is not None:
+            findings += examine(read, words.split, naming=False, rotates=False)
         raise_refusals(self.source.name, findings)
         if self.recipe.fractions is not None and (lost := set(self.recipe.fractions.taught_by) - set(words.trials)):
             raise DataUnusable(

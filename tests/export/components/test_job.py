@@ -74,6 +74,21 @@ def test_a_folder_is_looked_at_before_it_teaches(tmp_path: Path) -> None:
         job(tmp_path, words()).examine()
 
 
+def test_a_folder_with_a_wrong_file_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    library = pure(3)
+    values = library.values.copy()
+    values[4] = 1.5 * values[0] + 2.0
+    folder(tmp_path / "pure", library, values)
+    table = tmp_path / "pure" / "labels.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+
+    with pytest.raises(DataUnusable, match="pure cannot be learned from, for 2 reasons") as caught:
+        job(tmp_path, words()).examine()
+
+    assert f"row {len(values)}: is not in labels.csv" in str(caught.value)
+    assert "one scan under two labels" in str(caught.value)
+
+
 def test_few_scans_of_a_compound_are_no_reason_to_stop_and_the_same_twice_is_told(tmp_path: Path) -> None:
     library = pure(3)
     values = library.values.copy()

@@ -173,6 +173,23 @@ def test_bad_input_is_refused_by_check_and_before_training_with_its_reason(
     assert not (tmp_path / "work").exists()
 
 
+def test_a_build_stops_for_every_reason_that_check_tells_of(folder: Folder, tmp_path: Path) -> None:
+    """Faults of labels and files, and of the spectra that can be read beside them."""
+    path = folder()
+    recipe = tmp_path / "my.toml"
+    recipe.write_text(run("recipe", str(path)).output.replace(str(path), "mine"))
+    for spoil in (break_unlabelled, break_missing, break_nan, break_duplicate):
+        spoil(path)
+
+    done, built = checked(path), run("build", str(recipe), "--work", str(tmp_path / "work"))
+
+    stops = [line.removeprefix("STOP  ") for line in done.output.splitlines() if line.startswith("STOP")]
+    assert len(stops) == 5
+    first, *reasons = built.output.splitlines()
+    assert first == f"edged-export: mine cannot be learned from, for {len(stops)} reasons:"
+    assert [reason.strip() for reason in reasons] == stops
+
+
 def test_units_that_are_mixed_are_refused_with_a_file_of_each(folder: Folder) -> None:
     path = folder()
     break_units(path)
