@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,6 +33,7 @@ from tests.bench.bank_ways import ways
 from tests.bench.subject import REPOSITORY, TINY, Scale, Subject
 from tests.bench.table import Row
 from tests.export.bank.made import prepared
+from tests.one_thread import one_thread
 
 KINDS: Final = ("resuca-lite", "resuca")
 
@@ -63,7 +63,7 @@ class Size:
 def bank(subject: Subject) -> Iterator[Row]:
     """Ours next to each other way, then the rate of whole banks next to the fastest int8 kernel of this core."""
     size = Size.of(subject.scale)
-    with subject.scratch() as folder, _one_thread():
+    with subject.scratch() as folder, one_thread():
         for kind in size.kinds:
             first, *others = compared(kind, size, folder)
             for other in others:
@@ -143,16 +143,6 @@ def _error(call: Call, spectra: NDArray[np.float32], expected: NDArray[np.float3
     return float(np.median(np.sqrt(((said - expected) ** 2).mean(axis=0)) / expected.std(axis=0)))
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.option("--quick", is_flag=True, help="A small bank, once or twice: shows that it works, not how fast it is.")
 @click.option(
@@ -168,7 +158,7 @@ def main(out: Path, *, quick: bool) -> None:
     """
     size = Size.of(TINY if quick else Scale())
     subject = Subject(scale=Scale(), folder=REPOSITORY / "build" / "bench", data=Path(), work=Path())
-    with subject.scratch() as folder, _one_thread():
+    with subject.scratch() as folder, one_thread():
         found = {kind: compared(kind, size, folder) for kind in size.kinds}
         shaped = shapes(size.compounds, size.points, rounds=size.rounds, quick=size.quick)
     out.write_text(page(found, shaped, compounds=size.compounds, points=size.points))

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from edged.bundle import archive
 from edged.bundle.archive import (
     SEAL,
-    Bundle,
     bundle_bytes,
     bundle_from_bytes,
     pack_golden,
@@ -26,7 +25,7 @@ from edged.bundle.archive import (
     write_bundle,
 )
 from edged.bundle.errors import BundleDamaged, BundleError, BundleMissing, BundleUnfit
-from tests.bundle.tiny import GOLDEN, TABLE, fields, files, resealed, tiny_bytes
+from tests.bundle.tiny import GOLDEN, TABLE, fields, files, judged, resealed, tiny_bytes
 
 WHOLE = tiny_bytes()
 
@@ -287,14 +286,6 @@ def test_a_recipe_that_breaks_the_manifest_is_refused_before_anything_is_written
         write_bundle(tmp_path / "x.edgebundle", fields(golden_tolerance=-1), files())
 
     assert list(tmp_path.iterdir()) == []
-
-
-def judged(data: bytes) -> Bundle | BundleError:
-    """Whatever the bytes, this returns; any other exception fails the test."""
-    try:
-        return bundle_from_bytes(data)
-    except BundleError as error:
-        return error
 
 
 @given(st.binary(max_size=2000))

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.stats import chi2
 
-from edged.bundle.archive import Bundle, bundle_bytes, bundle_from_bytes, seal
+from edged.bundle.archive import bundle_bytes, bundle_from_bytes, seal
 from edged.bundle.components import Components, largest_rate
 from edged.bundle.errors import BundleError, BundleUnfit
 from edged.bundle.manifest import Manifest
@@ -36,7 +36,7 @@ from tests.bundle.mixed import (
     pack_library,
 )
 from tests.bundle.test_archive import golden_zip, npy
-from tests.bundle.tiny import fields
+from tests.bundle.tiny import fields, judged
 
 Change = Callable[[dict[str, Any]], object]
 WHOLE = mixed_bytes()
@@ -340,14 +340,6 @@ def test_golden_prepared_spectra_that_do_not_fit_are_refused(prepared: Any, mess
 
 
 # Any bytes
-
-
-def judged(data: bytes) -> Bundle | BundleError:
-    """Whatever the bytes, this returns; any other exception fails the test."""
-    try:
-        return bundle_from_bytes(data)
-    except BundleError as error:
-        return error
 
 
 JSON = st.recursive(

@@ -11,7 +11,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from edged.bundle.archive import SEAL, bundle_bytes, pack_golden
+from edged.bundle.archive import SEAL, Bundle, bundle_bytes, bundle_from_bytes, pack_golden
+from edged.bundle.errors import BundleError
 
 POINTS, CLASSES = 8, 3
 AXIS_NM = np.linspace(1000.0, 1070.0, POINTS)
@@ -178,3 +179,11 @@ def resealed(body: bytes) -> bytes:
     """Bytes with the seal that fits them, as someone with bad intent would make it."""
     body = body if body.endswith(SEAL) else body + SEAL
     return body + hashlib.sha256(body).hexdigest().encode()
+
+
+def judged(data: bytes) -> Bundle | BundleError:
+    """Whatever the bytes, this returns; any other exception fails the test."""
+    try:
+        return bundle_from_bytes(data)
+    except BundleError as error:
+        return error

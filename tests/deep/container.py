@@ -22,18 +22,31 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PACKAGES = "systemd,systemd-sysv,udev,dbus,python3,python3-venv,mosquitto,mosquitto-clients,ca-certificates"
-TOOLS = ("mmdebstrap", "systemd-nspawn", "nsenter")
+TOOLS = {"mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}  # and packages
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def what_is_missing() -> str:
     """Why no container can be started here, or nothing."""
+    return lacking(TOOLS)
+
+
+def lacking(tools: Mapping[str, str]) -> str:
+    """Why a Debian cannot be unpacked and used with these tools here, or nothing. tools: program -> its package."""
     if os.geteuid() != 0:
-        return "a systemd in a container needs root"
-    absent = [tool for tool in TOOLS if shutil.which(tool, path=f"{os.environ['PATH']}:{PATH}") is None]
-    if absent:
-        return f"not installed: {', '.join(absent)} (apt-get install mmdebstrap systemd-container)"
-    return ""
+        return "to unpack a Debian needs root"
+    places = f"{os.environ['PATH']}:{PATH}"
+    absent = [package for tool, package in tools.items() if shutil.which(tool, path=places) is None]
+    return f"not installed: apt-get install {' '.join(absent)}" if absent else ""
+
+
+def run(*command: object) -> None:
+    """Run a program of the host's; fail with what it said where it does."""
+    words = [str(word) for word in command]
+    done = subprocess.run(
+        words, capture_output=True, text=True, env={**os.environ, "PATH": f"{os.environ['PATH']}:{PATH}"}
+    )
+    assert done.returncode == 0, f"{' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
 
 
 def cache() -> Path:

@@ -7,8 +7,6 @@ the user's cache; no foreign program runs to make it.
 from __future__ import annotations
 
 import hashlib
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,7 +14,7 @@ import zipfile
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.deep.container import PATH, cache, made_once, suite_and_sources
+from tests.deep.container import cache, lacking, made_once, run, suite_and_sources
 
 TOOLS = {"qemu-aarch64": "qemu-user", "mmdebstrap": "mmdebstrap"}
 PACKAGES = ("libstdc++6", "python3")
@@ -34,13 +32,7 @@ CORES = {  # QEMU's name -> part number, and features as Linux names them
 
 def what_is_missing() -> str:
     """Why no such program can run here, or nothing."""
-    if os.geteuid() != 0:
-        return "to unpack a Debian needs root"
-    places = f"{os.environ['PATH']}:{PATH}"
-    absent = [package for tool, package in TOOLS.items() if shutil.which(tool, path=places) is None]
-    if absent:
-        return f"not installed: apt-get install {' '.join(absent)}"
-    return ""
+    return lacking(TOOLS)
 
 
 def run_on(core: str, program: Path, *arguments: object, within_s: float) -> str:
@@ -95,7 +87,7 @@ def _unpack(tree: Path) -> None:
     suite, sources = suite_and_sources()
     command = ["mmdebstrap", "--quiet", "--architectures=arm64", "--variant=extract", "--mode=root"]
     command += ["--format=directory", f"--include={','.join(PACKAGES)}", *exclude, f"--setup-hook={merged}"]
-    _run(*command, "--aptopt=Acquire::Languages none", suite, tree, *sources)
+    run(*command, "--aptopt=Acquire::Languages none", suite, tree, *sources)
 
 
 def _install(tree: Path, requirements: tuple[str, ...]) -> None:
@@ -103,15 +95,7 @@ def _install(tree: Path, requirements: tuple[str, ...]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
         command += ["--python-version", python, *(f"--platform={name}" for name in PLATFORMS)]
-        _run(*command, "-d", folder, *requirements)
+        run(*command, "-d", folder, *requirements)
         for wheel in sorted(Path(folder).glob("*.whl")):
             with zipfile.ZipFile(wheel) as content:
                 content.extractall(tree / SITE, [name for name in content.namelist() if "/tests/" not in name])
-
-
-def _run(*command: object) -> None:
-    words = [str(word) for word in command]
-    done = subprocess.run(
-        words, capture_output=True, text=True, env={**os.environ, "PATH": f"{os.environ['PATH']}:{PATH}"}
-    )
-    assert done.returncode == 0, f"{' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"

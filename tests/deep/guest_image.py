@@ -7,7 +7,6 @@ unpacked, and what their scripts would do for this purpose is done here. Made on
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.deep.container import PATH, cache, made_once, suite_and_sources
+from tests.deep.container import cache, lacking, made_once, run, suite_and_sources
 
 TOOLS = {
     "qemu-system-aarch64": "qemu-system-arm",
@@ -59,13 +58,7 @@ exec /bin/busybox switch_root /new /sbin/init
 
 def what_is_missing() -> str:
     """Why no machine can be made here, or nothing."""
-    if os.geteuid() != 0:
-        return "to unpack a Debian needs root"
-    places = f"{os.environ['PATH']}:{PATH}"
-    absent = [package for tool, package in TOOLS.items() if shutil.which(tool, path=places) is None]
-    if absent:
-        return f"not installed: apt-get install {' '.join(absent)}"
-    return ""
+    return lacking(TOOLS)
 
 
 def image() -> Path:
@@ -100,7 +93,7 @@ def _make(folder: Path) -> None:
             subprocess.run([sys.executable, *words, tree / library], check=False, capture_output=True)
     used = sum(path.lstat().st_size for path in tree.rglob("*") if not path.is_symlink())
     size = f"{(int(used * 1.15) + FREE_BYTES) >> 10}K"
-    _run(
+    run(
         "mke2fs",
         "-q",
         "-t",
@@ -123,7 +116,7 @@ def _unpack(tree: Path) -> None:
     command = ["mmdebstrap", "--quiet", "--architectures=arm64", "--variant=extract", "--mode=root"]
     command += ["--format=directory", f"--include={','.join(PACKAGES)}", *exclude, f"--setup-hook={merged}"]
     suite, sources = suite_and_sources()
-    _run(*command, "--aptopt=Acquire::Languages none", suite, tree, *sources)
+    run(*command, "--aptopt=Acquire::Languages none", suite, tree, *sources)
 
 
 def _keep_modules(tree: Path, release: str) -> None:
@@ -133,14 +126,14 @@ def _keep_modules(tree: Path, release: str) -> None:
     for module in modules.rglob("*.ko"):
         if module not in wanted:
             module.unlink()
-    _run("depmod", "-b", tree, release)
+    run("depmod", "-b", tree, release)
 
 
 def _dependencies(tree: Path, release: str, names: Sequence[str]) -> list[Path]:
     """Return the files of these modules and of all they need, in the order in which they can be loaded."""
     modules = tree / "usr/lib/modules" / release
     if not (modules / "modules.dep").exists():
-        _run("depmod", "-b", tree, release)
+        run("depmod", "-b", tree, release)
     needs = {}
     for line in (modules / "modules.dep").read_text().splitlines():
         path, _, others = line.partition(":")
@@ -186,7 +179,7 @@ def _finish(tree: Path) -> None:
 def _install_wheels(site: Path, python: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:", "--python-version", python]
-        _run(*command, "--platform=manylinux_2_28_aarch64", "--platform=manylinux2014_aarch64", "-d", folder, *WHEELS)
+        run(*command, "--platform=manylinux_2_28_aarch64", "--platform=manylinux2014_aarch64", "-d", folder, *WHEELS)
         for wheel in sorted(Path(folder).glob("*.whl")):
             with zipfile.ZipFile(wheel) as content:
                 content.extractall(site, [name for name in content.namelist() if "/tests/" not in name])
@@ -197,11 +190,3 @@ def archive(root: Path) -> bytes:
     names = "\0".join(str(path.relative_to(root)) for path in sorted(root.rglob("*"))) + "\0"
     command = ["cpio", "--quiet", "--null", "-o", "-H", "newc", "-R", "0:0"]
     return subprocess.run(command, input=names.encode(), cwd=root, capture_output=True, check=True).stdout
-
-
-def _run(*command: object) -> None:
-    words = [str(word) for word in command]
-    done = subprocess.run(
-        words, capture_output=True, text=True, env={**os.environ, "PATH": f"{os.environ['PATH']}:{PATH}"}
-    )
-    assert done.returncode == 0, f"{' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
 
 from export.bank.bank import Bank
 from export.bank.fuse import fused
@@ -28,6 +27,7 @@ from export.to_onnx import module_graph
 from tests.deep import core_program
 from tests.deep.emulated_core import CORES, run_on, what_is_missing
 from tests.export.bank.made import network, prepared
+from tests.one_thread import one_thread
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
 
@@ -39,10 +39,8 @@ PROGRAM = Path(core_program.__file__)
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from click.testing import CliRunner, Result
 
+from edged.cli.main import main
 from tests.bundle.tiny import tiny_bytes
 
 T = TypeVar("T")
@@ -171,6 +173,10 @@ class Plant:
                 answer = json.loads(stream.readline())
         assert isinstance(answer, dict)
         return answer
+
+    def edged(self, *words: str) -> Result:
+        """One command, in the test's own process: it finds the daemon by the configuration."""
+        return CliRunner().invoke(main, [*words, "--config", str(self.config)], catch_exceptions=False)
 
     def station(self, name: str = "bench") -> dict[str, Any]:
         found = next(s for s in self.ask({"do": "status"})["result"]["stations"] if s["name"] == name)

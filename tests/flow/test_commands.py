@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from edged.cli.main import main
 from edged.spectra.files import read_spectra
 from edged.spectra.rows import Found
 from tests.flow.plant import Handheld, Plant, station
@@ -26,18 +24,14 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
     ):
         plant.until_state("ready")
         handheld.tell("white")
-        assert edged(plant, "measure", "bench", "--reference").exit_code == 0  # any test may be a worker's first
+        assert plant.edged("measure", "bench", "--reference").exit_code == 0  # any test may be a worker's first
         handheld.tell("white")
         yield plant
 
 
-def edged(plant: Plant, *words: str) -> Result:
-    return CliRunner().invoke(main, [*words, "--config", str(plant.config)], catch_exceptions=False)
-
-
 def test_measure_takes_a_reference_then_a_sample_and_prints_the_verdict(plant: Plant) -> None:
-    white = edged(plant, "measure", "bench", "--reference")
-    sample = edged(plant, "measure", "bench", "--lot", "A7", "--barcode", "4006381333931")
+    white = plant.edged("measure", "bench", "--reference")
+    sample = plant.edged("measure", "bench", "--lot", "A7", "--barcode", "4006381333931")
 
     assert (white.exit_code, sample.exit_code) == (0, 0)
     assert "white reference taken" in white.output
@@ -47,7 +41,7 @@ def test_measure_takes_a_reference_then_a_sample_and_prints_the_verdict(plant: P
 
 
 def test_measure_with_json_prints_the_record_as_stored(plant: Plant) -> None:
-    result = edged(plant, "measure", "bench", "--json", "--claimed", "A")
+    result = plant.edged("measure", "bench", "--json", "--claimed", "A")
 
     record = json.loads(result.output)
     assert record == plant.records()[-1]
@@ -56,7 +50,7 @@ def test_measure_with_json_prints_the_record_as_stored(plant: Plant) -> None:
 
 def test_measure_judges_at_the_preset_that_it_is_given_and_else_at_the_station_s(plant: Plant) -> None:
     as_ever, confirmed = (
-        json.loads(edged(plant, "measure", "bench", "--json", "--claimed", "A", *words).output)
+        json.loads(plant.edged("measure", "bench", "--json", "--claimed", "A", *words).output)
         for words in ((), ("--preset", "confirm"))
     )
 
@@ -66,7 +60,7 @@ def test_measure_judges_at_the_preset_that_it_is_given_and_else_at_the_station_s
 
 
 def test_a_reference_has_no_preset(plant: Plant) -> None:
-    result = edged(plant, "measure", "bench", "--reference", "--preset", "screen")
+    result = plant.edged("measure", "bench", "--reference", "--preset", "screen")
 
     assert result.exit_code == 2
     assert "--reference takes only --operator and --note" in result.stderr
@@ -75,7 +69,7 @@ def test_a_reference_has_no_preset(plant: Plant) -> None:
 @pytest.mark.parametrize("suffix", [".csv", ".jdx", ".spc"])
 def test_measure_saves_the_spectrum_that_was_judged(plant: Plant, tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"sample{suffix}"
-    result = edged(plant, "measure", "bench", "--lot", "A8", "--save", str(path))
+    result = plant.edged("measure", "bench", "--lot", "A8", "--save", str(path))
 
     (row,) = read_spectra(path)
     assert result.exit_code == 0, result.output
@@ -91,7 +85,7 @@ def test_measure_says_before_the_measurement_that_a_file_cannot_be_written(plant
 
     nowhere = tmp_path / "none" / "sample.csv"
     for path, words in ((taken, "exists already"), (tmp_path / "sample.xlsx", "names no"), (nowhere, "no folder")):
-        result = edged(plant, "measure", "bench", "--save", str(path))
+        result = plant.edged("measure", "bench", "--save", str(path))
         assert result.exit_code == 2
         assert words in result.stderr
 
@@ -113,7 +107,7 @@ def test_measure_says_before_the_measurement_that_a_file_cannot_be_written(plant
 def test_a_refusal_has_status_1_a_message_and_a_hint(plant: Plant, words: tuple[str, ...], code: str) -> None:
     before = len(plant.records())
 
-    human, program = edged(plant, *words), edged(plant, *words, "--json")
+    human, program = plant.edged(*words), plant.edged(*words, "--json")
 
     assert (human.exit_code, program.exit_code) == (1, 1)
     error = json.loads(program.output)["error"]
@@ -124,7 +118,7 @@ def test_a_refusal_has_status_1_a_message_and_a_hint(plant: Plant, words: tuple[
 
 
 def test_status_is_one_screen_for_a_human_and_one_object_for_a_program(plant: Plant) -> None:
-    human, program = edged(plant, "status"), edged(plant, "status", "--json")
+    human, program = plant.edged("status"), plant.edged("status", "--json")
 
     assert human.exit_code == 0, human.output
     assert "bench: ready" in human.output
@@ -136,7 +130,7 @@ def test_status_is_one_screen_for_a_human_and_one_object_for_a_program(plant: Pl
 
 
 def test_doctor_looks_at_everything_and_gives_a_cure_with_all_that_is_not_well(plant: Plant) -> None:
-    result = edged(plant, "doctor", "--json")
+    result = plant.edged("doctor", "--json")
 
     findings = {f["about"]: f for f in json.loads(result.output)}
     assert set(findings) == {
@@ -161,7 +155,7 @@ def test_commands_say_that_no_daemon_runs_and_how_to_start_one(tmp_path: Path) -
     plant = Plant(tmp_path)
 
     for words in (("status",), ("measure", "bench")):
-        result = edged(plant, *words)
+        result = plant.edged(*words)
         assert result.exit_code == 3
         assert "edged run" in result.stderr
 
@@ -187,10 +181,10 @@ def test_devices_names_the_families_and_opens_nothing() -> None:
 
 def test_the_journal_judged_again_gives_the_verdicts_that_the_daemon_gave(plant: Plant) -> None:
     for lot in ("B1", "B2"):
-        assert edged(plant, "measure", "bench", "--lot", lot).exit_code == 0
+        assert plant.edged("measure", "bench", "--lot", lot).exit_code == 0
     asked = [r for r in plant.records() if r["kind"] == "result" and r["procedure"] == "identify"]
 
-    result = edged(plant, "analyze", str(plant.journal), "--json")
+    result = plant.edged("analyze", str(plant.journal), "--json")
 
     again = {found["row"]: found for found in map(json.loads, result.stdout.splitlines())}
     assert len(asked) >= 2

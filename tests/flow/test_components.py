@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from edged.bundle.archive import bundle_bytes
 from edged.cli.main import main
@@ -31,8 +31,7 @@ from tests.bundle.mixed import (
     pack_library,
     spectrum,
 )
-from tests.flow.plant import Handheld, Plant, station
-from tests.flow.plant import edged as program
+from tests.flow.plant import Handheld, Plant, edged, station
 from tests.subscriber import Heard, Subscriber
 
 MIXTURES: dict[str, dict[str, float]] = {
@@ -41,10 +40,6 @@ MIXTURES: dict[str, dict[str, float]] = {
 }
 COARSE = 20.0
 """Points of the handheld lie 3.5 nm apart and are interpolated twice: that errs by so many times the table's noise."""
-
-
-def edged(plant: Plant, *words: str) -> Result:
-    return CliRunner().invoke(main, [*words, "--config", str(plant.config)], catch_exceptions=False)
 
 
 def recorded(path: Path) -> Path:
@@ -79,17 +74,17 @@ def test_a_mixture_and_one_with_an_unknown_component_go_to_journal_and_broker(tm
         ) as plant,
     ):
         plant.until_state("ready")
-        edged(plant, "measure", "bench", "--reference")
-        first = edged(plant, "measure", "bench", "--save", str(csv_file))
-        status = edged(plant, "status")
-        second = edged(plant, "measure", "bench")
+        plant.edged("measure", "bench", "--reference")
+        first = plant.edged("measure", "bench", "--save", str(csv_file))
+        status = plant.edged("status")
+        second = plant.edged("measure", "bench")
         heard = subscriber.wait_for(lambda all_: len(results(all_)) == 2)
-        listed, doctor = edged(plant, "journal", "list"), edged(plant, "doctor", "--json")
-        edged(plant, "journal", "export", str(tmp_path / "out.csv"))
+        listed, doctor = plant.edged("journal", "list"), plant.edged("doctor", "--json")
+        plant.edged("journal", "export", str(tmp_path / "out.csv"))
         unknown = results(heard)[1]
         rest = tmp_path / "residual.npz"
-        edged(plant, "journal", "show", unknown["id"], "--attachment", "residual.npz", str(rest))
-        verified = edged(plant, "journal", "verify")
+        plant.edged("journal", "show", unknown["id"], "--attachment", "residual.npz", str(rest))
+        verified = plant.edged("journal", "verify")
 
     mixture = results(heard)[0]["verdict"]
     assert (mixture["procedure"], mixture["outcome"], mixture["reasons"]) == ("components", "resolved", [])
@@ -143,7 +138,7 @@ def test_a_demo_of_a_model_of_compounds_tells_what_each_powder_holds(tmp_path: P
     made = mixed_fields(name="powders12", version="9.1.0", components=table, gates=[gate])
     bundle.write_bytes(bundle_bytes(made, mixed_files(library_npz=library)))
 
-    demo = program("demo", "--count", "4", "--no-web", "--bundle", bundle)
+    demo = edged("demo", "--count", "4", "--no-web", "--bundle", bundle)
 
     assert demo.returncode == 0, demo.stderr
     assert "to components" in demo.stdout

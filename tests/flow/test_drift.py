@@ -7,19 +7,12 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from click.testing import CliRunner, Result
-
 from edged.bundle.slots import built_in
-from edged.cli.main import main
 from tests.broker import Broker
 from tests.flow.plant import Handheld, Plant, eventually, station
 from tests.subscriber import Heard, Subscriber
 
 LEARNED_FROM = 40
-
-
-def edged(plant: Plant, *words: str) -> Result:
-    return CliRunner().invoke(main, [*words, "--config", str(plant.config)], catch_exceptions=False)
 
 
 def measured(plant: Plant, count: int) -> None:
@@ -71,14 +64,14 @@ def test_an_ageing_lamp_is_named_told_once_survives_a_power_cut_and_ends_with_a_
         plant.until_state("ready")
         measured(plant, 3)
         again = known(plant, "alarm", 23)
-        shown, status = edged(plant, "drift", "show"), edged(plant, "status")
-        replayed = [json.loads(line) for line in edged(plant, "drift", "replay", "--json").output.splitlines()]
+        shown, status = plant.edged("drift", "show"), plant.edged("status")
+        replayed = [json.loads(line) for line in plant.edged("drift", "replay", "--json").output.splitlines()]
         heard = subscriber.wait_for(lambda all_: sum(is_lamp_alert(m) for m in all_) >= 2)  # one by each daemon
-        refused = edged(plant, "drift", "renew", "bench", "--product", "100XX", "--note", "no such")
-        renewed = edged(plant, "drift", "renew", "bench", "--operator", "kl", "--note", "new lamp")
+        refused = plant.edged("drift", "renew", "bench", "--product", "100XX", "--note", "no such")
+        renewed = plant.edged("drift", "renew", "bench", "--operator", "kl", "--note", "new lamp")
         eventually(lambda: True if plant.station()["drift"] == [] else None, "nothing is known any more")
         over = subscriber.wait_for(lambda all_: any(is_lamp_alert(m) and not m.json["active"] for m in all_))
-        records, verified = drifts(plant), edged(plant, "journal", "verify")
+        records, verified = drifts(plant), plant.edged("journal", "verify")
 
     baseline, began, order = (record["drift"] for record in records)
     assert (baseline["event"], baseline["readings"]) == ("baseline", LEARNED_FROM)

@@ -13,7 +13,7 @@ from edged.store.record import Record
 from tests.broker import Broker
 from tests.bundle.mixed import BANDS, CUP, REFERENCES, WHITENER, mixed_fields, mixed_files, pack_library
 from tests.flow.plant import Handheld, Plant, station
-from tests.flow.test_components import COARSE, edged, recorded, results
+from tests.flow.test_components import COARSE, recorded, results
 from tests.subscriber import Subscriber
 
 
@@ -33,12 +33,12 @@ def test_a_mixture_is_explained_where_that_is_asked_and_the_record_tells_it_to_a
         ) as plant,
     ):
         plant.until_state("ready")
-        edged(plant, "measure", "bench", "--reference")
-        first = edged(plant, "measure", "bench", "--explain", "--plot", str(picture))
+        plant.edged("measure", "bench", "--reference")
+        first = plant.edged("measure", "bench", "--explain", "--plot", str(picture))
         plain = plant.ask({"do": "measure", "station": "bench", "explain": False})["result"]
         by_setting = plant.ask({"do": "measure", "station": "bench"})["result"]
         heard = subscriber.wait_for(lambda all_: len(results(all_)) == 3)
-        verified = edged(plant, "journal", "verify")
+        verified = plant.edged("journal", "verify")
 
     record = Record.model_validate(results(heard)[0])
     told = {one.label: one for one in record.why}

@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from click.testing import CliRunner, Result
 
-from edged.cli.main import main
 from edged.spectra.files import read_spectra
 from edged.spectra.rows import Found
 from edged.spectra.spectrum import Spectrum
@@ -22,10 +20,6 @@ from tests.subscriber import Subscriber
 
 DRUG: dict[str, Any] = DOSE["amounts"][0] | {"lowest": 0.0, "highest": 200.0}
 WATER: dict[str, Any] = DOSE["amounts"][1] | {"unit": "AU", "lowest": 0.0, "highest": 2.0}
-
-
-def edged(plant: Plant, *words: str) -> Result:
-    return CliRunner().invoke(main, [*words, "--config", str(plant.config)], catch_exceptions=False)
 
 
 def saved(path: Path) -> Spectrum:
@@ -51,13 +45,13 @@ def test_an_amount_goes_from_the_instrument_to_the_journal_and_the_broker(tmp_pa
     ):
         plant.until_state("ready")
         handheld.tell("white")
-        edged(plant, "measure", "bench", "--reference")
+        plant.edged("measure", "bench", "--reference")
         handheld.tell("sample 100AC")
-        shown = edged(plant, "measure", "bench", "--save", str(csv))
+        shown = plant.edged("measure", "bench", "--save", str(csv))
         heard = subscriber.wait_for(lambda all_: any("/result/" in m.topic for m in all_))
-        listed = edged(plant, "journal", "list")
-        status, doctor = edged(plant, "status"), edged(plant, "doctor", "--json")
-        refused = json.loads(edged(plant, "measure", "bench", "--procedure", "identify", "--json").output)
+        listed = plant.edged("journal", "list")
+        status, doctor = plant.edged("status"), plant.edged("doctor", "--json")
+        refused = json.loads(plant.edged("measure", "bench", "--procedure", "identify", "--json").output)
 
     spectrum = saved(csv)
     truth = np.interp([1000.0, 1010.0], spectrum.axis, spectrum.values)
@@ -88,7 +82,7 @@ def test_a_model_that_wants_the_signal_needs_no_white_reference(tmp_path: Path) 
         Plant(tmp_path, stations=station(handheld.port), bundle=bundle) as plant,
     ):
         plant.until_state("ready")
-        shown = edged(plant, "measure", "bench", "--save", str(csv), "--json")
+        shown = plant.edged("measure", "bench", "--save", str(csv), "--json")
         record = plant.records()[-1]
 
     spectrum = saved(csv)

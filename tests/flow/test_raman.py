@@ -9,9 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
 
-from edged.cli.main import main
 from tests.drivers.talking import Talking, talking
 from tests.flow.plant import Plant
 
@@ -35,21 +33,17 @@ def bus() -> Iterator[Talking]:
         yield simulator
 
 
-def edged(plant: Plant, *words: str) -> Result:
-    return CliRunner().invoke(main, [*words, "--config", str(plant.config)], catch_exceptions=False)
-
-
 @pytest.mark.deep  # a laser warns for three real seconds before each scan
 def test_an_instrument_has_to_prove_itself_before_it_is_believed(bus: Talking, tmp_path: Path) -> None:
     shown = f"UMOCKDEV_DIR={bus.event('ready')['umockdev_dir']}"
     with Plant(tmp_path, stations=STATION, through=("env", shown, "umockdev-wrapper")) as plant:
         plant.until_state("ready")
 
-        before = json.loads(edged(plant, "measure", "bench", "--json").output)
-        tested = edged(plant, "selftest", "bench")
-        after = json.loads(edged(plant, "measure", "bench", "--json").output)
+        before = json.loads(plant.edged("measure", "bench", "--json").output)
+        tested = plant.edged("selftest", "bench")
+        after = json.loads(plant.edged("measure", "bench", "--json").output)
         bus.say("sample paracetamol")
-        swapped = edged(plant, "selftest", "bench", "--json")
+        swapped = plant.edged("selftest", "bench", "--json")
 
     assert "selftest_required" in [reason["code"] for reason in before["quality"]["reasons"]]
     assert before["verdict"]["outcome"] == "rejected"

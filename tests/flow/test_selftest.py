@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
-from edged.cli.main import main
 from tests.broker import Broker
 from tests.bundle.tiny import POINTS, tiny_bytes
 from tests.drivers.talking import Talking, talking
@@ -55,12 +53,8 @@ def plant_on(bus: Talking, folder: Path, stations: str, mqtt: str = "enabled = f
     return Plant(folder, stations=stations, bundle=bundle, mqtt=mqtt, through=("env", shown, "umockdev-wrapper"))
 
 
-def edged(plant: Plant, *words: str) -> Result:
-    return CliRunner().invoke(main, [*words, "--config", str(plant.config)], catch_exceptions=False)
-
-
 def measured(plant: Plant) -> dict[str, Any]:
-    record = json.loads(edged(plant, "measure", "bench", "--json").output)
+    record = json.loads(plant.edged("measure", "bench", "--json").output)
     assert isinstance(record, dict)
     return record
 
@@ -93,13 +87,13 @@ def test_an_instrument_is_believed_from_its_self_test_on_until_it_fails_one(bus:
         plant.until_state("ready")
         before = measured(plant)
         due = warnings_of(plant)
-        tested = edged(plant, "selftest", "bench")
+        tested = plant.edged("selftest", "bench")
         after = measured(plant)
-        screen = edged(plant, "status").output
+        screen = plant.edged("status").output
         found_before, found_after = strongest_cm1(plant, before), strongest_cm1(plant, after)
 
         bus.say("1: sample paracetamol")
-        swapped = edged(plant, "selftest", "bench", "--json")
+        swapped = plant.edged("selftest", "bench", "--json")
         again = measured(plant)
         failed = warnings_of(plant)
 
@@ -123,7 +117,7 @@ def test_an_instrument_is_believed_from_its_self_test_on_until_it_fails_one(bus:
 def test_its_state_outlives_the_daemon_and_belongs_to_one_instrument(bus: Talking, tmp_path: Path) -> None:
     with plant_on(bus, tmp_path, STATION) as plant:
         plant.until_state("ready")
-        assert edged(plant, "selftest", "bench").exit_code == 0
+        assert plant.edged("selftest", "bench").exit_code == 0
         plant.stop()
         plant.start()
         plant.until_state("ready")

@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import torch
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -32,6 +31,7 @@ from edged.spectra.spectrum import Spectrum
 from tests.bundle.banked import COUNT, GOLDEN, NAMES, banked_bytes, why_of
 from tests.bundle.mixed import AXIS_NM, POINTS
 from tests.bundle.tiny import fields, files
+from tests.one_thread import one_thread
 
 pytestmark = pytest.mark.skipif(not reads_from_memory(), reason="onnxruntime before 1.24 does not ask compounds alone")
 BUNDLE = bundle_from_bytes(banked_bytes())
@@ -39,10 +39,8 @@ BUNDLE = bundle_from_bytes(banked_bytes())
 
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+    with one_thread():
+        yield
 
 
 def measured(values: NDArray[np.float32]) -> Spectrum:
