@@ -22,6 +22,7 @@ from export.checkpoint import Checkpoint, Stateful
 from export.components.words import Schooling
 from export.data.augment import as_absorbance, augment, from_absorbance, resample
 from export.data.mixtures.library import Library
+from export.data.mixtures.paired import synthesise_pairs
 from export.data.mixtures.synthesise import synthesise
 from export.data.mixtures.words import Synthesis
 from export.errors import DataUnusable
@@ -31,6 +32,7 @@ from export.models.network import NetworkKind
 from export.models.pair import PairNetwork
 from export.models.resuca import ResucaWords
 from export.preprocess.pipeline import Pipeline, build
+from export.preprocess.side_by_side import side_by_side
 from export.preprocess.words import StepWords
 
 ROWS = 512  # of one pass when a detector is asked
@@ -46,6 +48,15 @@ class RealMixtures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beside:
+    """Another technique that sees the same mixtures: the same compounds, on a grid and by steps of its own."""
+
+    library: Library
+    grid: NDArray[np.float64]
+    steps: tuple[StepWords, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
     """What a detector learns from: mixtures of `library`, made as `synthesis` says, seen on `grid`.
 
@@ -55,9 +66,11 @@ class Lesson:
     draws: instead of mixtures made for it alone, each member of a balanced bank takes this many of an epoch's, half
     with its compound; of the others, look-alikes as often as the composition says. Making mixtures for each of hundreds
     of members would cost more than teaching them.
+    beside: the network reads both techniques' spectra of a mixture in one row, those of `beside` last (early fusion).
 
     Raises DataUnusable for a balanced schooling of what is no bank, and of real mixtures, which nobody can balance; for
-    draws that are not balanced; and for a compound that the library lacks.
+    draws that are not balanced; for a compound that the library lacks; and for real mixtures or strangers where another
+    technique is beside.
     """
 
     library: Library
@@ -71,8 +84,11 @@ class Lesson:
     asked: tuple[str, ...] = ()
     draws: int = 0
     strangers: Library | None = None
+    beside: Beside | None = None
 
     def __post_init__(self) -> None:
+        if self.beside is not None and (self.real is not None or self.strangers is not None):
+            raise DataUnusable("real mixtures or strangers of one technique of two", hint="made mixtures alone")
         if odd := sorted(set(self.asked) - set(self.library.names)):
             raise DataUnusable(f"the library has no {odd[0]}", hint="asked: compounds of the library")
         if not self.schooling.balanced:
@@ -106,6 +122,10 @@ class Lesson:
             arrays += [other.axis, other.values, other.compound]
         if self.real is not None:
             arrays += [self.real.axis, self.real.values, self.real.present]
+        if self.beside is not None:
+            found.update("\n".join(step.model_dump_json() for step in self.beside.steps).encode())
+            other = self.beside.library
+            arrays += [self.beside.grid, other.axis, other.values, other.compound]
         for array in arrays:
             found.update(repr((array.shape, array.dtype.str)).encode() + np.ascontiguousarray(array).tobytes())
         return found.hexdigest()
@@ -169,7 +189,7 @@ def _learn(lesson: Lesson, checkpoint: Checkpoint | None) -> Detector:
     rng = np.random.default_rng(lesson.seed)
     torch.manual_seed(int(rng.integers(2**62)))
     school, compounds = lesson.schooling, len(lesson.compounds)
-    steps = build(lesson.steps, lesson.grid)
+    steps = _steps(lesson)
     first, _ = _mixtures(lesson, rng, None)
     steps.fit(first)
     network = lesson.network.build(points=steps(first[:2]).shape[1], classes=compounds)
@@ -212,7 +232,20 @@ def _learn(lesson: Lesson, checkpoint: Checkpoint | None) -> Detector:
     return Detector(steps, module, tuple(losses)).eval()
 
 
+def _steps(lesson: Lesson) -> Pipeline:
+    own = build(lesson.steps, lesson.grid)
+    if lesson.beside is None:
+        return own
+    other = build(lesson.beside.steps, lesson.beside.grid)
+    return side_by_side([own, other], [len(lesson.grid), len(lesson.beside.grid)])
+
+
 def _mixtures(lesson: Lesson, rng: np.random.Generator, target: str | None) -> tuple[Tensor, Tensor]:
+    if lesson.beside is not None:
+        libraries, grids = (lesson.library, lesson.beside.library), (lesson.grid, lesson.beside.grid)
+        pair = synthesise_pairs(libraries, lesson.synthesis, lesson.schooling.mixtures, rng, grids=grids, target=target)
+        rows = np.concatenate([made.values for made in pair], axis=1)
+        return torch.from_numpy(rows), torch.from_numpy(pair[0].present.astype(np.float32))
     made = synthesise(
         lesson.library,
         lesson.synthesis,

@@ -9,6 +9,7 @@ from typing import Any
 from export.page import Page
 from export.progress import Report
 from export.study import calibration, components, fusion, grid, tablets, unknowns
+from export.study.fusion_components.study import study as fusion_components
 from export.study.library.study import study as library
 from export.study.solvents.study import study as solvents
 from export.study.study import Study
@@ -18,6 +19,7 @@ STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
     "grid": grid.study,
     "components": components.study,
     "fusion": fusion.study,
+    "fusion-components": fusion_components,
     "solvents": solvents,
     "library": library,
 }

@@ -70,7 +70,9 @@ def synthesise(
     spectra cannot follow.
     """
     bench = bench_of(library, words, grid, outsiders, containers)
-    return _made(bench, words.composition, n, rng, target=target, workers=workers)
+    neighbours = library.nearest(words.composition.nearest)
+    (made,) = drawn_for([bench], words.composition, neighbours, n, rng, target=target, workers=workers)
+    return made
 
 
 def bench_of(
@@ -130,29 +132,49 @@ def _check_beside(library: Library, other: Library, what: str) -> None:
         )
 
 
-def _made(
-    bench: Bench, words: Composition, n: int, rng: np.random.Generator, *, target: str | None, workers: int
-) -> Mixtures:
-    names = bench.library.names
+def drawn_for(
+    benches: Sequence[Bench],
+    words: Composition,
+    neighbours: NDArray[np.int64],
+    n: int,
+    rng: np.random.Generator,
+    *,
+    target: str | None = None,
+    workers: int = 1,
+) -> tuple[Mixtures, ...]:
+    """Draw n compositions once and return what each bench sees of them. The benches' libraries have the same names.
+
+    neighbours: as in `draw`; target: as in `synthesise`. What the first bench adds, noise among it, goes on with the
+    stream that drew; each further bench has a stream of its own. Raises DataUnusable for a number or a target that
+    cannot be.
+    """
+    names = benches[0].library.names
     if not 1 <= n <= MOST_MIXTURES:
         raise DataUnusable(f"{n} mixtures", hint=f"1 to {MOST_MIXTURES}; more in several calls")
     if target is not None and target not in names:
         raise DataUnusable(f"the library has no {target!r}", hint=f"it holds {', '.join(names[:8])}")
-    many, column = len(names), None if target is None else names.index(target)
-    neighbours, out = bench.library.nearest(words.nearest), _empty(bench, n)
+    column = None if target is None else names.index(target)
+    strangers = all(bench.strangers > 0 for bench in benches)
+    made = tuple(_empty(bench, n) for bench in benches)
     starts = range(0, n, CHUNK)
     seeds = rng.integers(2**63 - 1, size=len(starts))
 
     def make(start: int, seed: int) -> None:
         own = np.random.default_rng(seed)
+        streams = [own, *own.spawn(len(benches) - 1)]
         size = min(CHUNK, n - start)
-        drawn: Drawn = draw(words, neighbours, size, own, target=column, strangers=bench.strangers > 0)
-        rows = slice(start, start + size)
-        out.values[rows], out.effective[rows] = bench.spectra(drawn, own)
-        out.shares[rows], out.outsider[rows] = drawn.dense(many), drawn.outsider
+        drawn = draw(words, neighbours, size, own, target=column, strangers=strangers)
+        for bench, out, stream in zip(benches, made, streams, strict=True):
+            render(bench, drawn, stream, out, slice(start, start + size))
 
     _each(make, list(zip(starts, seeds.tolist(), strict=True)), workers)
-    return out
+    return made
+
+
+def render(bench: Bench, drawn: Drawn, rng: np.random.Generator, out: Mixtures, rows: slice) -> None:
+    """Write what a bench sees of drawn compositions to these rows of `out`."""
+    out.values[rows], out.effective[rows] = bench.spectra(drawn, rng)
+    out.shares[rows], out.outsider[rows] = drawn.dense(len(bench.library.names)), drawn.outsider
 
 
 def _empty(bench: Bench, n: int) -> Mixtures:

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from export.checkpoint import Checkpoint, Stopped, ask_to_stop
-from export.components.learn import Detector, Lesson, RealMixtures, _clip, _drawn, _epoch, learn
+from export.components.learn import Beside, Detector, Lesson, RealMixtures, _clip, _drawn, _epoch, learn
 from export.components.words import Schooling
 from export.data.augment import STILL
 from export.data.mixtures.library import Library
@@ -256,3 +256,33 @@ def test_a_damaged_epoch_costs_the_way_and_not_the_end(tmp_path: Path, caplog: p
 
     assert "damaged" in caplog.text
     assert same(again, learn(of))
+
+
+def test_a_network_reads_two_techniques_in_one_row() -> None:
+    """One and two are the same to the first technique, two and three to the second: both together tell all."""
+    rows = library().values
+    first, second = (replace(library(), values=rows[order]) for order in ([0, 0, 2], [0, 1, 1]))
+    beside = Beside(library=second, grid=GRID, steps=(SnvStep(kind="snv"),))
+    words = Composition(components=(1, 1), fractions="dirichlet")
+
+    detector = learn(replace(lesson(), library=first, beside=beside, synthesis=holding(words)))
+
+    said = detector.say(np.concatenate([first.values, second.values], axis=1)) > 0.0
+    np.testing.assert_array_equal(said, np.eye(3, dtype=bool))
+
+
+def holding(words: Composition) -> Synthesis:
+    return SYNTHESIS.model_copy(update={"composition": words})
+
+
+def test_a_technique_beside_is_part_of_what_a_lesson_depends_on_and_wants_made_mixtures_alone() -> None:
+    beside = Beside(library=library(), grid=GRID, steps=(SnvStep(kind="snv"),))
+    rougher = replace(beside, library=replace(library(), values=2.0 * library().values))
+    digests = {replace(lesson(), beside=one).digest() for one in (None, beside, rougher, replace(beside, steps=()))}
+
+    assert len(digests) == 4
+    real = RealMixtures(axis=GRID, values=library().values, present=np.eye(3, dtype=bool))
+    with pytest.raises(DataUnusable, match="of one technique of two"):
+        replace(lesson(real=real), beside=beside)
+    with pytest.raises(DataUnusable, match="of one technique of two"):
+        replace(lesson(), strangers=library(), beside=beside)
