@@ -30,6 +30,7 @@ class Task(Protocol):
 
 
 TaskT = TypeVar("TaskT", bound=Task)
+MadeT = TypeVar("MadeT")
 
 
 def made_or_kept(
@@ -87,6 +88,20 @@ def made_or_kept(
                 meanwhile=(lambda: tell(what)) if epochs else None,
             )
     return [kept(path) for path in paths]
+
+
+def once(digest: str, make: Callable[[], MadeT], *, folder: Path) -> MadeT:
+    """Return what `make` returns, or what an earlier run has left of it in `folder`; for what is made in this process.
+
+    digest: tells all that the result depends on, the code apart. Raises StageMissing where what lies there no longer
+    fits the code.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{hashlib.sha256(f'{digest} {maker()}'.encode()).hexdigest()}.pt"
+    if not path.exists():
+        _keep(make(), path)
+    found: MadeT = kept(path)
+    return found
 
 
 def _made(make: Callable[[TaskT, Checkpoint], Any], task: TaskT, checkpoint: Checkpoint) -> Any:

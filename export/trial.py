@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from export.data.split import Split
 from export.dose_trial import dose_trial
 from export.figures import Figure, share_of, together
 from export.job import Job
+from export.kept import once
 from export.manifest import manifest_of
 from export.pack import draft
 from export.progress import Report
@@ -37,7 +39,7 @@ from export.quantise.chosen import shipped
 from export.sensitivity import sensitivity_table
 from export.sessions import changes_of, rows_of, sessions_of
 from export.to_onnx import float_graph
-from export.train import HeldOut, Trained, load_held_out, load_identifier, train_ensemble
+from export.train import HeldOut, load_held_out, load_identifier, train_ensemble
 from export.trial_figures import ALL, Tested, by_class, criteria_of, named_figures
 from export.trust import Trust, over_blocks, trust_table
 from export.verify import torch_outputs
@@ -198,17 +200,23 @@ def _rotation(job: Job, spectra: Spectra, progress: Report) -> list[dict[str, An
     plans += [("seed", shipped, variant) for variant in range(1, words.seeds)]
     runs = []
     for number, (kind, block, variant) in enumerate(plans, 1):
-        split = job.split(spectra, test=block)
         what = f"{kind} {number} of {len(plans)}"
-        trained = train_ensemble(job, spectra, split, progress, variant=variant, what=what)
-        runs.append(_run(job, spectra, split, trained, kind, block, variant))
+        run = partial(_run, job, spectra, kind, block, variant, progress, what)
+        runs.append(once(_digest(job, kind, block, variant), run, folder=job.path("rotation")))
     return runs
 
 
+def _digest(job: Job, kind: str, block: int, variant: int) -> str:
+    """What a judgement of one newly trained model comes from: the scheme may have been chosen by the clock."""
+    return repr((job.stamp("trial"), job.read_json("quantise.json")["scheme"], kind, block, variant))
+
+
 def _run(
-    job: Job, spectra: Spectra, split: Split, trained: Trained, kind: str, block: int, variant: int
+    job: Job, spectra: Spectra, kind: str, block: int, variant: int, progress: Report, what: str
 ) -> dict[str, Any]:
-    """Judge one newly trained model on its own held-out block."""
+    """Train one model anew and judge it on its own held-out block."""
+    split = job.split(spectra, test=block)
+    trained = train_ensemble(job, spectra, split, progress, variant=variant, what=what)
     found = calibrated(job, spectra, trained, split.development)
     manifest = manifest_of(job, spectra, found, metrics={})
     truth = spectra.targets[split.test]

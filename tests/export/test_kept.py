@@ -16,7 +16,7 @@ import pytest
 from export import kept
 from export import processes as at_work
 from export.checkpoint import Checkpoint
-from export.kept import made_or_kept
+from export.kept import made_or_kept, once
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,6 +89,26 @@ def test_what_other_code_has_made_is_made_anew(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(kept, "maker", lambda: "the same package, one line changed")
 
     assert ask(tmp_path)[1] == [0, 1]
+
+
+def test_what_is_made_here_is_made_once_and_a_stop_leaves_nothing_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def make() -> dict[str, int]:
+        calls.append("made")
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return {"right": len(calls)}
+
+    with pytest.raises(KeyboardInterrupt):
+        once("one", make, folder=tmp_path / "rotation")
+    found = [once(digest, make, folder=tmp_path / "rotation") for digest in ("one", "one", "two", "one")]
+    monkeypatch.setattr(kept, "maker", lambda: "the same package, one line changed")
+    found.append(once("one", make, folder=tmp_path / "rotation"))
+
+    assert [one["right"] for one in found] == [2, 2, 3, 2, 4]
 
 
 def test_the_maker_is_told_by_every_line_of_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
