@@ -20,6 +20,8 @@ COLOURS = ("#1f6f8b", "#7fb069", "#c44536", "#e6aa2b", "#7b5ea7", "#9aa5b1")
 DPI = 110
 SMALL = 0.1  # distances below this are drawn as it
 LABEL_GAP = 0.05  # absorbance between two labels of the class means
+Told = tuple[str, float, float, Sequence[float]]
+"""A row: its label, the shares that are told rightly and not told, and shares to mark."""
 
 
 def confusion(truth: NDArray[np.int64], best: NDArray[np.int64], labels: Sequence[str]) -> bytes:
@@ -253,6 +255,36 @@ def heat(
         axes.set_xticks(range(len(columns)), columns, rotation=55, ha="right", fontsize=7)
         axes.set_yticks(range(len(rows)), rows if not number else [""] * len(rows), fontsize=7)
         axes.set_title(title, fontsize=9)
+    return _png(figure)
+
+
+def told(panels: Mapping[str, Sequence[Told]], *, marks: tuple[str, str]) -> bytes:
+    """Shares told rightly, not told and told wrongly as bars, one panel a model with the same rows; a dot and a cross
+    where a row has shares to mark."""
+    names = [row[0] for row in next(iter(panels.values()))]
+    at = np.arange(len(names))
+    figure = Figure(figsize=(1.7 + 1.6 * len(panels), 0.9 + 0.135 * len(names)), layout="constrained")
+    for number, (title, rows) in enumerate(panels.items()):
+        axes = figure.add_subplot(1, len(panels), number + 1)
+        _tidy(axes)
+        right, silent = 100 * np.array([row[1:3] for row in rows]).T
+        for left, width, colour, name in (
+            (0 * right, right, GOOD, "told rightly"),
+            (right, silent, SOFT, "not told"),
+            (right + silent, 100 - right - silent, BAD, "told wrongly"),
+        ):
+            axes.barh(at, width, 0.8, left=left, color=colour, lw=0, label=None if number else name)
+        for mark, (name, style) in enumerate(zip(marks, ("o", "x"), strict=True)):
+            places = [(100 * shares[mark], y) for (*_, shares), y in zip(rows, at, strict=True) if shares]
+            if places:
+                x, y = zip(*places, strict=True)
+                axes.scatter(x, y, s=8, marker=style, color=INK, lw=1, zorder=3, label=None if number else name)
+        axes.set_yticks(at, [""] * len(names) if number else names, fontsize=6.5)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        axes.set_xlim(0, 101)
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel("percent of the spectra", fontsize=7)
+    figure.legend(fontsize=7, frameon=False, loc="outside lower center", ncols=5)
     return _png(figure)
 
 

@@ -107,7 +107,7 @@ def found_of(name: str, data: Path) -> Found:
             )
         return told
 
-    held = _held_out(job, spectra, members)
+    held = held_out(job, spectra, members)
     scored = scored_of(job, spectra, held, split.development, temperature=temperature)
     kinds = said(split.test, kinds_of(split.test), None)
     per_fold, turned = job.recipe.training.members_per_fold, []
@@ -128,7 +128,7 @@ def found_of(name: str, data: Path) -> Found:
     )
 
 
-def _held_out(job: Job, spectra: Spectra, members: Members) -> HeldOut:
+def held_out(job: Job, spectra: Spectra, members: Members) -> HeldOut:
     """What each development spectrum, and copies of it, are said to be by the members that have not seen their block;
     no distances."""
     split, copies = job.split(spectra), job.recipe.gate.copies

@@ -12,6 +12,7 @@ from export.study import calibration, components, fusion, grid, tablets, unknown
 from export.study.fusion_components.study import study as fusion_components
 from export.study.library.study import study as library
 from export.study.solvents.study import study as solvents
+from export.study.stress.study import study as stress
 from export.study.study import Study
 
 STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
@@ -22,6 +23,7 @@ STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
     "fusion-components": fusion_components,
     "solvents": solvents,
     "library": library,
+    "stress": stress,
 }
 WHOLE: Mapping[str, Callable[[Path, Report], Page]] = {
     "unknowns": unknowns.page_of,
