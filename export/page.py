@@ -17,6 +17,7 @@ th,td{padding:.25rem .8rem;text-align:right;border-bottom:1px solid #e4e9ee}
 th:first-child,td:first-child{text-align:left}
 img{max-width:100%}code,pre{font-size:.85rem;background:#f4f6f8}pre{padding:.8rem;overflow:auto}"""
 _CODE, _BOLD = re.compile(r"`([^`]+)`"), re.compile(r"\*\*([^*]+)\*\*")
+_ITALIC = re.compile(r"(?<![\w*])\*([^\s*](?:[^*]*[^\s*])?)\*(?![\w*])")  # no product of two numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A paragraph; `code` and **bold** are marked as in Markdown."""
+    """A paragraph; `code`, **bold** and *italic* are marked as in Markdown."""
 
     text: str
 
@@ -126,4 +127,5 @@ def _html(part: Part, inside: bool) -> str:
 
 
 def _marked(text: str) -> str:
-    return _BOLD.sub(r"<b>\1</b>", _CODE.sub(r"<code>\1</code>", escape(text)))
+    text = _BOLD.sub(r"<b>\1</b>", _CODE.sub(r"<code>\1</code>", escape(text)))
+    return _ITALIC.sub(r"<i>\1</i>", text)

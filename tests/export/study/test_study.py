@@ -326,6 +326,18 @@ def test_a_page_says_the_same_in_markdown_and_in_html() -> None:
     assert "<td><b>1</b></td>" in page.html()
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("*Exact* is a share", "<i>Exact</i> is a share"),
+        ("of *two words* (*one*), **bold**", "of <i>two words</i> (<i>one</i>), <b>bold</b>"),
+        ("2 * 3 * 4 and 2*3*4", "2 * 3 * 4 and 2*3*4"),
+    ],
+)
+def test_italics_are_told_from_products(text: str, shown: str) -> None:
+    assert f"<p>{shown}</p>" in Page(title="T", parts=(Text(text),)).html()
+
+
 def test_a_written_page_shows_the_pictures_beside_it_and_one_for_sending_holds_them(tmp_path: Path) -> None:
     page = Page(title="T", parts=(Picture("a curve.png", "a curve", b"\x89PNG"),))
 
