@@ -59,7 +59,8 @@ B, C and D hold the same 8 % of the drug and differ in size, which NIR transmiss
 A from the rest. Late fusion is as good as NIR alone because its temperature all but silences Raman, and early fusion is
 worse because nothing does: that is what fusion must be able to do, and no evidence that two techniques are better than
 one. The literature's order (Raman before both, both before NIR) is that of its own samples, ground powders of many
-compounds, and cannot be tested here."""
+compounds, and cannot be tested here. The compounds of mixtures, by networks and on SYNTHETIC spectra alone, since no
+public set has mixtures that both have measured: [fusion-components](fusion-components.md)."""
 
 
 class FusionCell(Words):

@@ -124,11 +124,12 @@ def _of_spoilt(found: Found) -> str:
             for way in (EARLY, LATE, VALID, sound)
         )
         told.append(f"*{state}*: {figures}")
+    left = [f"{found.mean(VALID, state, 'left_out'):.2f} ({state})" for state, _ in spoilt]
     return (
         f"**Spoilt** (exact sets, and false names a sample; last the source that is sound, alone). {'; '.join(told)}. "
         "No limit was chosen for a spoilt source, so no promise of false names holds there. The validity bit is only "
-        "as good as its gate: what a spoilt source says counts wherever the gate lets it through, see *sources left "
-        "out*. With a gate that is never wrong it would be as if the spoilt source were absent."
+        f"as good as its gate. Sources left out a sample, where one is spoilt: {', '.join(left)}; what is let through "
+        "counts. With a gate that is never wrong it would be as if the spoilt source were absent."
     )
 
 
@@ -142,7 +143,7 @@ def _of_absent(found: Found) -> str:
         "names a sample"
         for state, gone, left in absent
     ]
-    return f"**Absent.** {'; '.join(told)}: its network has never seen a row with half of it missing."
+    return f"**Absent**: {'; '.join(told)}: its network has never seen a row with half of it missing."
 
 
 def _points(values: Sequence[float]) -> str:

@@ -55,11 +55,12 @@ mixtures, are added and the prior's taken off once (`export/components/late.py`)
 ship, without their slack. A source that gave no spectrum never counts, in either. *NNLS of both*: a fit of all
 references in both rows at once, or in the one that is there; the weight is the score. Limits of each way, and of each
 set of sources that may count, are chosen on {CHOOSING:,} held-out pairs for {TARGET:g} false names a sample, as in
-[library](library.md), with nothing spoilt. {TRYING:,} pairs are tried, the same in each state. *Raman drowned*: under
-a fluorescence {BRIGHTER[0]:g} to {BRIGHTER[1]:g} times as bright as the highest point, with shot noise,
-{100 * SHOT:g} % of that point at its own light. *NIR wet*: water of {WATER_AU[0]:g} to {WATER_AU[1]:g} AU at 1450 nm
-over the sample; *NIR empty*: an empty holder. Where no source counts nothing is named, which is told as an empty set.
-Mean ± standard deviation over {LIBRARIES} seeds, each with a library, mixtures and first weights of its own."""
+[library](library.md), with nothing spoilt; what a compound may be named wrongly is told of mixtures without it, so
+that a sample is promised somewhat fewer. {TRYING:,} pairs are tried, the same in each state. *Raman drowned*: under a
+fluorescence {BRIGHTER[0]:g} to {BRIGHTER[1]:g} times as bright as the highest point, with shot noise, {100 * SHOT:g}
+% of that point at its own light. *NIR wet*: water of {WATER_AU[0]:g} to {WATER_AU[1]:g} AU at 1450 nm over the
+sample; *NIR empty*: an empty holder. Where no source counts nothing is named, which is told as an empty set. Mean ±
+standard deviation over {LIBRARIES} seeds, each with a library, mixtures and first weights of its own."""
 
 
 def study() -> Study[PairCell, PairOutcome]:
