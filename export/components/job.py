@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from export.components.recipe import ComponentsRecipe
 from export.components.trials import Trial, foreign, outsiders_in, trial_of
 from export.components.unmix import Unmixer
+from export.data.augment import as_absorbance
 from export.data.catalogue import known_set, load_set
 from export.data.check import examine
 from export.data.finding import Finding, raise_refusals, warn
 from export.data.folder import Survey, read_folder
 from export.data.mixtures.library import Library, beside, is_pure, library_of, outsiders_of
 from export.data.mixtures.synthesise import bench_of
+from export.data.mixtures.synthetic_nir import known, synthetic_nir
 from export.data.spectra import Spectra
 from export.data.split import grouped_parts, parts_of
 from export.data.split_file import SPLIT_FILE, SplitTable, Use, split_table
@@ -28,6 +30,8 @@ from export.errors import DataUnusable
 from export.workplace import NEVER, Workplace
 
 Rows = NDArray[np.int64]
+SYNTHETIC = "synthetic/nir"  # no set and no folder has a slash in its name
+TEACHING, TRYING = 70, 71  # purposes: strangers that teach are not those that what was taught is tried with
 HELD_EVERY = 3  # of a bank's groups, this one is held out of its training
 STAGES = dict.fromkeys(("train", "calibrate", "convert", "quantise", "verify"), "export.components.stages") | {
     stage: f"export.components.{stage}" for stage in ("trial", "report", "pack")
@@ -149,6 +153,20 @@ class ComponentsJob(Workplace):
             found[path.name] = self.fitting(path.name, spectra, states=hint, inside=hint)
         return found
 
+    def synthetic(self, purpose: int) -> Library:
+        """As many strangers as the recipe asks for that no instrument has seen, as bright as the library's compounds
+        are; of each purpose others. Raises DataUnusable where no bands are known."""
+        library = self.library
+        levels = as_absorbance(library.means(), library.quantity).mean(axis=1)
+        return synthetic_nir(
+            self.recipe.data.synthetic_strangers,
+            library.axis[known(library.axis, library.axis_unit)],
+            int(self.rng(purpose).integers(2**63 - 1)),
+            axis_unit=library.axis_unit,
+            quantity=library.quantity,
+            level_au=(float(levels.min()), float(levels.max())),
+        ).library
+
     def taught_by(self) -> tuple[Spectra, ...]:
         """All spectra that the training sees."""
         return (self.learned_from, *self.strangers.values())
@@ -159,6 +177,8 @@ class ComponentsJob(Workplace):
             name: outsiders_of(spectra, foreign(name, spectra, self.library.names))
             for name, spectra in self.strangers.items()
         }
+        if self.recipe.data.synthetic_strangers:
+            others[SYNTHETIC] = self.synthetic(TEACHING)
         return beside(library, others) if others else (library, None)
 
     def trials(self) -> tuple[Trial, ...]:
@@ -192,7 +212,11 @@ class ComponentsJob(Workplace):
             uses=[self._use(row) for row in rows],
             parts=[self._left_out_by(row) for row in rows],
             others={
-                "strangers that teach": (*words.strangers, *filter(None, [words.strangers_folder])),
+                "strangers that teach": (
+                    *words.strangers,
+                    *filter(None, [words.strangers_folder]),
+                    *([f"{words.synthetic_strangers} synthetic ones"] if words.synthetic_strangers else []),
+                ),
                 "tried": tuple(name for name in words.trials if name != words.set),
                 "refused": words.outsiders,
             },
@@ -255,7 +279,7 @@ class ComponentsJob(Workplace):
                     )
         for name in self.strangers.keys() - set(words.strangers):
             raise_refusals(name, examine(self.strangers[name], naming=False))
-        if self.strangers:
+        if words.has_strangers:
             library, strangers = self.mixed(self.library)
             bench_of(library, self.recipe.synthesis, self.grid, strangers, None)
 
@@ -268,11 +292,12 @@ class ComponentsJob(Workplace):
         if int(np.bincount(self.library.compound).min()) == 1:
             found.append(warn("a compound with a single scan: how its samples differ is assumed, not measured"))
         share = self.recipe.synthesis.composition.outsiders
-        if share and not self.strangers:
+        if share and not self.recipe.data.has_strangers:
             found.append(
                 warn(
                     f"synthesis.composition.outsiders is {share:g}, and there are no strangers: no mixture holds one",
-                    "name sets in data.strangers, or a folder in data.strangers_folder",
+                    "name sets in data.strangers, a folder in data.strangers_folder, or a number of made-up ones in "
+                    "data.synthetic_strangers",
                 )
             )
         return found

@@ -5,6 +5,7 @@ Nothing in it tells of the day or the machine: one seed on one machine gives equ
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from export.bank.folder import INDEX, held, load_bank, load_kit, save_bank
 from export.bank.kit import Kit, KitWords, pure_words
 from export.components.fused import kept_bank
 from export.components.graph import FEATURES, beside_bank, gate_in_manifest
-from export.components.job import ComponentsJob
+from export.components.job import TEACHING, ComponentsJob
 from export.components.stages import gate_of, golden_spectra, height_of, load_table
 from export.components.trials import foreign
 from export.data.catalogue import known_set
@@ -32,6 +33,11 @@ from export.pack import licence_text
 NEVER_SEEN = "mixtures made of scans that neither the member nor the library has seen"
 AND_OF_STRANGERS = "\n\nAnd of spectra that taught it what is none of its compounds:\n\n"
 TAUGHT_ONLY = "the networks, while they learn; limits and gate stand on mixtures of the library alone"
+NEVER_MEASURED = (
+    "made-up compounds, drawn from a seed: overtones and combinations of X-H bonds where such lie (Workman and Weyer, "
+    "Practical Guide to Interpretive Near-Infrared Spectroscopy), on a level and a slope of scattering; no instrument "
+    "has seen one"
+)
 SAME_SCANS = "mixtures made of the very scans that were learnt from: real samples differ more, and limits flatter"
 
 
@@ -189,14 +195,23 @@ def _strangers(job: ComponentsJob) -> dict[str, Any]:
     share = job.recipe.synthesis.composition.outsiders
     if not share:
         return {}
-    if not job.strangers:
+    if not job.recipe.data.has_strangers:
         return {"strangers": f"none were at hand: no mixture held one, whatever its composition says ({share:g})"}
     told = {}
     for name, spectra in job.strangers.items():
         rows = foreign(name, spectra, job.library.names)
         labels = sorted({spectra.labels[row] for row in rows})
         told[name] = {"labels": labels, "spectra": len(rows), "values_sha256": values_digest(spectra, rows)}
-    return {"strangers": {"share": share, "seen_by": TAUGHT_ONLY, "sets": told}}
+    return {"strangers": {"share": share, "seen_by": TAUGHT_ONLY, "sets": told, **_synthetic(job)}}
+
+
+def _synthetic(job: ComponentsJob) -> dict[str, Any]:
+    """What the strangers were that no instrument has seen. Nothing where there were none."""
+    if not job.recipe.data.synthetic_strangers:
+        return {}
+    made = job.synthetic(TEACHING)
+    digest = hashlib.sha256(np.ascontiguousarray(made.values, dtype="<f8").tobytes()).hexdigest()
+    return {"synthetic": {"compounds": len(made.names), "what": NEVER_MEASURED, "values_sha256": digest}}
 
 
 def _licence(job: ComponentsJob) -> str:

@@ -12,6 +12,7 @@ from edged.bundle.components import MAX_CLAIMED
 from edged.bundle.manifest import Axis
 from edged.infer.verdict import Preset
 from export.components.words import Schooling, Unmixing
+from export.data.mixtures.synthetic_nir import MOST_COMPOUNDS
 from export.data.mixtures.words import Synthesis
 from export.data.split import SplitWords
 from export.errors import RecipeError
@@ -39,8 +40,9 @@ class Data(Words):
     does not hold; what holds a compound of it is left aside. trials: sets of real mixtures, and of pure scans that were
     held out, to be tested on; no stage learns or chooses from them what is found. strangers: sets whose spectra
     stand, in the mixtures that teach, for what the library does not hold; none of them is tried. strangers_folder: the
-    same, from a folder of the user's own. Limits and gate stand on mixtures of the library alone. in_sight: what
-    whoever wrote the recipe knew of the trials while writing it.
+    same, from a folder of the user's own. synthetic_strangers: so many more, in NIR, that no instrument has seen:
+    `export.data.mixtures.synthetic_nir`. Limits and gate stand on mixtures of the library alone. in_sight: what whoever
+    wrote the recipe knew of the trials while writing it.
     """
 
     set: str | None = None
@@ -51,6 +53,7 @@ class Data(Words):
     trials: tuple[str, ...] = ()
     strangers: tuple[str, ...] = ()
     strangers_folder: Annotated[str | None, Field(min_length=1)] = None
+    synthetic_strangers: Annotated[int, Field(ge=0, le=MOST_COMPOUNDS)] = 0
     in_sight: str = "nothing"
 
     @model_validator(mode="after")
@@ -64,13 +67,14 @@ class Data(Words):
     @property
     def has_strangers(self) -> bool:
         """Whether anything stands in mixtures for what the library does not hold."""
-        return bool(self.strangers) or self.strangers_folder is not None
+        return bool(self.strangers) or self.strangers_folder is not None or self.synthetic_strangers > 0
 
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Say nothing of a folder or strangers where there are none: recipes of before keep their digests."""
         unsaid = {"folder", "about"} if self.folder is None else set()
         unsaid |= {"strangers", "strangers_folder"} if not self.has_strangers else set()
+        unsaid |= {"synthetic_strangers"} if not self.synthetic_strangers else set()
         return {key: value for key, value in handler(self).items() if key not in unsaid}
 
 
@@ -192,6 +196,11 @@ class ComponentsRecipe(Words):
             raise ValueError(f"synthesis.nir: is there for nir, and only then; the technique is {self.technique}")
         if (self.technique == "raman") != (self.synthesis.raman is not None):
             raise ValueError(f"synthesis.raman: is there for raman, and only then; the technique is {self.technique}")
+        if self.data.synthetic_strangers and (self.technique != "nir" or self.quantity == "intensity"):
+            raise ValueError(
+                f"data.synthetic_strangers: are made for NIR absorbance or reflectance, not {self.technique} "
+                f"{self.quantity}: 0"
+            )
         return self
 
     @model_validator(mode="after")

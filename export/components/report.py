@@ -15,7 +15,7 @@ from export import plots
 from export.components.job import ComponentsJob
 from export.components.pack import data_sheet
 from export.components.stages import load_table
-from export.components.strangers import known_limit, table_of
+from export.components.strangers import known_limit, made_table_of, table_of
 from export.data.catalogue import known_set
 from export.evidence import indented
 from export.page import Code, Heading, Page, Part, Picture, Table, Text
@@ -49,6 +49,7 @@ def report_page(job: ComponentsJob) -> str:
         Heading("Detection limits"),
         *_detection(evidence, table),
         Picture("recall.png", "recall by visible share", plots.recall(_recall(evidence, table))),
+        *(_made_strange(evidence["strangers"]) if "strangers" in evidence else []),
         Heading("Real mixtures"),
         Text(f"In sight of whoever wrote the recipe: {recipe.data.in_sight}."),
         *_real(job, found),
@@ -256,6 +257,17 @@ def _outsiders(rows: Mapping[str, Any], presets: list[str]) -> Table:
         for name, of in rows.items()
     ]
     return Table(["refused: no compound is told, %", "spectra", *presets], shown)
+
+
+def _made_strange(found: Mapping[str, list[dict[str, float]]]) -> list[Part]:
+    return [
+        Heading("Made-up strangers in made mixtures"),
+        Text(
+            "Mixtures of scans that a member had not seen, each with a made-up compound, none of those that taught, in "
+            "these shares; the gate was not asked. Limits do not stand on them: no promise holds here."
+        ),
+        Table(*made_table_of(found)),
+    ]
 
 
 def _strangers(found: Mapping[str, Any]) -> list[Part]:

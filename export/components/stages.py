@@ -5,6 +5,8 @@ Each reads what the one before has left in the work folder and leaves its own; a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -23,12 +25,13 @@ from export.components.fractions import Stated, teach
 from export.components.fused import bundled, keep_bank, voice_of
 from export.components.gate import MIXTURES, MixtureGate
 from export.components.graph import OUTPUTS, ComponentsGraph, Preparation
-from export.components.job import ComponentsJob
+from export.components.job import SYNTHETIC, TRYING, ComponentsJob
 from export.components.learn import Detector, Lesson, learn
 from export.components.operate import Bench, Fold, compounds_of, confirmation_of
+from export.components.strangers import by_share
 from export.components.unmix import Unmixer
 from export.data.augment import resample
-from export.data.mixtures.library import Library
+from export.data.mixtures.library import Library, beside
 from export.data.mixtures.synthesise import Mixtures, synthesise
 from export.data.split_file import SPLIT_FILE
 from export.errors import VerificationFailed
@@ -113,6 +116,8 @@ def calibrate(job: ComponentsJob) -> dict[str, Any]:
         table = table.model_copy(update={"confirmation": confirmation})
         evidence["fractions"] = found.evidence
     table = _with_limits(bench, table, said)
+    if job.recipe.data.synthetic_strangers:
+        evidence["strangers"] = with_strangers(job, bench, presets)
     evidence["gate"] = _gate_evidence(job)
     job.path("components.json").write_text(table.model_dump_json(indent=1) + "\n")
     job.path("library.npz").write_bytes(pack_arrays(job.unmixer.arrays()))
@@ -215,7 +220,26 @@ def bench_of(job: ComponentsJob) -> Bench:
 
 def held_out(job: ComponentsJob, number: int, half: Half, voice: Voice) -> Mixture:
     """Return mixtures of the scans that a member has not seen, and what it says of them."""
-    made = _held_out(job, number, half)
+    return _heard(job, _held_out(job, number, half), voice)
+
+
+def with_strangers(job: ComponentsJob, bench: Bench, presets: Mapping[Preset, OperatingPoint]) -> dict[str, Any]:
+    """Return what presets say of mixtures of held-out scans, each with a synthetic stranger that taught nothing, by its
+    share. Nothing is chosen here, and the gate is not asked."""
+    words = job.recipe.synthesis
+    always = words.composition.model_copy(update={"outsiders": 1.0})
+    count, folds, shares = -(-job.recipe.held_out.trying // len(job.parts)), [], []
+    for number, (part, fold, voice) in enumerate(zip(job.parts, bench.folds, load_detectors(job), strict=True)):
+        library, strangers = beside(part.held, {SYNTHETIC: job.synthetic(TRYING)})
+        law, rng = words.model_copy(update={"composition": always}), job.rng(22, number)
+        made = synthesise(library, law, count, rng, grid=job.grid, outsiders=strangers)
+        folds.append(replace(fold, tried_on=_heard(job, made, voice)))
+        shares.append(made.outsider)
+    strange, outsider = Bench(bench.compounds, folds), np.concatenate(shares)
+    return {p: by_share(strange.said(of), of.max_rest, strange.tried_on.present, outsider) for p, of in presets.items()}
+
+
+def _heard(job: ComponentsJob, made: Mixtures, voice: Voice) -> Mixture:
     whole = made.effective.sum(axis=1, keepdims=True)
     return Mixture(
         logits=voice.say(made.values),

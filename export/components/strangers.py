@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from edged.infer.verdict import Preset
 from export.components.answers import Told
+from export.components.evidence import Said
 from export.components.job import ComponentsJob
 from export.components.trials import Trial
 from export.data.augment import as_absorbance, from_absorbance, resample
@@ -24,7 +26,9 @@ Law = Literal["absorbance", "reflectance", "intensity"]
 Rows = NDArray[np.float32]
 ALONE = 0.0
 COUNTED = ("falsely", "nothing", "right")
+SAID = "named falsely / told nothing / just what the host holds, %"
 SHARES = (ALONE, 0.05, 0.1, 0.2, 0.3, 0.5)
+MADE_SHARES = (0.0, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0)  # edges between which made mixtures are told
 HOSTS, FEW = 10, 1  # of each label; for a quick build
 
 
@@ -114,6 +118,31 @@ def counted(said: Mapping[Preset, Told], present: NDArray[np.bool_]) -> dict[str
     }
 
 
+def by_share(
+    said: Said, max_rest: float | None, present: NDArray[np.bool_], outsider: NDArray[np.floating]
+) -> list[dict[str, float]]:
+    """Return what a preset says of made mixtures by the share [n] of a stranger in them, lowest first, as `counted`
+    does: with a false name, told nothing, told just what else they hold; and false names a mixture."""
+    unknown = np.zeros(len(present), np.bool_) if max_rest is None else said.rest > max_rest
+    found = said.found & ~unknown[:, None]
+    rows = []
+    for low, high in pairwise(MADE_SHARES):
+        of = (outsider > low) & (outsider <= high)
+        if of.any():
+            rows.append(
+                {
+                    "from": low,
+                    "to": high,
+                    "mixtures": int(of.sum()),
+                    "falsely": float((found & ~present)[of].any(axis=1).mean()),
+                    "nothing": float((~found[of].any(axis=1)).mean()),
+                    "right": float((found == present)[of].all(axis=1).mean()),
+                    "false_names": float((found & ~present)[of].sum() / of.sum()),
+                }
+            )
+    return rows
+
+
 def as_table(found: Mapping[tuple[str, Law, float], Mapping[str, Mapping[str, float]]], hosts: Hosts) -> dict[str, Any]:
     """Return what the trial leaves: by set, law and share in percent, what `counted` gives."""
     table: dict[str, Any] = {"learnt": hosts.learnt, "hosts": len(hosts.values), "sets": {}}
@@ -134,8 +163,7 @@ def table_of(found: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, ...]]
     """Return what the trial left as the header and the rows of a table."""
     presets = list(found["alone"])
     shares = [f"{100 * share:g}" for share in SHARES[1:]]
-    said = "named falsely / told nothing / just what the host holds, %"
-    header = [said, "preset", "alone", *(f"{share} %" for share in shares)]
+    header = [SAID, "preset", "alone", *(f"{share} %" for share in shares)]
     rows = [
         (
             f"{name}, in {law}",
@@ -148,6 +176,13 @@ def table_of(found: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, ...]]
         for preset in presets
     ]
     return header, rows
+
+
+def made_table_of(found: Mapping[str, list[dict[str, float]]]) -> tuple[list[str], list[tuple[str, ...]]]:
+    """Return what `by_share` says of each preset as the header and the rows of a table."""
+    first = next(iter(found.values()))
+    header = [SAID, *(f"{100 * row['from']:g} to {100 * row['to']:g} %" for row in first)]
+    return header, [(preset, *(in_percent(row, *COUNTED) for row in rows)) for preset, rows in found.items()]
 
 
 def known_limit(found: Mapping[str, Any], preset: str) -> str:

@@ -60,6 +60,7 @@ def trial(job: ComponentsJob, progress: Report) -> dict[str, Any]:
         "outsiders": {one.name: _outsiders(said[one.name]) for one in outsiders},
         "agreement": {
             "spectra": sum(len(part) for part in same),
+            "real": sum(map(len, (*trials, *outsiders))),
             "same_sets": agreement,
             "largest_logit_difference": off,
         },
@@ -227,7 +228,12 @@ def _headline(
     """The numbers that the manifest carries, at the default preset."""
     preset = job.recipe.default_preset
     mixed = [(one, one.told & (one.present.sum(axis=1) > 1)) for one in trials]
-    found: dict[str, Any] = {"int8_and_float_same_sets": result["agreement"]["same_sets"]}
+    agreement = result["agreement"]
+    found: dict[str, Any] = {
+        "int8_and_float_same_sets": agreement["same_sets"],
+        "int8_and_float_spectra": agreement["spectra"],
+        "int8_and_float_real_spectra": agreement["real"],
+    }
     if any(rows.any() for _, rows in mixed):
         present = np.concatenate([one.present[rows] for one, rows in mixed])
         names = np.concatenate([said[one.name][preset].found[rows] for one, rows in mixed])

@@ -178,6 +178,7 @@ def beside(library: Library, others: Mapping[str, Library]) -> tuple[Library, Li
         groups=np.concatenate([other.groups + n for other, n in zip(moved.values(), groups, strict=False)]),
         names=tuple(f"{name}: {one}" for name, other in moved.items() for one in other.names),
         holds=frozenset().union(*(other.holds for other in moved.values())),
+        synthetic=all(other.synthetic for other in moved.values()),
     )
     return (library if len(axis) == len(library.axis) else library.on(axis)), together
 

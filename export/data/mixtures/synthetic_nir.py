@@ -145,13 +145,12 @@ def synthetic_nir(
             raise DataUnusable(f"{value} {name} for a synthetic library", hint=f"from {least} to {most}")
     if quantity == "intensity":
         raise DataUnusable("a synthetic NIR library of counts", hint="absorbance or reflectance")
-    wavelength_nm = CM1_NM / axis if axis_unit == "cm-1" else axis
-    if not (wavelength_nm.min() >= FIRST_NM and wavelength_nm.max() <= LAST_NM):
+    if not known(axis, axis_unit).all():
         raise DataUnusable(
             f"an axis from {axis[0]:g} to {axis[-1]:g} {axis_unit} for a synthetic NIR library",
             hint=f"bands are known from {FIRST_NM:g} to {LAST_NM:g} nm",
         )
-    rng = np.random.default_rng(seed)
+    rng, wavelength_nm = np.random.default_rng(seed), _in_nm(axis, axis_unit)
     bands = tuple(_compound(rng) for _ in range(compounds))
     absorbance = np.concatenate([_fillings(_sum(wavelength_nm, of), level_au, scans, rng) for of in bands])
     names = tuple(f"{PREFIX} {number:04d}" for number in range(compounds))
@@ -167,6 +166,16 @@ def synthetic_nir(
         synthetic=True,
     )
     return SyntheticNir(library=library, bands=bands)
+
+
+def known(axis: NDArray[np.float64], axis_unit: AxisUnit) -> NDArray[np.bool_]:
+    """Return which points of an axis lie where bands are known."""
+    wavelength_nm = _in_nm(axis, axis_unit)
+    return np.asarray((wavelength_nm >= FIRST_NM) & (wavelength_nm <= LAST_NM))
+
+
+def _in_nm(axis: NDArray[np.float64], axis_unit: AxisUnit) -> NDArray[np.float64]:
+    return CM1_NM / axis if axis_unit == "cm-1" else axis
 
 
 def _compound(rng: np.random.Generator) -> NirBands:

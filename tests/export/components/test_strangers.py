@@ -8,9 +8,20 @@ import numpy as np
 import pytest
 
 from export.components.answers import Told
+from export.components.evidence import Said
 from export.components.job import ComponentsJob
 from export.components.recipe import load_components_recipe
-from export.components.strangers import SHARES, counted, hosts_of, inside, known_limit, lots_of, table_of
+from export.components.strangers import (
+    SHARES,
+    by_share,
+    counted,
+    hosts_of,
+    inside,
+    known_limit,
+    lots_of,
+    made_table_of,
+    table_of,
+)
 from export.data.augment import resample
 
 RNG = np.random.default_rng(5)
@@ -66,6 +77,32 @@ def test_what_is_told_is_counted() -> None:
         "right": 0.25,
         "false_names": 0.5,
     }
+
+
+def test_made_mixtures_are_counted_by_the_share_of_the_stranger_in_them() -> None:
+    present = np.array([[True, False], [True, False], [False, True], [False, True], [False, False]])
+    said = Said(
+        found=np.array([[True, True], [True, False], [True, True], [False, True], [True, False]]),
+        supports=np.ones((5, 2)),
+        rest=np.array([1.0, 1.0, 9.0, 1.0, 9.0]),
+        visible=np.ones((5, 2)),
+    )
+    outsider = np.array([0.03, 0.04, 0.15, 0.2, 0.9])
+
+    rows, screened = by_share(said, 2.0, present, outsider), by_share(said, None, present, outsider)
+
+    assert [(row["from"], row["to"], row["mixtures"]) for row in rows] == [(0, 0.05, 2), (0.1, 0.2, 2), (0.7, 1, 1)]
+    wanted = {
+        "falsely": [0.5, 0.0, 0.0],
+        "nothing": [0.0, 0.5, 1.0],
+        "right": [0.5, 0.5, 1.0],
+        "false_names": [0.5, 0.0, 0.0],
+    }
+    assert {key: [row[key] for row in rows] for key in wanted} == wanted
+    assert [row["falsely"] for row in screened] == [0.5, 0.5, 1.0]
+    header, table = made_table_of({"balanced": rows})
+    assert header[1:] == ["0 to 5 %", "10 to 20 %", "70 to 100 %"]
+    assert table == [("balanced", "50 / 0 / 50", "0 / 50 / 50", "0 / 100 / 100")]
 
 
 def test_a_page_says_how_often_a_stranger_is_taken_for_a_compound() -> None:

@@ -99,7 +99,7 @@ def test_spectra_are_smooth_and_lie_on_the_level_that_was_asked_for() -> None:
     assert 0.05 < np.quantile(depth, 0.05) < np.median(depth) < 0.6
     steps = np.abs(np.diff(bright, axis=1)).max(axis=1) / depth  # of 5 nm
     assert np.median(steps) < 0.15
-    assert steps.max() < 0.4  # a Gaussian of 18 nm rises by 1.43 / 18 a nm at most
+    assert steps.max() < 0.5  # a Gaussian of 18 nm rises by 1.43 / 18 a nm; a slope may take from the depth
     assert np.median(turns) < 20
 
 
