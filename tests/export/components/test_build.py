@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edged.bundle.archive import read_bundle
+from edged.bundle.archive import Bundle, read_bundle
 from edged.infer.analyze import Analyzer
 from edged.spectra.spectrum import Spectrum
+from export.compare import run_all, session
+from export.components.answers import told
+from export.data.augment import resample
 from export.data.catalogue import load_set
 
 
@@ -27,6 +30,21 @@ def command(*words: str, repository: Path, env: dict[str, str] | None = None) ->
         timeout=600,
         check=False,
     )
+
+
+def int8_says_what_float_says(bundle: Bundle, path: Path, data: Path) -> float:
+    """The share of real spectra of which both tell the same outcome and compounds, and the bundle's graph is small."""
+    axis, graph = bundle.manifest.axis, path.read_bytes()
+    grid, same = np.linspace(axis.start, axis.stop, axis.points), []
+    for name in ("powders12", "powders-ternary"):
+        spectra = load_set(name, data)
+        rows = resample(spectra.values, spectra.axis, grid).astype(np.float32)
+        whole, small = (run_all(session(model), rows) for model in (graph, bundle.model))
+        one, other = (told(bundle, out, bundle.manifest.default_preset) for out in (whole, small))
+        same.append(one.same_as(other))
+    assert len(bundle.model) <= 0.35 * len(graph)
+    assert sum(map(len, same)) >= 1000
+    return float(np.concatenate(same).mean())
 
 
 @pytest.mark.deep
@@ -46,8 +64,11 @@ def test_a_small_bundle_is_built_from_scratch_twice_to_the_byte_and_tells_powder
     assert results[0]["pack"]["digest"] == results[1]["pack"]["digest"]
     bundle = read_bundle(results[0]["pack"]["bundle"])
     assert bundle.manifest.data_sheet["quick"] is True
+    assert int8_says_what_float_says(bundle, tmp_path / "work-one" / "float.onnx", data_dir) >= 0.97
     assert "Copyright (c) 2021 Olatunde" in bundle.license_text
     assert b'src="http' not in bundle.report
+    assert b"Made-up strangers in made mixtures" in bundle.report
+    assert bundle.manifest.data_sheet["strangers"]["synthetic"]["compounds"] == 400
     analyzer, spectra = Analyzer(bundle), load_set("powders12", data_dir)
     rows = [row for row, label in enumerate(spectra.labels) if label == "100LA" and spectra.scan[row] >= 90]
     said = [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from export.components.job import ComponentsJob
+from export.components.job import TEACHING, TRYING, ComponentsJob
 from export.components.learn import Lesson
 from export.components.pack import data_sheet
 from export.components.recipe import ComponentsRecipe, parse_components_recipe
@@ -142,6 +144,65 @@ def test_strangers_stand_in_what_teaches_and_in_nothing_else(tmp_path: Path) -> 
     assert (made.outsider > 0).mean() == pytest.approx(0.5, abs=0.1)
 
 
+def powders(tmp_path: Path, data_dir: Path, **words: str) -> ComponentsJob:
+    """The shipped recipe as it was before it knew strangers, isoniazid not tried, with these words in `data`."""
+    text = re.sub(r"(?m)^(synthetic_strangers|outsiders = 0).*\n", "", POWDERS).replace('"isoniazid", ', "")
+    said = "\n".join(f"{word} = {value}" for word, value in words.items())
+    text = text.replace("in_sight", f"{said}\nin_sight", 1)
+    text = text.replace("least = 0.02", "least = 0.02\noutsiders = 0.4", 1) if words else text
+    return replace(job(tmp_path, parse_components_recipe(text)), data=data_dir)
+
+
+def test_synthetic_strangers_teach_on_the_librarys_axis_as_bright_as_it_and_others_try(
+    data_dir: Path, tmp_path: Path
+) -> None:
+    work = powders(tmp_path, data_dir, synthetic_strangers="30")
+    work.examine()
+
+    library, beside = work.mixed(work.parts[0].learnt)
+
+    assert beside is not None
+    assert beside.synthetic
+    assert not library.synthetic
+    assert len(beside.names) == 30
+    assert all("synthetic" in name for name in beside.names)
+    assert np.array_equal(library.values, work.parts[0].learnt.values)
+    pure = [work.library.values[work.library.compound == column].mean() for column in range(3)]
+    level = beside.values.mean(axis=1)
+    assert min(pure) - 0.15 < level.min() < level.max() < max(pure) + 0.15
+    again, others = work.synthetic(TEACHING), work.synthetic(TRYING)
+    assert np.array_equal(again.values, beside.values)
+    assert np.abs(others.values[:, None] - again.values).max(axis=2).min() > 1e-3
+    assert not np.array_equal(replace(work, seed=1).synthetic(TEACHING).values, again.values)
+
+
+def test_synthetic_strangers_are_told_of_and_want_another_training(data_dir: Path, tmp_path: Path) -> None:
+    work = powders(tmp_path, data_dir, synthetic_strangers="30")
+    with work.running("quantise"):
+        work.write_json("quantise.json", {})
+
+    told = data_sheet(work)["strangers"]
+
+    values = work.mixed(work.library)[1].values  # type: ignore[union-attr]
+    assert told["share"] == 0.4
+    assert told["sets"] == {}
+    assert told["synthetic"]["compounds"] == 30
+    assert "no instrument has seen one" in told["synthetic"]["what"]
+    assert told["synthetic"]["values_sha256"] == hashlib.sha256(values.astype("<f8").tobytes()).hexdigest()
+    assert "strangers that teach 30 synthetic ones" in work.split_table().head["other sets"]
+    assert powders(tmp_path, data_dir, synthetic_strangers="31").stamp("train") != work.stamp("train")
+
+
+def test_real_and_synthetic_strangers_stand_beside_each_other(data_dir: Path, tmp_path: Path) -> None:
+    work = powders(tmp_path, data_dir, synthetic_strangers="5", strangers='["isoniazid"]')
+
+    _, beside = work.mixed(work.library)
+
+    assert beside is not None
+    assert not beside.synthetic  # an instrument has seen some
+    assert sum(name.startswith("synthetic") for name in beside.names) == 5 < len(beside.names)
+
+
 def test_the_data_sheet_tells_of_strangers_and_that_none_were_at_hand(tmp_path: Path) -> None:
     folder(tmp_path / "pure", pure(3))
     others = strangers(tmp_path)
@@ -176,18 +237,18 @@ def test_other_strangers_want_another_training(tmp_path: Path) -> None:
 
 
 def test_strangers_of_the_very_files_that_are_tried_are_refused(data_dir: Path, tmp_path: Path) -> None:
-    text = POWDERS.replace("least = 0.02", "least = 0.02\noutsiders = 0.2", 1)
-    text = text.replace("in_sight", 'strangers = ["api20"]\nin_sight', 1)
+    work = powders(tmp_path, data_dir, strangers='["api20"]')
 
     with pytest.raises(DataUnusable, match="api20 and api20-ratios are of the same files"):
-        replace(job(tmp_path, parse_components_recipe(text)), data=data_dir).examine()
+        work.examine()
 
 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
         ("in_sight", 'strangers = ["isoniazid"]\nin_sight', "data.strangers: isoniazid is the library or tried too"),
-        ("in_sight", 'strangers = ["corn-moisture"]\nin_sight', "composition.outsiders is 0"),
+        ("outsiders = 0.2", "outsiders = 0.0", "composition.outsiders is 0"),
+        ("synthetic_strangers = 400", "synthetic_strangers = 9000", "data.synthetic_strangers: 9000"),
         ("visibility = 0.8", "visibility = 0.8\ncontainer = 0.1", "synthesis.nir.container: 0.1"),
     ],
 )
@@ -205,5 +266,19 @@ def test_a_bank_takes_no_strangers() -> None:
         )
 
 
-def test_a_recipe_without_strangers_says_what_it_said_before() -> None:
-    assert not {"strangers", "strangers_folder"} & set(parse_components_recipe(POWDERS).model_dump()["data"])
+def test_a_bank_takes_no_synthetic_strangers_and_raman_scattering_has_none() -> None:
+    bank = re.sub(r"(?s)\[fractions\].*?(?=\[quantisation\])", "", POWDERS).replace(
+        'scheme = "weights"', 'scheme = "bank"'
+    )
+
+    with pytest.raises(RecipeError, match="would learn without them"):
+        parse_components_recipe(bank.replace("folds = 4", "folds = 1"))
+    with pytest.raises(ValueError, match="made for NIR absorbance or reflectance, not raman intensity"):
+        words(share=0.5, synthetic_strangers=10)
+
+
+def test_a_recipe_without_strangers_says_what_it_said_before(data_dir: Path, tmp_path: Path) -> None:
+    before = {"strangers", "strangers_folder", "synthetic_strangers"}
+
+    assert not before & set(powders(tmp_path, data_dir).recipe.model_dump()["data"])
+    assert "synthetic_strangers" not in words(share=0.5, strangers_folder="others").model_dump()["data"]
