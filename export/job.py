@@ -28,8 +28,8 @@ STAGES = {
     "convert": "export.to_onnx",
     "quantise": "export.quantise.stage",
     "verify": "export.verify",
-    "trial": "export.trial",
-    "report": "export.report",
+    "trial": "export.trial.naming",
+    "report": "export.evidence.naming_report",
     "pack": "export.pack",
 }
 STAGE_OF = {  # file in the work folder -> the stage that writes it

@@ -20,7 +20,7 @@ from export.bank.kit import Kit
 from export.compare import run_all, session
 from export.components.graph import beside_bank, gate_in_manifest, with_bank
 from export.errors import VerificationFailed
-from export.evidence import indented
+from export.evidence.parts import indented
 from export.manifest import from_recipe
 from export.page import Code, Heading, Page, Part, Table, Text
 

@@ -17,7 +17,7 @@ from export.components.pack import data_sheet
 from export.components.stages import load_table
 from export.components.strangers import known_limit, made_table_of, table_of
 from export.data.catalogue import known_set
-from export.evidence import indented
+from export.evidence.parts import indented
 from export.page import Code, Heading, Page, Part, Picture, Table, Text
 
 KNOWN = (

@@ -23,7 +23,7 @@ from export.data.mixtures.library import library_of
 from export.data.mixtures.synthesise import synthesise
 from export.errors import VerificationFailed
 from export.progress import Report
-from export.sessions import rows_of
+from export.trial.sessions import rows_of
 
 SAME_SETS = 0.995  # of int8 and float, as every bundle promises
 Rows = NDArray[np.float32]

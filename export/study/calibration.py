@@ -27,8 +27,8 @@ from export.page import Code, Heading, Page, Part, Picture, Table, Text
 from export.plots import reliabilities
 from export.progress import Report
 from export.recipe import load_recipe
-from export.sessions import rows_of, sessions_of
 from export.train import HeldOut
+from export.trial.sessions import rows_of, sessions_of
 from export.trust import Trust, over_blocks, trust_table
 
 BUNDLES = ("powders12", "api20")

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edged.infer.judge import Judge
-from export.answers import Answers, ask
 from export.compare import interleaved_us, run_rows, session
 from export.quantise.candidates import candidates
 from export.quantise.schemes import Scheme
+from export.trial.answers import Answers, ask
 from tests.bench.subject import Subject
 from tests.bench.table import Row
 

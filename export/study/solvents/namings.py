@@ -38,10 +38,10 @@ from export.data.spectra import Spectra
 from export.errors import DataUnusable
 from export.preprocess.pipeline import build
 from export.preprocess.words import StepWords
-from export.sessions import rows_of
 from export.study import elastic_net
 from export.study.elastic_net import Penalised, Penalty, best_of
 from export.study.mixtures import CLAIMS, TUNED_ON, Taught
+from export.trial.sessions import rows_of
 from export.words import Words
 
 Rows = NDArray[np.float64]

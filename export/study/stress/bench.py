@@ -20,12 +20,10 @@ from edged.bundle.archive import Bundle, read_bundle
 from edged.bundle.slots import built_ins
 from edged.infer.engine import Engine
 from edged.infer.judge import Judge
-from export.answers import ask, summary
 from export.calibrate import probabilities, scored_of
 from export.conformal import class_quantiles
 from export.data.spectra import Spectra
 from export.data.stress import drawn
-from export.dose_trial import CLASSICAL as REGRESSIONS
 from export.errors import DataUnusable
 from export.fit import FitTask, fit_member
 from export.job import Job
@@ -35,6 +33,8 @@ from export.recipe import load_recipe
 from export.study.calibration import Members, held_out
 from export.study.grid import CLASSICAL, LEARNING
 from export.study.stress.asked import SHIPPED, StressCell, StressOutcome
+from export.trial.amounts import CLASSICAL as REGRESSIONS
+from export.trial.answers import ask, summary
 from export.trust import COVERAGES
 
 Rows = NDArray[np.float32]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from export.baseline_trial import BaselineTask, baselines_on
 from export.job import Job
+from export.trial.baselines import BaselineTask, baselines_on
 from tests.export.capsules import capsules
 
 

@@ -19,7 +19,7 @@ from export.job import Job
 from export.kept import made_or_kept
 from export.preprocess.pipeline import steps_in_two
 from export.progress import Report
-from export.sessions import sessions_of
+from export.trial.sessions import sessions_of
 
 COPIES = 2  # augmented copies that an augmented baseline learns from
 Figures = tuple[list[float], dict[str, Any]]

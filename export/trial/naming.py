@@ -18,9 +18,6 @@ from numpy.typing import NDArray
 from edged.bundle.manifest import Manifest
 from edged.infer.engine import Engine
 from edged.infer.verdict import Preset
-from export.acceptance import judged
-from export.answers import Answers, ask, gate_distances, let_by_as_others, refused, summary, verify_shares
-from export.baseline_trial import baseline_on, baselines_on
 from export.baselines import BASELINES
 from export.calibrate import calibrated, scored_of
 from export.compare import run_rows, session
@@ -28,19 +25,22 @@ from export.conformal import units_of
 from export.data.augment import resample
 from export.data.spectra import Spectra
 from export.data.split import Split
-from export.dose_trial import dose_trial
-from export.figures import Figure, share_of, together
+from export.evidence.acceptance import judged
+from export.evidence.figures import Figure, share_of, together
 from export.job import Job
 from export.kept import once
 from export.manifest import manifest_of
 from export.pack import draft
 from export.progress import Report
 from export.quantise.chosen import shipped
-from export.sensitivity import sensitivity_table
-from export.sessions import changes_of, rows_of, sessions_of
 from export.to_onnx import float_graph
 from export.train import HeldOut, load_held_out, load_identifier, train_ensemble
-from export.trial_figures import ALL, Tested, by_class, criteria_of, named_figures
+from export.trial.amounts import dose_trial
+from export.trial.answers import Answers, ask, gate_distances, let_by_as_others, refused, summary, verify_shares
+from export.trial.baselines import baseline_on, baselines_on
+from export.trial.naming_figures import ALL, Tested, by_class, criteria_of, named_figures
+from export.trial.sensitivity import sensitivity_table
+from export.trial.sessions import changes_of, rows_of, sessions_of
 from export.trust import Trust, over_blocks, trust_table
 from export.verify import torch_outputs
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from export import trial as of_trial
 from export.main import main
+from export.trial import naming as of_trial
 from tests.export.capsules import capsules, run
 
 

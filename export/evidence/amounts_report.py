@@ -8,7 +8,8 @@ import numpy as np
 
 from export import plots
 from export.data.catalogue import known_set
-from export.evidence import (
+from export.evidence.limits import telling_limits
+from export.evidence.parts import (
     acceptance,
     amount_metrics,
     candidates_table,
@@ -19,10 +20,9 @@ from export.evidence import (
     known_limits,
 )
 from export.job import Job
-from export.limits import telling_limits
 from export.manifest import data_sheet
 from export.page import QUICK, Code, Heading, Page, Part, Picture, Table, Text
-from export.sessions import in_words
+from export.trial.sessions import in_words
 
 
 def dose_page(job: Job) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from export.answers import Answers, summary
 from export.data.augment import resample, water_band
+from export.trial.answers import Answers, summary
 
 BAND_NM, BAND_FWHM_NM = 1440.0, 90.0  # the moisture band that is added or taken away
 

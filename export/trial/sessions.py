@@ -13,7 +13,7 @@ from export.data.augment import Session, as_absorbance, from_absorbance
 from export.data.augment import session as session_change
 from export.data.spectra import AxisUnit, Spectra
 from export.job import Job
-from export.sensitivity import changed_copies
+from export.trial.sensitivity import changed_copies
 
 Rows = NDArray[np.float32]
 

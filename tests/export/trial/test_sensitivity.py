@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from export.answers import Answers
-from export.sensitivity import CHANGES, Change, changed, sensitivity_table
+from export.trial.answers import Answers
+from export.trial.sensitivity import CHANGES, Change, changed, sensitivity_table
 
 AXIS = np.linspace(900.0, 1700.0, 801)
 GRID = np.linspace(910.0, 1690.0, 391)

@@ -12,8 +12,9 @@ from export import plots
 from export.data.augment import resample
 from export.data.catalogue import known_set
 from export.data.split import Blocks
-from export.dose_report import dose_page
-from export.evidence import (
+from export.evidence.amounts_report import dose_page
+from export.evidence.limits import naming_limits
+from export.evidence.parts import (
     acceptance,
     candidates_table,
     class_metrics,
@@ -25,13 +26,12 @@ from export.evidence import (
     known_limits,
 )
 from export.job import Job
-from export.limits import naming_limits
 from export.manifest import data_sheet
 from export.page import QUICK, Code, Heading, Page, Part, Picture, Table, Text
 from export.quantise.chosen import scheme_of_others
-from export.sensitivity import BAND_FWHM_NM, BAND_NM
-from export.sessions import in_words
-from export.trial import BUNDLE
+from export.trial.naming import BUNDLE
+from export.trial.sensitivity import BAND_FWHM_NM, BAND_NM
+from export.trial.sessions import in_words
 
 PRESETS = get_args(Preset)
 

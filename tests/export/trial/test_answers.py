@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edged.bundle.manifest import Manifest
-from export.answers import let_by_as_others, verify_shares
+from export.trial.answers import let_by_as_others, verify_shares
 from tests.bundle.tiny import fields
 
 LIKE = {  # logits of A, B and C, which the tiny gate's centres are near to; in balanced a claim needs 0.5

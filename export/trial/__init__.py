@@ -1,0 +1,2 @@
+"""What a model is measured by before it ships: the bundle itself on held-out spectra and in other sessions, beside
+others."""
