@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from export.page import Code, Heading, Page, Part, Table, Text
-from tests.bench.bank_page import processor
 
 GROWTH: Final = 1.02  # of memory, from the first half of a run to the second, that still counts as flat
 QUESTION = """
 Spectra in one wide table, real powders under another lamp, another level and new noise each, judged by `edged analyze
---out` with {workers} worker processes on {processor}. Each bundle judges all of its table twice: undisturbed; then
-killed at half of its results, command and workers at once, and given again."""
+--out` with a worker process a core. Each bundle judges all of its table twice: undisturbed; then killed at half of its
+results, command and workers at once, and given again."""
 HOW = """
 Memory is the resident set of the command and its workers together, looked at five times a second; what they share
 counts in each. A second of CPU is one of any of the processes; by the clock other work on the machine counts too. *Kept
@@ -23,7 +22,8 @@ at the kill*: spectra whose results the second command did not make again. *One 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """An archive through one bundle. wall_s, cpu_s, peaks_mb (the most in each tenth): of the undisturbed run.
+    """An archive through one bundle, on `processor`. wall_s, cpu_s, peaks_mb (the most in each tenth): of the
+    undisturbed run.
 
     kept_at_kill: spectra; lost_at_kill_s: by the clock, killed and resumed run together against the undisturbed one.
     same_singly: of the first `singly` spectra, how many were answered alike one by one.
@@ -31,8 +31,9 @@ class Judged:
 
     bundle: str
     procedure: str
-    spectra: int
+    processor: str
     workers: int
+    spectra: int
     in_bytes: int
     out_bytes: int
     wall_s: float
@@ -52,6 +53,8 @@ class Judged:
 
 
 ROWS: Final[Sequence[tuple[str, Callable[[Judged], str]]]] = (
+    ("on", lambda each: each.processor),
+    ("worker processes", lambda each: f"{each.workers}"),
     ("spectra", lambda each: f"{each.spectra:,}"),
     ("spectra a second, clock", lambda each: f"{each.spectra / each.wall_s:,.0f}"),
     ("spectra a second of CPU", lambda each: f"{each.spectra / each.cpu_s:,.0f}"),
@@ -69,13 +72,11 @@ ROWS: Final[Sequence[tuple[str, Callable[[Judged], str]]]] = (
 
 def page(found: Sequence[Judged]) -> str:
     """Return the page as Markdown."""
-    one = found[0]
-    question = QUESTION.format(workers=one.workers, processor=processor())
     sizes = {"components" if each.procedure == "components" else "spectra": each.spectra for each in found}
     options = "".join(f" --{name} {many}" for name, many in sizes.items())
     rows = [[what, *(show(each) for each in found)] for what, show in ROWS]
     parts: list[Part] = [
-        Text(" ".join(question.split())),
+        Text(" ".join(QUESTION.split())),
         Text(" ".join(HOW.split())),
         Text("Written by"),
         Code(f"python -m tests.bench.bulk_archive{options}"),

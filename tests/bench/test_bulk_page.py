@@ -11,8 +11,9 @@ from tests.bench.bulk_page import Judged, page
 GOOD = Judged(
     bundle="powders12 1.3.0",
     procedure="identify",
-    spectra=1_000_000,
+    processor="a processor (avx2)",
     workers=2,
+    spectra=1_000_000,
     in_bytes=2_100_000_000,
     out_bytes=1_200_000_000,
     wall_s=200.0,
