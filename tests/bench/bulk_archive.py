@@ -2,10 +2,10 @@
 
 Of each bundle the archive is judged twice: undisturbed; then killed in the middle, with all its workers and no chance
 to tidy up, and given again. Both must give the same bytes, and their first spectra what `edged analyze --json` says of
-them one by one. `python -m tests.bench.bulk_archive` writes docs/results/bulk.md, with `--only` one of its columns; what
-was measured lies beside it, in bulk.json. It takes ten minutes of two idle cores for the million that are identified, as
-long for a tenth of them whose components are named, and 8 GB of disk. `--spectra 20000 --components 2000` shows that it
-works.
+them one by one. `python -m tests.bench.bulk_archive` writes docs/results/bulk.md, with `--only` one of its columns;
+what was measured lies beside it, in bulk.json. It takes ten minutes of two idle cores for the million that are
+identified, as long for a tenth of them whose components are named, and 8 GB of disk. `--spectra 20000 --components
+2000` shows that it works.
 """
 
 from __future__ import annotations
