@@ -28,7 +28,7 @@ from drivers.errors import (
 from edged.acquire.errors import AcquireError, MeasurementLost, NotReady, TooMany
 from edged.acquire.lifecycle import RecoveryPlan, State, after_failed_opening
 from edged.acquire.reading import Moment, Reading
-from edged.acquire.recurring import Recurring
+from edged.recurring import Recurring
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -203,7 +203,7 @@ class Station:
                 await self._open_until_ready()
                 await self._serve_until_lost()
         except Exception as error:
-            self._failures.count = max(1, self._failures.count)  # the message stays while it is opened anew
+            self._failures.told_otherwise()  # the message stays while it is opened anew
             self._become(State.PARKED, f"edged itself failed: {type(error).__name__}: {error}", MISTAKE_HINT)
             self._answer_all(self._not_ready())
             raise
@@ -258,7 +258,7 @@ class Station:
                 elif not await self._pause(self.plan.recovery.keep_alive_s):
                     await self._keep_alive()
         except DriverError as error:
-            self._failures.count = 1
+            self._failures.told_otherwise()  # as a loss
             self._log_again(self._losses, error)
             await self._caller.call(self._instrument.close, within_s=CLOSE_WITHIN_S)
             self._identity = None

@@ -334,11 +334,12 @@ def _compounds(components: Components, preset: Preset) -> list[str]:
 
 
 def _promise(components: Components, preset: Preset) -> str:
-    """What one preset promises, and the compound of which that was tried with the least success."""
+    """What one preset promises and of what, and the compound of which that was tried with the least success."""
     point = components.presets[preset]
     rates = [largest_rate(k, m) for k, m in zip(point.named, point.negatives, strict=True)]
     worst = rates.index(max(rates))
     return (
-        f"{preset:<9} {point.false_names:g} a sample at most; at worst {components.compounds[worst].label}, named in "
-        f"{point.named[worst]:,} of {point.negatives[worst]:,} held-out samples without it"
+        f"{preset:<9} {point.false_names:g} a sample at most, of mixtures of these compounds alone; at worst "
+        f"{components.compounds[worst].label}, named in {point.named[worst]:,} of {point.negatives[worst]:,} held-out "
+        "samples without it"
     )

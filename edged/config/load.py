@@ -26,7 +26,7 @@ from drivers.registry import load as load_device
 from edged.config.lines import KeyPath, key_lines
 from edged.config.problems import ConfigurationError, Problem
 from edged.config.vocabulary import NAME_PATTERN, Configuration, ScanOverrides
-from edged.publish.mistakes import mistake, shown
+from edged.mistakes import mistake, shown
 from edged.spectra.spectrum import SpectrumError
 from edged.spectra.standards.known import standards
 from edged.spectra.transfer import load_transfer
@@ -235,7 +235,7 @@ def _explain(merged: _Merged, detail: ErrorDetails) -> Problem:
         line=origin.line,
         key=key,
         message=message,
-        found=_shown(detail["input"]) if found.found else "",
+        found=_shown(detail["input"]) if found.is_shown else "",
         allowed=allowed,
         suggestion=found.suggestion,
     )

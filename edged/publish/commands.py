@@ -14,8 +14,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from edged.mistakes import request_mistakes
 from edged.publish.connection import Arrived, Message
-from edged.publish.mistakes import request_mistakes
 from edged.publish.payloads import VERBS, CommandFailure, CommandReply, CommandRequest, Verb, to_json
 from edged.publish.topics import REPLY, Names
 

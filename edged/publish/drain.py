@@ -13,10 +13,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Protocol, TypeVar
 
-from edged.acquire.recurring import Recurring
 from edged.publish.connection import Acknowledged, Message
 from edged.publish.payloads import AuditHead, to_json
 from edged.publish.topics import AUDIT_HEAD, Names
+from edged.recurring import Recurring
 from edged.store.errors import StoreError
 from edged.store.journal import Journal
 from edged.store.outbox import Outgoing

@@ -34,7 +34,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from edged.infer.verdict import Preset, Procedure
-from edged.publish.mistakes import SHOWN_CHARACTERS, request_mistakes, shown
+from edged.mistakes import SHOWN_CHARACTERS, near, request_mistakes, shown
 
 log = logging.getLogger(__name__)
 
@@ -235,7 +235,9 @@ def _told(error: ValidationError) -> tuple[str, str]:
         case "union_tag_not_found":
             return "do: is missing", verbs
         case "union_tag_invalid":
-            return f"do: is not one of the choices, found {shown(details[0]['input']['do'], SHOWN_CHARACTERS)}", verbs
+            verb = details[0]["input"]["do"]
+            message = f"do: is not one of the choices, found {shown(verb, SHOWN_CHARACTERS)}"
+            return message, "; ".join(filter(None, (verbs, near(verb, _KEYS))))
         case _:
             verb = details[0]["loc"][0] if details[0]["loc"] else ""
             return request_mistakes(details, _KEYS.get(str(verb), ()))

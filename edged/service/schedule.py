@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from edged.acquire.reading import Moment
-from edged.acquire.recurring import Recurring
 from edged.acquire.station import Station
+from edged.recurring import Recurring
 from edged.service.measure import EXPECTED, Measuring
 from edged.service.pipeline import Asked
 

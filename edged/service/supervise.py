@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from edged.acquire.recurring import Recurring
+from edged.recurring import Recurring
 
 log = logging.getLogger(__name__)
 

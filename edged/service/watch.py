@@ -7,8 +7,8 @@ import logging
 from collections.abc import Sequence
 from typing import NoReturn
 
-from edged.acquire.recurring import Recurring
 from edged.acquire.worker import Worker
+from edged.recurring import Recurring
 from edged.service.health import Health
 from edged.service.notify import Notifier
 

@@ -143,6 +143,13 @@ def test_words_that_every_room_may_import_import_no_room(module: str) -> None:
     assert not [found.place for found in imports(path) if room(tuple(found.module.split(".")))]
 
 
+def test_what_lies_beside_the_rooms_and_serves_them_all_imports_none() -> None:
+    beside = [path for path in files("edged") if path.parent == REPOSITORY / "edged"]
+
+    assert len(beside) > 1
+    assert not [found.place for path in beside for found in imports(path) if room(tuple(found.module.split(".")))]
+
+
 def room(parts: tuple[str, ...]) -> str | None:
     return parts[1] if parts[0] == "edged" and len(parts) > 1 and parts[1] in ROOMS else None
 

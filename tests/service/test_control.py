@@ -36,6 +36,7 @@ from edged.service.measure import _CODES
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCUMENT = REPOSITORY / "docs" / "control.md"
+DO = "allowed for do: status, measure, reference, dark, selftest, renew, look"
 
 
 async def handle(request: Request) -> dict[str, Any]:
@@ -132,9 +133,9 @@ def test_a_line_that_is_no_request_is_told_so_and_the_next_one_is_served(tmp_pat
     [
         (b"", "the request is no JSON: ", ""),
         (b"[]", "the request is no JSON object", ""),
-        (b"{}", "do: is missing", "allowed for do: status, measure, reference, dark, selftest, renew, look"),
-        (b'{"do":"mesure"}', 'do: is not one of the choices, found "mesure"', "allowed for do: status, measure, "),
-        (b'{"do":"' + b"x" * 9_000 + b'"}', 'do: is not one of the choices, found "xxxx', "allowed for do: status, "),
+        (b"{}", "do: is missing", DO),
+        (b'{"do":"mesure"}', 'do: is not one of the choices, found "mesure"', DO + "; did you mean measure?"),
+        (b'{"do":"' + b"x" * 9_000 + b'"}', 'do: is not one of the choices, found "xxxx', DO),
         (b'{"do":"measure"}', "station: is missing", ""),
         (b'{"do":"look","station":"a","lot":"b"}', '"lot": unknown key', "allowed keys: do, station"),
         (

@@ -17,10 +17,10 @@ SEARCHED_CHARACTERS = 64  # of what a stranger wrote, for the word that was mean
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mistake:
-    """One of them. found: whether what was found is worth showing. `allowed`, `suggestion`: empty where unknown."""
+    """One of them. is_shown: whether what was found is worth showing. `allowed`, `suggestion`: empty where unknown."""
 
     message: str
-    found: bool = True
+    is_shown: bool = True
     allowed: str = ""
     suggestion: str = ""
 
@@ -30,16 +30,16 @@ def mistake(detail: ErrorDetails, known: Collection[str]) -> Mistake:
     message, context = detail["msg"], detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
-            near = _near(detail["loc"][-1], known)
-            return Mistake(message="unknown key", found=False, allowed=", ".join(known), suggestion=near)
+            suggestion = near(detail["loc"][-1], known)
+            return Mistake(message="unknown key", is_shown=False, allowed=", ".join(known), suggestion=suggestion)
         case "missing":
-            return Mistake(message="is missing", found=False)
+            return Mistake(message="is missing", is_shown=False)
         case "literal_error":
             allowed = str(context.get("expected", "")).replace(" or ", ", ")
-            near = _near(detail["input"], re.findall(r"'([^']*)'", allowed))
-            return Mistake(message="is not one of the choices", allowed=allowed, suggestion=near)
+            suggestion = near(detail["input"], re.findall(r"'([^']*)'", allowed))
+            return Mistake(message="is not one of the choices", allowed=allowed, suggestion=suggestion)
         case "value_error":
-            return Mistake(message=message.removeprefix("Value error, "), found=False)
+            return Mistake(message=message.removeprefix("Value error, "), is_shown=False)
         case _:
             for opening in ("Input should be ", "String should have ", "a valid "):
                 message = message.removeprefix(opening)
@@ -62,7 +62,7 @@ def request_mistakes(details: Sequence[ErrorDetails], known: Collection[str]) ->
         found, key = mistake(detail, known), str(detail["loc"][-1])
         if key not in known:
             key = shown(key, SHOWN_CHARACTERS)
-        value = f", found {shown(detail['input'], SHOWN_CHARACTERS)}" if found.found else ""
+        value = f", found {shown(detail['input'], SHOWN_CHARACTERS)}" if found.is_shown else ""
         said.append(f"{key}: {found.message}{value}")
         if found.allowed:
             what = "allowed keys" if detail["type"] == "extra_forbidden" else f"allowed for {key}"
@@ -74,13 +74,14 @@ def request_mistakes(details: Sequence[ErrorDetails], known: Collection[str]) ->
     return "; ".join(said), "; ".join(dict.fromkeys(hints))
 
 
+def near(written: object, known: Collection[str]) -> str:
+    """Return a question for whoever wrote something else than one of `known`; empty where none is near."""
+    close = difflib.get_close_matches(str(written)[:SEARCHED_CHARACTERS], known, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}?" if close else ""
+
+
 def shown(value: object, most: int) -> str:
     """Return a value as JSON on one line of at most so many characters, all of which can be printed."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     text = "".join(c if c.isprintable() else "?" for c in text)
     return text if len(text) <= most else text[: most - 3] + "..."
-
-
-def _near(written: object, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(str(written)[:SEARCHED_CHARACTERS], known, n=1, cutoff=0.6)
-    return f"did you mean {close[0]}?" if close else ""

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from edged.acquire.recurring import Recurring
+from edged.recurring import Recurring
 
 log = logging.getLogger("tests.recurring")
 
@@ -34,6 +34,22 @@ def test_a_fault_that_was_over_is_told_at_once_when_it_comes_again(caplog: pytes
 
     assert [record.getMessage() for record in caplog.records] == ["silent (time 1)"] * 2
     assert "ValueError: why" in caplog.text
+
+
+def test_what_was_told_as_something_else_has_come_and_is_not_told_again(caplog: pytest.LogCaptureFixture) -> None:
+    fault, known = Recurring(log), Recurring(log)
+    for _ in range(4):
+        known.again(logging.INFO, "before")
+    caplog.clear()
+
+    for one in (fault, known):
+        one.told_otherwise()
+    told = fault.count, known.count
+    fault.again(logging.WARNING, "still away")
+
+    assert told == (1, 4)
+    assert fault.count == 2
+    assert not caplog.records
 
 
 def test_what_never_happened_is_not_told() -> None:
