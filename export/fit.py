@@ -75,15 +75,13 @@ class FitTask:
 class Member:
     """A fitted model: `own` are the preprocessing steps from the first fitted one on. losses: mean of each epoch.
 
-    settings: what tuning chose, for classical models. largest: what the largest logit of theirs comes to, of spectra
-    that taught; 0 for networks, which do not run away.
+    settings: what tuning chose, for classical models.
     """
 
     own: Pipeline
     model: nn.Module
     losses: tuple[float, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
-    largest: float = 0.0
 
 
 def fit_member(task: FitTask) -> Member:
@@ -119,10 +117,10 @@ def _fit_member(task: FitTask) -> Member:
     copies = max(1, task.learning.copies)
     with torch.no_grad():
         prepared = torch.cat([own(changed() if copies > 1 else common(draws.plain())) for _ in range(copies)])
-    rows = prepared.double().numpy()
-    fitted = task.network.tune(rows, np.tile(task.told, copies), np.tile(task.groups, copies), seed=task.seed[-1])
-    largest = float(np.abs(fitted.scores(rows)).max()) if task.amounts is None else 0.0
-    return Member(own=own, model=fitted.head.eval(), settings=fitted.settings, largest=largest)
+    fitted = task.network.tune(
+        prepared.double().numpy(), np.tile(task.told, copies), np.tile(task.groups, copies), seed=task.seed[-1]
+    )
+    return Member(own=own, model=fitted.head.eval(), settings=fitted.settings)
 
 
 class Amounts(nn.Module):

@@ -13,11 +13,11 @@ from pydantic import Field, model_validator
 
 from edged.bundle.manifest import Axis
 from edged.infer.verdict import Preset, Procedure
+from export.acceptance import Acceptance
 from export.baselines.dose import PlsDoseWords, SvrDoseWords
 from export.data.augment import Session
 from export.data.split import SplitWords
 from export.errors import RecipeError
-from export.evidence.acceptance import Acceptance
 from export.gates.words import Claims, Gate
 from export.learning import Learning, Positive
 from export.models.any import ModelWords

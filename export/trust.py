@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from export.calibrate import probabilities
 from export.conformal import Scored, class_quantiles, promise
-from export.evidence.figures import share_of
+from export.figures import share_of
 
 BINS = 15
 COVERAGES = (0.9, 0.99)

@@ -19,8 +19,10 @@ from export.train import load_identifier
 
 FLOAT_TOLERANCE = 1e-3
 """Largest difference between torch and the float graph, of a logit, of an amount relative to the range of amounts, or
-of a feature relative to the largest feature:
-two libraries sum some hundred float32 products in different orders."""
+of a feature relative to the largest feature: two libraries sum some hundred float32 products in different orders."""
+LARGE_LOGIT = 100.0
+"""Discriminants of classes far apart run to thousands, in which float32 has no thousandths left: from here on the
+difference of a logit is told relative to the largest, in hundreds."""
 
 
 def verify(job: Job) -> dict[str, Any]:
@@ -32,7 +34,7 @@ def verify(job: Job) -> dict[str, Any]:
     float_graph = session(job.need("float.onnx").read_bytes())
     final = session(job.need("model.onnx").read_bytes())
     scale = float(np.abs(features).max())
-    unit = 1.0 if spectra.amounts is None or not job.tells_amounts else float(np.ptp(spectra.amounts))
+    unit = unit_of(answers, amounts=spectra.amounts if job.tells_amounts else None)
     final_answers, final_features = run_rows(final, rows, job.answer), run_rows(final, rows, "features")
     found = {
         "spectra": len(rows),
@@ -56,6 +58,14 @@ def verify(job: Job) -> dict[str, Any]:
     )
     job.write_json("verify.json", found)
     return found
+
+
+def unit_of(answers: NDArray[np.float32], *, amounts: NDArray[np.float64] | None) -> float:
+    """Return what differences of answers are divided by: 1 for logits [n, classes], or more where they are large; for
+    amounts [n, 1] the range of those that were told."""
+    if amounts is not None:
+        return float(np.ptp(amounts))
+    return max(1.0, float(np.abs(answers).max()) / LARGE_LOGIT)
 
 
 def torch_outputs(identifier: Identifier, rows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

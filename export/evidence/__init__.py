@@ -1,1 +1,1 @@
-"""What a bundle tells of itself: criteria stated before the trial, figures with intervals, known limits, the report."""
+"""What a bundle tells of itself: its report, with criteria, known limits and figures of the trial."""

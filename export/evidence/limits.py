@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from export.evidence.acceptance import Judged
+from export.acceptance import Judged
 from export.job import Job
 
 FALLEN = 0.01  # of accuracy: a change that costs more is named

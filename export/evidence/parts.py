@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from export.evidence.acceptance import Judged
-from export.evidence.figures import Figure
+from export.acceptance import Judged
+from export.figures import Figure
 from export.job import Job
 from export.manifest import data_sheet, purpose_of
 from export.page import Heading, Part, Table, Text

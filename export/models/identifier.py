@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -12,20 +11,6 @@ from export.fit import Member
 from export.gates.bank import Bank
 from export.preprocess.pipeline import Pipeline, steps_in_two
 from export.recipe import Recipe
-
-LARGEST = 64.0  # logit: in float32 four decimals are good in it
-
-
-class Halved(nn.Module):
-    """Logits halved so many times, which changes no digit of them but the exponent."""
-
-    def __init__(self, times: int) -> None:
-        super().__init__()
-        self.share = 0.5**times
-
-    def forward(self, logits: Tensor) -> Tensor:
-        """Return them."""
-        return logits * self.share
 
 
 class Identifier(nn.Module):
@@ -51,18 +36,11 @@ class Identifier(nn.Module):
 
 
 def identifier_of(recipe: Recipe, members: Sequence[Member], *, classes: int) -> Identifier:
-    """Return fitted members joined; the gates' spaces are not fitted yet.
-
-    Discriminants of classes far apart run to thousands, in which float32 has no thousandths left, and every device is
-    to say to a fiftieth of a logit what the build said. So all members' are halved until the largest is under LARGEST:
-    the mean names the same classes, and how sure to be is calibrated afterwards.
-    """
-    largest = max(member.largest for member in members)
-    times = max(0, math.ceil(math.log2(largest / LARGEST))) if largest else 0
+    """Return fitted members joined; the gates' spaces are not fitted yet."""
     common, _ = steps_in_two(recipe.steps, recipe.grid)
     return Identifier(
         common,
         [member.own for member in members],
-        [nn.Sequential(member.model, Halved(times)) if times else member.model for member in members],
+        [member.model for member in members],
         Bank(recipe.gate, recipe.steps, grid=recipe.grid, classes=classes),
     )

@@ -15,14 +15,14 @@ from edged.bundle.manifest import Manifest
 from edged.infer.engine import Engine, Outputs
 from edged.infer.judge import Judge
 from edged.infer.verdict import Preset, Verdict
+from export.acceptance import judged as accepted
 from export.baselines.dose import PlsDoseWords, SvrDoseWords
 from export.compare import run_all, session
 from export.conformal import units_of
 from export.data.augment import resample
 from export.data.spectra import Spectra
 from export.data.split import Split
-from export.evidence.acceptance import judged as accepted
-from export.evidence.figures import Figure, error_figures, share_of, together
+from export.figures import Figure, error_figures, share_of, together
 from export.fit import FitTask, as_tensor, fit_member
 from export.job import Job
 from export.preprocess.pipeline import steps_in_two

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from edged.bundle.manifest import Manifest
 from edged.infer.engine import Engine
 from edged.infer.verdict import Preset
+from export.acceptance import judged
 from export.baselines import BASELINES
 from export.calibrate import calibrated, scored_of
 from export.compare import run_rows, session
@@ -25,8 +26,7 @@ from export.conformal import units_of
 from export.data.augment import resample
 from export.data.spectra import Spectra
 from export.data.split import Split
-from export.evidence.acceptance import judged
-from export.evidence.figures import Figure, share_of, together
+from export.figures import Figure, share_of, together
 from export.job import Job
 from export.kept import once
 from export.manifest import manifest_of

@@ -9,7 +9,7 @@ from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from export.evidence.figures import Figure, class_figures, share_of, together
+from export.figures import Figure, class_figures, share_of, together
 from export.recipe import Data
 from export.trial.answers import NOBODY, Answers
 from export.trust import COVERAGES, Trust

@@ -8,7 +8,7 @@ from scipy.special import softmax
 from sklearn.metrics import brier_score_loss
 
 from export.conformal import Scored
-from export.evidence.figures import wilson
+from export.figures import wilson
 from export.trust import Calibrated, Covered, Trust, covered, errors, over_blocks, trust_table
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from export.acceptance import CRITERIA, Acceptance, judged
 from export.data.first_recipe import first_recipe
 from export.errors import RecipeError
-from export.evidence.acceptance import CRITERIA, Acceptance, judged
-from export.evidence.figures import Figure
 from export.evidence.limits import naming_limits, telling_limits
 from export.evidence.parts import acceptance, golden_vectors, hashes, intended_use
+from export.figures import Figure
 from export.job import Job
 from export.page import Page, Part
 from export.recipe import RECIPES, load_recipe, parse_recipe

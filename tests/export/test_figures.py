@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest, bootstrap
 from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, matthews_corrcoef
 
-from export.evidence.figures import class_figures, error_figures, share_of, wilson
+from export.figures import class_figures, error_figures, share_of, wilson
 
 RIGHT, UNITS, SCANS = 0.9, 24, 10
 

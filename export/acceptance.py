@@ -11,7 +11,7 @@ from typing import Annotated, TypedDict
 
 from pydantic import Field
 
-from export.evidence.figures import Figure
+from export.figures import Figure
 from export.words import Words
 
 
