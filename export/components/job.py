@@ -165,7 +165,7 @@ class ComponentsJob(Workplace):
             axis_unit=library.axis_unit,
             quantity=library.quantity,
             level_au=(float(levels.min()), float(levels.max())),
-        ).library
+        )
 
     def taught_by(self) -> tuple[Spectra, ...]:
         """All spectra that the training sees."""

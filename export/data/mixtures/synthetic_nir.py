@@ -23,6 +23,7 @@ PREFIX = "synthetic"
 FIRST_NM, LAST_NM = 780.0, 2500.0  # what the table below covers
 CM1_NM = 1e7  # a wavelength in nm times its wavenumber in cm-1
 MOST_COMPOUNDS, MOST_SCANS = 5000, 100
+LEAST_POINTS = 2  # of an axis: bands are drawn from their lowest to their highest point
 # Of each kind of bond, by name: how often a compound has it, and its bands: centre in nm, full width at half maximum in
 # nm, height against the first overtone
 BONDS: dict[str, tuple[float, tuple[tuple[float, float, float], ...]]] = {
@@ -107,20 +108,11 @@ LEAST_AU = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NirBands:
-    """One compound's bands, [bands] each, ascending. bonds: of what. height: relative to its highest."""
+    """One compound's bands, [bands] each, ascending. height: relative to its highest."""
 
-    bonds: tuple[str, ...]
     centre_nm: NDArray[np.float64]
     fwhm_nm: NDArray[np.float64]
     height: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyntheticNir:
-    """bands: of each compound, in the order of the library's names."""
-
-    library: Library
-    bands: tuple[NirBands, ...]
 
 
 def synthetic_nir(
@@ -132,12 +124,13 @@ def synthetic_nir(
     quantity: Quantity = "absorbance",
     level_au: tuple[float, float] = LEVEL_AU,
     scans: int = 1,
-) -> SyntheticNir:
+) -> Library:
     """Return a library of so many compounds on an ascending axis between 780 and 2500 nm (4000 and 12,820 cm-1).
 
-    quantity: absorbance or reflectance. level_au: least and largest mean absorbance of a compound; an instrument's own,
-    since white references differ. scans: of each compound, each a group of its own: another filling. Raises
-    DataUnusable beyond the limits.
+    quantity: absorbance or reflectance. level_au: between these a compound's level is drawn, the mean absorbance of its
+    fillings but for the spread of SCAN_LEVEL_AU; an instrument's own, since white references differ. A filling that
+    would come below LEAST_AU somewhere is lifted as a whole. scans: of each compound, each a group of its own: another
+    filling. Raises DataUnusable beyond the limits.
     """
     limits = {"compounds": (compounds, 1, MOST_COMPOUNDS), "scans": (scans, 1, MOST_SCANS)}
     for name, (value, least, most) in limits.items():
@@ -145,16 +138,21 @@ def synthetic_nir(
             raise DataUnusable(f"{value} {name} for a synthetic library", hint=f"from {least} to {most}")
     if quantity == "intensity":
         raise DataUnusable("a synthetic NIR library of counts", hint="absorbance or reflectance")
-    if not known(axis, axis_unit).all():
+    if not (np.isfinite(level_au).all() and level_au[0] <= level_au[1]):
         raise DataUnusable(
-            f"an axis from {axis[0]:g} to {axis[-1]:g} {axis_unit} for a synthetic NIR library",
-            hint=f"bands are known from {FIRST_NM:g} to {LAST_NM:g} nm",
+            f"levels from {level_au[0]:g} to {level_au[1]:g} AU for a synthetic library", hint="the least one first"
+        )
+    if len(axis) < LEAST_POINTS or not known(axis, axis_unit).all():
+        range_of = f" from {axis[0]:g} to {axis[-1]:g} {axis_unit}" if len(axis) else ""
+        raise DataUnusable(
+            f"an axis of {len(axis)} points{range_of} for a synthetic NIR library",
+            hint=f"bands are known from {FIRST_NM:g} to {LAST_NM:g} nm; {LEAST_POINTS} points or more",
         )
     rng, wavelength_nm = np.random.default_rng(seed), _in_nm(axis, axis_unit)
-    bands = tuple(_compound(rng) for _ in range(compounds))
+    bands = [_compound(rng) for _ in range(compounds)]
     absorbance = np.concatenate([_fillings(_sum(wavelength_nm, of), level_au, scans, rng) for of in bands])
     names = tuple(f"{PREFIX} {number:04d}" for number in range(compounds))
-    library = Library(
+    return Library(
         axis=axis.copy(),
         axis_unit=axis_unit,
         quantity=quantity,
@@ -165,12 +163,12 @@ def synthetic_nir(
         holds=frozenset(names),
         synthetic=True,
     )
-    return SyntheticNir(library=library, bands=bands)
 
 
 def known(axis: NDArray[np.float64], axis_unit: AxisUnit) -> NDArray[np.bool_]:
     """Return which points of an axis lie where bands are known."""
-    wavelength_nm = _in_nm(axis, axis_unit)
+    with np.errstate(divide="ignore"):
+        wavelength_nm = _in_nm(axis, axis_unit)  # of no wavenumber endless
     return np.asarray((wavelength_nm >= FIRST_NM) & (wavelength_nm <= LAST_NM))
 
 
@@ -183,25 +181,25 @@ def _compound(rng: np.random.Generator) -> NirBands:
     kinds = np.array(list(BONDS))
     has = rng.random(len(kinds)) < [often for often, _ in BONDS.values()]
     has[rng.integers(len(kinds))] |= not has.any()
-    bonds: list[str] = []
-    rows: list[NDArray[np.float64]] = []
-    for kind in np.repeat(kinds[has], rng.integers(1, MOST_BONDS + 1, size=has.sum())).tolist():
-        bands = np.array(BONDS[kind][1])
-        shift, amount = BOND_SHIFT * rng.standard_normal(), np.exp(BOND_HEIGHT * rng.standard_normal())
-        own = rng.standard_normal(bands.shape)
-        bands[:, 0] *= 1.0 + shift + BAND_SHIFT * own[:, 0]
-        bands[:, 1] *= np.exp(BAND_WIDTH * own[:, 1])
-        bands[:, 2] *= amount * np.exp(BAND_HEIGHT * own[:, 2])
-        bonds += [kind] * len(bands)
-        rows.append(bands)
-    centres, widths, heights = np.concatenate(rows).T
+    drawn = np.repeat(kinds[has], rng.integers(1, MOST_BONDS + 1, size=has.sum())).tolist()
+    centres, widths, heights = np.concatenate([_bond(kind, rng) for kind in drawn]).T
     order = np.argsort(centres)
     return NirBands(
-        bonds=tuple(bonds[place] for place in order),
         centre_nm=centres[order],
         fwhm_nm=np.maximum(widths[order], LEAST_FWHM_NM),
         height=heights[order] / heights.max(),
     )
+
+
+def _bond(kind: str, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw the bands of one bond of a kind, [bands, 3]: centre and width in nm, height."""
+    bands = np.array(BONDS[kind][1])
+    shift, amount = BOND_SHIFT * rng.standard_normal(), np.exp(BOND_HEIGHT * rng.standard_normal())
+    own = rng.standard_normal(bands.shape)
+    bands[:, 0] *= 1.0 + shift + BAND_SHIFT * own[:, 0]
+    bands[:, 1] *= np.exp(BAND_WIDTH * own[:, 1])
+    bands[:, 2] *= amount * np.exp(BAND_HEIGHT * own[:, 2])
+    return bands
 
 
 def _sum(wavelength_nm: NDArray[np.float64], bands: NirBands) -> NDArray[np.float64]:

@@ -107,7 +107,7 @@ class Pair:
 
     def _in_nir(self, words: PairWords, raman: Library) -> Library:
         """Relatives share most of what their family's first compound shows; each scan is a filling of its own."""
-        made = synthetic_nir(words.compounds, np.linspace(*NIR_NM), words.seed, scans=SCANS).library
+        made = synthetic_nir(words.compounds, np.linspace(*NIR_NM), words.seed, scans=SCANS)
         means = made.means()
         first = np.array([np.flatnonzero(self.family == family)[0] for family in self.family])
         alike = means[first] + np.where(first == np.arange(len(first)), 1.0, OWN)[:, None] * (means - means[first])

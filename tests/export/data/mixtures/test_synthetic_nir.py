@@ -11,12 +11,14 @@ import scipy.signal
 
 from export.data.mixtures.recipes import A1
 from export.data.mixtures.synthesise import synthesise
-from export.data.mixtures.synthetic_nir import NirBands, _sum, synthetic_nir
+from export.data.mixtures.synthetic_nir import BONDS, NirBands, _bond, _compound, _sum, synthetic_nir
 from export.errors import DataUnusable
 from tests.export.data.mixtures.made import AXIS, powders
 
 FINE = np.linspace(880.0, 1720.0, 1681)  # 0.5 nm
 MADE = synthetic_nir(600, FINE, seed=3)
+RNG = np.random.default_rng(3)
+BANDS = [_compound(RNG) for _ in range(600)]  # of these, in their order
 # What any book tells of a bond between 880 and 1720 nm: regions of its overtones and combinations
 REGIONS_NM = {
     "C-H methyl": ((895, 935), (1130, 1215), (1335, 1385), (1660, 1740)),
@@ -30,33 +32,32 @@ REGIONS_NM = {
 def test_a_seed_gives_the_same_spectra_to_the_bit_and_another_gives_others() -> None:
     again, other = synthetic_nir(600, FINE, seed=3), synthetic_nir(150, FINE, seed=4)
 
-    assert np.array_equal(MADE.library.values, again.library.values)
-    assert not np.array_equal(MADE.library.values, other.library.values)
+    assert np.array_equal(MADE.values, again.values)
+    assert not np.array_equal(MADE.values, other.values)
 
 
 def test_everything_says_that_it_is_synthetic() -> None:
-    assert MADE.library.synthetic
-    assert all(name.startswith("synthetic ") for name in MADE.library.names)
-    assert (MADE.library.technique, MADE.library.quantity) == ("NIR", "absorbance")
+    assert MADE.synthetic
+    assert all(name.startswith("synthetic ") for name in MADE.names)
+    assert (MADE.technique, MADE.quantity) == ("NIR", "absorbance")
 
 
 def test_bands_lie_where_their_bonds_have_overtones_and_combinations() -> None:
-    inside, seen = [], set()
-    for bands in MADE.bands:
-        for bond, centre in zip(bands.bonds, bands.centre_nm, strict=True):
-            if 880.0 < centre < 1720.0:
-                seen.add(bond)
-                inside.append(any(low <= centre <= high for low, high in REGIONS_NM[bond]))
-    assert seen == set(REGIONS_NM)
-    assert np.mean(inside) > 0.97
+    rng = np.random.default_rng(7)
+    for bond, regions in REGIONS_NM.items():
+        centres = np.concatenate([_bond(bond, rng)[:, 0] for _ in range(400)])
+        seen = centres[(centres > 880.0) & (centres < 1720.0)]
+
+        inside = [any(low <= centre <= high for low, high in regions) for centre in seen]
+        assert len(seen) > 400
+        assert np.mean(inside) > 0.97, bond
+    assert set(BONDS) == set(REGIONS_NM)
 
 
 def test_first_overtones_are_higher_than_second_ones() -> None:
-    between = [
-        np.ptp(MADE.library.values[:, (low < FINE) & (high > FINE)]) for low, high in ((880, 1300), (1380, 1720))
-    ]
+    between = [np.ptp(MADE.values[:, (low < FINE) & (high > FINE)]) for low, high in ((880, 1300), (1380, 1720))]
     heights = [
-        [bands.height[(bands.centre_nm > low) & (bands.centre_nm < high)].max(initial=0.0) for bands in MADE.bands]
+        [bands.height[(bands.centre_nm > low) & (bands.centre_nm < high)].max(initial=0.0) for bands in BANDS]
         for low, high in ((1100, 1250), (1600, 1780))
     ]
 
@@ -67,7 +68,7 @@ def test_first_overtones_are_higher_than_second_ones() -> None:
 def test_a_narrow_band_that_nothing_overlaps_is_a_peak_of_the_spectrum() -> None:
     """Within 5 nm: a slope of scattering, and the wings of others, move a maximum."""
     looked_at = 0
-    for row, bands in zip(MADE.library.values, MADE.bands, strict=True):
+    for row, bands in zip(MADE.values, BANDS, strict=True):
         peaks = FINE[scipy.signal.find_peaks(row)[0]]
         for place in np.flatnonzero((bands.centre_nm > 900) & (bands.centre_nm < 1700) & (bands.fwhm_nm < 50)):
             away = np.abs(bands.centre_nm - bands.centre_nm[place])
@@ -79,7 +80,7 @@ def test_a_narrow_band_that_nothing_overlaps_is_a_peak_of_the_spectrum() -> None
 
 
 def test_a_band_has_the_width_and_height_that_it_says() -> None:
-    one = NirBands(bonds=("N-H",), centre_nm=np.array([1490.0]), fwhm_nm=np.array([50.0]), height=np.array([0.7]))
+    one = NirBands(centre_nm=np.array([1490.0]), fwhm_nm=np.array([50.0]), height=np.array([0.7]))
 
     row = _sum(FINE, one)
 
@@ -90,7 +91,7 @@ def test_a_band_has_the_width_and_height_that_it_says() -> None:
 
 
 def test_spectra_are_smooth_and_lie_on_the_level_that_was_asked_for() -> None:
-    bright = synthetic_nir(200, AXIS, 1, level_au=(1.1, 1.3)).library.values
+    bright = synthetic_nir(200, AXIS, 1, level_au=(1.1, 1.3)).values
 
     means, depth = bright.mean(axis=1), np.ptp(bright, axis=1)
     slopes = np.diff(scipy.signal.savgol_filter(bright, 5, 2, axis=1), axis=1)
@@ -104,7 +105,7 @@ def test_spectra_are_smooth_and_lie_on_the_level_that_was_asked_for() -> None:
 
 
 def test_fillings_of_one_compound_are_alike_but_not_equal_and_groups_of_their_own() -> None:
-    library = synthetic_nir(6, AXIS, 2, scans=3).library
+    library = synthetic_nir(6, AXIS, 2, scans=3)
 
     alike = np.asarray(np.corrcoef(library.values))
     assert library.compound.tolist() == np.repeat(np.arange(6), 3).tolist()
@@ -116,9 +117,9 @@ def test_fillings_of_one_compound_are_alike_but_not_equal_and_groups_of_their_ow
 def test_reflectance_and_wavenumbers_tell_of_the_same_powders() -> None:
     positions = 1e7 / AXIS[::-1]
 
-    absorbance = synthetic_nir(9, AXIS, 5).library.values
-    reflectance = synthetic_nir(9, AXIS, 5, quantity="reflectance").library.values
-    turned = synthetic_nir(9, positions, 5, axis_unit="cm-1").library
+    absorbance = synthetic_nir(9, AXIS, 5).values
+    reflectance = synthetic_nir(9, AXIS, 5, quantity="reflectance").values
+    turned = synthetic_nir(9, positions, 5, axis_unit="cm-1")
 
     np.testing.assert_allclose(reflectance, 10.0**-absorbance, rtol=1e-9)
     assert turned.technique == "NIR"
@@ -129,7 +130,7 @@ def test_reflectance_and_wavenumbers_tell_of_the_same_powders() -> None:
 
 
 def test_they_can_be_mixed_with_a_library_in_every_way() -> None:
-    others = synthetic_nir(40, AXIS, 6, level_au=(0.0, 0.1)).library
+    others = synthetic_nir(40, AXIS, 6, level_au=(0.0, 0.1))
 
     made = synthesise(powders(), A1, 500, np.random.default_rng(0), grid=AXIS[5:-5], outsiders=others)
 
@@ -144,8 +145,14 @@ def test_they_can_be_mixed_with_a_library_in_every_way() -> None:
         ({"compounds": 0}, "0 compounds for a synthetic library"),
         ({"scans": 1000}, "1000 scans for a synthetic library"),
         ({"quantity": "intensity"}, "of counts"),
-        ({"axis": np.linspace(400.0, 1000.0, 50)}, "an axis from 400 to 1000 nm"),
-        ({"axis": np.linspace(3500.0, 9000.0, 50), "axis_unit": "cm-1"}, "an axis from 3500 to 9000 cm-1"),
+        ({"level_au": (1.0, 0.5)}, "levels from 1 to 0.5 AU"),
+        ({"level_au": (0.1, np.inf)}, "levels from 0.1 to inf AU"),
+        ({"axis": np.linspace(400.0, 1000.0, 50)}, "an axis of 50 points from 400 to 1000 nm"),
+        ({"axis": np.linspace(420.0, 700.0, 50)}, "an axis of 50 points from 420 to 700 nm"),
+        ({"axis": AXIS[:0]}, "an axis of 0 points for"),
+        ({"axis": AXIS[:1]}, "an axis of 1 points from 900 to 900 nm"),
+        ({"axis": np.linspace(3500.0, 9000.0, 50), "axis_unit": "cm-1"}, "of 50 points from 3500 to 9000 cm-1"),
+        ({"axis": np.linspace(0.0, 9000.0, 50), "axis_unit": "cm-1"}, "of 50 points from 0 to 9000 cm-1"),
     ],
 )
 def test_what_cannot_be_made_is_refused(words: dict[str, Any], said: str) -> None:
