@@ -20,7 +20,7 @@ COLOURS = ("#1f6f8b", "#7fb069", "#c44536", "#e6aa2b", "#7b5ea7", "#9aa5b1")
 DPI = 110
 SMALL = 0.1  # distances below this are drawn as it
 LABEL_GAP = 0.05  # absorbance between two labels of the class means
-Told = tuple[str, float, float, Sequence[float]]
+Shares = tuple[str, float, float, Sequence[float]]
 """A row: its label, the shares that are told rightly and not told, and shares to mark."""
 
 
@@ -258,7 +258,7 @@ def heat(
     return _png(figure)
 
 
-def told(panels: Mapping[str, Sequence[Told]], *, marks: tuple[str, str]) -> bytes:
+def told_shares(panels: Mapping[str, Sequence[Shares]], *, marks: tuple[str, str]) -> bytes:
     """Shares told rightly, not told and told wrongly as bars, one panel a model with the same rows; a dot and a cross
     where a row has shares to mark."""
     names = [row[0] for row in next(iter(panels.values()))]

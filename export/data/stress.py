@@ -23,6 +23,7 @@ from export.data.augment import (
     with_stray_light,
 )
 from export.data.spectra import AxisUnit, Spectra
+from export.errors import DataUnusable
 from export.words import Words
 
 Rows = NDArray[np.float64]
@@ -31,6 +32,7 @@ Nanometres = Annotated[float, Field(ge=0, le=100)]
 WATER_NM, WATER_FWHM_NM = 1440.0, 90.0  # the moisture band that is added or taken away
 LAMP_K = 2800.0  # colour temperature of a halogen lamp
 RADIATION_CM_K = 1.438777  # second radiation constant, CODATA 2018
+OVER = 0.1  # of a step: so far past its end an axis may be asked, and is read at the end
 SIGNED = ("shift", "stretch", "lamp_k")  # of an instrument; which way is drawn
 
 
@@ -70,8 +72,10 @@ def drawn(
 ) -> list[NDArray[np.float32]]:
     """Return the rows [n] as changed on the grid, `draws` times, in the set's own quantity.
 
-    Half of the draws have each property of the instrument off to either side. Counts are changed as the absorbance that
-    they stand for; they hold the lamp, and so a path length multiplies its curve too, as in training.
+    Of an even number of draws half have each property of the instrument off to either side. Counts are changed as the
+    absorbance that they stand for; they hold the lamp, and so a path length multiplies its curve too, as in training.
+    Raises DataUnusable where a shifted or stretched grid leaves the measured axis by more than a tenth of a step; less
+    than that is read at the end.
     """
     values = as_absorbance(spectra.values, spectra.quantity)
     white = 0.0 if spectra.quantity == "absorbance" else float(values.min())  # of counts the brightest stands for it
@@ -82,7 +86,7 @@ def drawn(
         sample = _filled(values, spectra, rows, along, influence, rng)
         turned = {word: float(sign[draw]) * getattr(influence, word) for word, sign in signs.items()}
         moved = grid + turned["shift"] + turned["stretch"] * np.linspace(-1.0, 1.0, len(grid))
-        seen = resample(sample, spectra.axis, np.clip(moved, spectra.axis[0], spectra.axis[-1]))
+        seen = resample(sample, spectra.axis, _measured(moved, spectra))
         seen = _detected(seen, grid, influence, turned["lamp_k"], white, spectra.axis_unit, rng)
         found.append(from_absorbance(seen, spectra.quantity).astype(np.float32))
     return found
@@ -93,6 +97,19 @@ def lamp_au(kelvin: float, grid: Rows, axis_unit: AxisUnit) -> float:
     wavenumber_cm1 = 1e7 / grid if axis_unit == "nm" else grid
     span = abs(float(wavenumber_cm1[0] - wavenumber_cm1[-1]))
     return RADIATION_CM_K / np.log(10.0) * (1.0 / (LAMP_K + kelvin) - 1.0 / LAMP_K) * span
+
+
+def _measured(positions: Rows, spectra: Spectra) -> Rows:
+    """The positions, none past the ends of the axis. Raises DataUnusable."""
+    first, last = float(positions.min()), float(positions.max())
+    axis, steps = spectra.axis, OVER * np.diff(spectra.axis)
+    if first < axis[0] - steps[0] or last > axis[-1] + steps[-1]:
+        raise DataUnusable(
+            f"an axis shifted or stretched to {first:g} to {last:g} {spectra.axis_unit} of spectra from {axis[0]:g} to "
+            f"{axis[-1]:g}",
+            hint="a smaller shift or stretch, or a model's axis further inside",
+        )
+    return np.clip(positions, axis[0], axis[-1])
 
 
 def _filled(

@@ -114,8 +114,11 @@ class Bench:
 
 
 def shipped(name: str) -> Bundle:
-    """Return the bundle of this name that comes with the package."""
-    return read_bundle(next(path for path in built_ins() if path.name.startswith(f"{name}-")))
+    """Return the bundle of this name that comes with the package. Raises DataUnusable where none does."""
+    found = {path.name.rpartition("-")[0]: path for path in built_ins()}
+    if name not in found:
+        raise DataUnusable(f"no bundle {name} ships with this package", hint=f"one of {', '.join(sorted(found))}")
+    return read_bundle(found[name])
 
 
 def measure(cell: StressCell, data: Path) -> StressOutcome:

@@ -12,7 +12,7 @@ from export.data.catalogue import load_set
 from export.data.split import split_of
 from export.data.stress import LAMP_K, lamp_au
 from export.page import Heading, Part, Picture, Table, Text
-from export.plots import Told, told
+from export.plots import Shares, told_shares
 from export.recipe import Recipe, load_recipe
 from export.study.stress.asked import (
     DRAWS,
@@ -78,7 +78,7 @@ def _drawn(outcomes: Sequence[StressOutcome]) -> bytes:
         for asked, figures in zip(outcome.cell.asked, outcome.figures, strict=True)
         if asked.title == UNCHANGED or figures["right"][0] < outcome.figures[0]["right"][0] - DRAWN
     }
-    panels: dict[str, list[Told]] = {}
+    panels: dict[str, list[Shares]] = {}
     for outcome in outcomes:
         rows = panels.setdefault(outcome.cell.name, [])
         title = ""
@@ -89,7 +89,7 @@ def _drawn(outcomes: Sequence[StressOutcome]) -> bytes:
             label = asked.size if asked.title == title else asked.called  # the title once: its other sizes follow
             rows.append((label, figures["right"][0], figures["silent"][0], marks))
             title = asked.title
-    return told(panels, marks=("accuracy, shipped", "accuracy, best classical"))
+    return told_shares(panels, marks=("accuracy, shipped", "accuracy, best classical"))
 
 
 def _classes(outcome: StressOutcome) -> list[Part]:

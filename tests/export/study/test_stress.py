@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sklearn.metrics import accuracy_score, mean_squared_error
 
 from export.data.spectra import Spectra
 from export.data.stress import Influence, drawn
+from export.errors import DataUnusable
 from export.recipe import load_recipe
 from export.study.archive import SUFFIX, read_outcomes
 from export.study.stress.asked import KINDS, UNCHANGED, Asked, StressCell, StressOutcome
@@ -115,6 +117,19 @@ def test_an_axis_is_shifted_to_either_side_in_half_of_the_draws_and_stretched_at
     both = [seen_at(GRID + way * ends) for way in (-1.0, 1.0)]
     assert min(np.abs(stretched[0] - one).max() for one in both) < 1e-6
     assert min(np.abs(stretched[1] - one).max() for one in both) < 1e-6
+
+
+def test_what_was_not_measured_is_not_made_up() -> None:
+    """The grid ends 4 nm inside the axis, whose steps are 4 nm."""
+    measured = made().values[ROWS][:, [0, -1]]
+
+    for found in (changed(2, shift=4.39), changed(2, stretch=4.39)):
+        off = np.abs(found[:, :, [0, -1]] - measured).max(axis=1)  # of two draws, at two ends
+        assert (off < 1e-6).sum() == 2
+    for ask in (partial(changed, shift=4.41), partial(changed, stretch=4.41)):
+        with pytest.raises(DataUnusable, match="of spectra from 900 to 1700") as caught:
+            ask(2)
+        assert caught.value.hint
 
 
 @pytest.mark.parametrize("fwhm", [6.0, 12.0])
@@ -232,6 +247,13 @@ def test_unchanged_capsules_give_the_error_that_the_dose_ships_with(data_dir: Pa
     assert found["silent"] == metrics["held_out_refused"]
     said = (bench.amounts + 7.0)[:, None]
     assert bench.score(said) == pytest.approx(mean_squared_error(bench.amounts, said) ** 0.5)
+
+
+def test_a_bundle_that_does_not_ship_is_told_which_do() -> None:
+    with pytest.raises(DataUnusable, match="no bundle powders ships") as caught:
+        shipped("powders")
+
+    assert "powders12" in caught.value.hint
 
 
 def test_a_cell_is_measured_beside_classical_models_on_the_same_spectra(data_dir: Path) -> None:
