@@ -16,8 +16,10 @@ table{border-collapse:collapse;margin:.8rem 0;font-variant-numeric:tabular-nums;
 th,td{padding:.25rem .8rem;text-align:right;border-bottom:1px solid #e4e9ee}
 th:first-child,td:first-child{text-align:left}
 img{max-width:100%}code,pre{font-size:.85rem;background:#f4f6f8}pre{padding:.8rem;overflow:auto}"""
-_CODE, _BOLD = re.compile(r"`([^`]+)`"), re.compile(r"\*\*([^*]+)\*\*")
+_CODE = re.compile(r"`([^`]+)`")
+_BOLD = re.compile(r"\*\*(?!\*\*)([^*]*(?:\*[^*]+\*[^*]*)*)\*\*")  # may hold italics
 _ITALIC = re.compile(r"(?<![\w*])\*([^\s*](?:[^*]*[^\s*])?)\*(?![\w*])")  # no product of two numbers
+_TAKEN = "\0"  # stands for a code span, in which nothing is marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,5 +129,8 @@ def _html(part: Part, inside: bool) -> str:
 
 
 def _marked(text: str) -> str:
-    text = _BOLD.sub(r"<b>\1</b>", _CODE.sub(r"<code>\1</code>", escape(text)))
-    return _ITALIC.sub(r"<i>\1</i>", text)
+    text = escape(text.replace(_TAKEN, ""))
+    codes = iter(_CODE.findall(text))
+    text = _BOLD.sub(r"<b>\1</b>", _CODE.sub(_TAKEN, text))
+    text = _ITALIC.sub(r"<i>\1</i>", text)
+    return re.sub(_TAKEN, lambda _: f"<code>{next(codes)}</code>", text)

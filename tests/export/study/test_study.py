@@ -332,9 +332,11 @@ def test_a_page_says_the_same_in_markdown_and_in_html() -> None:
         ("*Exact* is a share", "<i>Exact</i> is a share"),
         ("of *two words* (*one*), **bold**", "of <i>two words</i> (<i>one</i>), <b>bold</b>"),
         ("2 * 3 * 4 and 2*3*4", "2 * 3 * 4 and 2*3*4"),
+        ("run `a *b* **c** d` *twice*", "run <code>a *b* **c** d</code> <i>twice</i>"),
+        ("**all of *it*, by `x*y*`** and **more**", "<b>all of <i>it</i>, by <code>x*y*</code></b> and <b>more</b>"),
     ],
 )
-def test_italics_are_told_from_products(text: str, shown: str) -> None:
+def test_marks_are_told_from_products_and_from_code(text: str, shown: str) -> None:
     assert f"<p>{shown}</p>" in Page(title="T", parts=(Text(text),)).html()
 
 
