@@ -120,7 +120,10 @@ def test_a_bundle_shows_what_it_finds_and_what_it_promises(bundle: Path) -> None
     shown = edged("bundle", "show", bundle).stdout
     verified = edged("bundle", "verify", bundle)
 
-    form = r"^(?:false names| {11}) (\w+) +([\d.]+) a sample at most; at worst (\w+), named in (.*)$"
+    form = (
+        r"^(?:false names| {11}) (\w+) +([\d.]+) a sample at most, of mixtures of these compounds alone; "
+        r"at worst (\w+), named in (.*)$"
+    )
     promises = re.findall(form, shown, re.MULTILINE)
     assert [promise[:2] for promise in promises] == [("balanced", "0.2"), ("confirm", "0.05"), ("screen", "1")]
     for preset, _, compound, counts in promises:
