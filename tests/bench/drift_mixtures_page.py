@@ -9,7 +9,8 @@ import numpy as np
 
 from edged.monitor.monitor import Rules
 from edged.monitor.words import CAUSES
-from tests.bench.drift_page import Seeing
+from tests.bench.drift_page import Seeing, named_of
+from tests.bench.drift_targets import of_alarms, of_names
 
 HEAD = """# Drift of mixtures: sets of compounds, whose fractions may vary
 
@@ -83,7 +84,12 @@ def page(measured: Measured) -> str:
     )
     quiet = [_kept_row(name, fractions, kept) for (name, fractions), kept in sorted(measured.kept.items())]
     drifts = [_seen_row(name, cause, making, *found) for (name, cause, making), found in measured.seen.items()]
-    return "".join([head, *quiet, seen, *drifts])
+    alarms = {
+        f"{name} {fractions}": (kept.alarms.total(), kept.readings)
+        for (name, fractions), kept in sorted(measured.kept.items())
+    }
+    names = [named_of(*key, seeing) for key, (seeing, _) in measured.seen.items()]
+    return "".join([head, *quiet, of_alarms(alarms, rules.false_alarm_every), seen, *drifts, of_names(names)])
 
 
 def _kept_row(name: str, fractions: str, kept: Kept) -> str:

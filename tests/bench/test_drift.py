@@ -65,3 +65,10 @@ def test_the_page_says_how_often_new_fillings_alarm_and_how_often_chance_would(t
 
 def test_the_page_says_that_early_is_one_observation(text: str) -> None:
     assert "one observation (60 runs in powders12), and not one a row" in text
+
+
+def test_the_page_says_what_is_missed_of_alarms_and_of_names(text: str) -> None:
+    """One alarm in 200 readings is more than one in 10,000; of 115 runs nobody named anything."""
+    assert "met by 0 of 1 rows; **missed** by powders12 (one in 200).\n\nReadings averaged" in text
+    assert "**missed** by powders12: the others (one in 160); too few readings to tell in powders12: as many" in text
+    assert "in every run met by 0 of 2 rows, **missed** by the other 2." in text

@@ -77,3 +77,5 @@ def test_the_page_tells_what_was_held_up_and_what_is_still_told() -> None:
 
     assert "| p | by lot | 3 | 2 | 1 | 1,000 | 2 | 500 | 1 of 5 | axis 2 |" in text
     assert "| p | `axis=1` | 50% | 5 | 0 | 0 | **3** | 0 | 1 | 1 | 50 | 74 |" in text
+    assert "met by 0 of 1 rows; **missed** by p by lot (one in 500).\n\n## Drifts" in text
+    assert text.endswith("Of all 5 runs 80% are seen and 60% rightly named; 1 row has runs in which nothing is seen.\n")
