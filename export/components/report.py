@@ -264,7 +264,8 @@ def _made_strange(found: Mapping[str, list[dict[str, float]]]) -> list[Part]:
         Heading("Made-up strangers in made mixtures"),
         Text(
             "Mixtures of scans that a member had not seen, each with a made-up compound, none of those that taught, in "
-            "these shares; the gate was not asked. Limits do not stand on them: no promise holds here."
+            "these shares. Told nothing: no compound found, or too large a rest; the gate, which refuses some of the "
+            "spectra further below, was not asked. Limits do not stand on them: no promise holds here."
         ),
         Table(*made_table_of(found)),
     ]

@@ -121,8 +121,12 @@ def counted(said: Mapping[Preset, Told], present: NDArray[np.bool_]) -> dict[str
 def by_share(
     said: Said, max_rest: float | None, present: NDArray[np.bool_], outsider: NDArray[np.floating]
 ) -> list[dict[str, float]]:
-    """Return what a preset says of made mixtures by the share [n] of a stranger in them, lowest first, as `counted`
-    does: with a false name, told nothing, told just what else they hold; and false names a mixture."""
+    """Return what a preset says of made mixtures by the share [n] of a stranger in them, lowest first: with a false
+    name, told nothing, told just what else they hold; and false names a mixture.
+
+    Nothing: no compound is found, or the rest is too large. `counted` has verdicts: there what a gate refuses and too
+    many claims are nothing, too.
+    """
     unknown = np.zeros(len(present), np.bool_) if max_rest is None else said.rest > max_rest
     found = said.found & ~unknown[:, None]
     rows = []
