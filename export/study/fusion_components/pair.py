@@ -49,8 +49,8 @@ class PairWords(Words):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        if 2 * self.silent > self.compounds:
-            raise ValueError(f"silent: twice {self.silent} of {self.compounds} compounds")
+        if 2 * self.silent >= self.compounds:
+            raise ValueError(f"silent: twice {self.silent} of {self.compounds} compounds leave none that shows in both")
         return self
 
     @property

@@ -47,20 +47,21 @@ are each technique's own. NIR: {NIR.points} points from {NIR.start:g} to {NIR.st
 {RAMAN.start:g} to {RAMAN.stop:g} cm-1; first derivative and SNV for both."""
 WAYS = f"""
 Networks are `{NETWORK}`, one trunk with a head for each compound, {SCHOOLING.epochs} epochs of {SCHOOLING.mixtures:,}
-made mixtures. *Early*: one network reads both prepared spectra in one row; what is absent is filled with the mean
-spectrum. *Late*: a network each, taught by itself; log-odds, each source's logits over a temperature from held-out
-mixtures, are added and the prior's taken off once (`export/components/late.py`): two networks, each schooled as long.
-*With validity*: a source counts only where its spectrum is near the plane of made mixtures, first derivative and SNV,
-99 % of their variance, with a limit that {100 * KNOWN:g} % of held-out mixtures keep: the gate of the recipes that
-ship, without their slack. A source that gave no spectrum never counts, in either. *NNLS of both*: a fit of all
-references in both rows at once, or in the one that is there; the weight is the score. Limits of each way, and of each
-set of sources that may count, are chosen on {CHOOSING:,} held-out pairs for {TARGET:g} false names a sample, as in
-[library](library.md), with nothing spoilt; what a compound may be named wrongly is told of mixtures without it, so
-that a sample is promised somewhat fewer. {TRYING:,} pairs are tried, the same in each state. *Raman drowned*: under a
-fluorescence {BRIGHTER[0]:g} to {BRIGHTER[1]:g} times as bright as the highest point, with shot noise, {100 * SHOT:g}
-% of that point at its own light. *NIR wet*: water of {WATER_AU[0]:g} to {WATER_AU[1]:g} AU at 1450 nm over the
-sample; *NIR empty*: an empty holder. Where no source counts nothing is named, which is told as an empty set. Mean ±
-standard deviation over {LIBRARIES} seeds, each with a library, mixtures and first weights of its own."""
+made mixtures. *Early*: one network reads both prepared spectra in one row; what is absent is filled, before that, with
+the mean spectrum of the mixtures on which limits are chosen. *Late*: a network each, taught by itself; log-odds, each
+source's logits over a temperature from held-out mixtures, are added and the prior's taken off once
+(`export/components/late.py`): two networks, each schooled as long. *With validity*: a source counts only where its
+spectrum is near the plane of made mixtures, first derivative and SNV, 99 % of their variance, with a limit that
+{100 * KNOWN:g} % of held-out mixtures keep: the gate of the recipes that ship, without their slack. A source that gave
+no spectrum never counts, in either. *NNLS of both*: a fit of all references in both rows at once, or in the one that is
+there; the weight is the score. Limits of each way, and of each set of sources that may count, are chosen on
+{CHOOSING:,} held-out pairs for {TARGET:g} false names a sample, as in [library](library.md), with nothing spoilt; what
+a compound may be named wrongly is told of mixtures without it, so that a sample is promised somewhat fewer. {TRYING:,}
+pairs are tried, the same in each state. *Raman drowned*: under a fluorescence {BRIGHTER[0]:g} to {BRIGHTER[1]:g} times
+as bright as the highest point, with shot noise, {100 * SHOT:g} % of that point at its own light. *NIR wet*: water of
+{WATER_AU[0]:g} to {WATER_AU[1]:g} AU at 1450 nm over the sample; *NIR empty*: an empty holder. Where no source counts
+nothing is named, which is told as an empty set. Mean ± standard deviation over {LIBRARIES} seeds, each with a library,
+mixtures and first weights of its own."""
 
 
 def study() -> Study[PairCell, PairOutcome]:

@@ -138,8 +138,8 @@ class Late:
 
 
 class Early:
-    """One network that reads both in one row. An absent source's columns are the mean of `usual`: it wants something
-    there."""
+    """One network that reads both in one row. An absent source's columns are the mean of `usual`, sound pairs that are
+    not tried: it wants something there."""
 
     patterns: tuple[Which, ...] = (BOTH,)
 

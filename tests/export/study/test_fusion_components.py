@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 from scipy.optimize import nnls
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_fscore_support
 from torch import nn
 
@@ -21,7 +22,7 @@ from export.data.mixtures.paired import synthesise_pairs
 from export.models.resnet1d import ResNet1dWords
 from export.page import Page, Picture, Table
 from export.preprocess.pipeline import build
-from export.study.fusion_components.measure import Name, PairCell, PairOutcome, Told, measure
+from export.study.fusion_components.measure import CHOSEN, TRIED, Name, PairCell, PairOutcome, Told, _taught, measure
 from export.study.fusion_components.pair import LEFT, Pair, PairWords
 from export.study.fusion_components.spoilt import STATES, Seen, seen, spoil
 from export.study.fusion_components.study import study
@@ -92,9 +93,10 @@ def test_relatives_are_more_alike_in_nir_than_in_raman() -> None:
     assert likeness["NIR"] > likeness["Raman"] + 0.2
 
 
-def test_a_library_with_more_silent_compounds_than_it_holds_is_none() -> None:
-    with pytest.raises(ValidationError, match="silent: twice 5 of 8"):
-        PairWords.model_validate(SMALL.model_dump() | {"silent": 5})
+@pytest.mark.parametrize("silent", [4, 5])
+def test_a_library_of_which_nothing_shows_in_both_techniques_is_none(silent: int) -> None:
+    with pytest.raises(ValidationError, match=f"silent: twice {silent} of 8"):
+        PairWords.model_validate(SMALL.model_dump() | {"silent": silent})
 
 
 def test_water_adds_its_bands_to_what_the_sample_shows(sound: Seen) -> None:
@@ -142,6 +144,34 @@ def test_late_is_the_other_source_where_one_is_absent(outcomes: list[PairOutcome
         assert (late.exact, late.false_names, late.f1) == (alone.exact, alone.false_names, alone.f1)
         gone = told["Raman" if left == "NIR" else "NIR", state]
         assert (gone.unasked, gone.recall, gone.false_names) == (1.0, 0.0, 0.0)
+
+
+def test_a_source_knows_next_to_all_sound_spectra_and_not_quite_all(outcomes: list[PairOutcome]) -> None:
+    assert all(0.97 < share < 1.0 for share in outcomes[0].knows.values())
+
+
+def test_the_temperature_that_fused_log_odds_want_is_the_slope_of_a_logistic_regression(
+    pair: Pair, outcomes: list[PairOutcome]
+) -> None:
+    """The same networks, taught anew; their log-odds added up by hand."""
+    late = cell("each alone, and late")
+    networks = [_taught(late, pair.learnt, number) for number in range(2)]
+    lots = {
+        purpose: synthesise_pairs(
+            libraries, SMALL.synthesis, n, np.random.default_rng([SMALL.seed, purpose]), grids=SMALL.grids
+        )
+        for libraries, n, purpose in ((pair.chosen_on, late.choosing, CHOSEN), (pair.tried_on, late.trying, TRIED))
+    }
+    often = (lots[CHOSEN][0].present.sum(axis=0) + 0.5) / (late.choosing + 1.0)
+    tried, present = lots[TRIED], lots[TRIED][0].present.ravel()
+
+    says = [network.say(made.values) for network, made in zip(networks, tried, strict=True)]
+
+    heats = outcomes[0].temperatures.values()
+    fused = sum(logits / heat for logits, heat in zip(says, heats, strict=True)) - np.log(often / (1.0 - often))
+    judge = LogisticRegression(C=np.inf, fit_intercept=False).fit(fused.reshape(-1, 1), present)
+    assert outcomes[0].fused_temperature == pytest.approx(1.0 / float(judge.coef_[0, 0]), rel=1e-2)
+    assert outcomes[1].fused_temperature is None
 
 
 def test_what_is_spoilt_moves_no_source_that_is_not_asked(outcomes: list[PairOutcome]) -> None:
