@@ -14,6 +14,7 @@ from export.figures import share_of
 
 BINS = 15
 COVERAGES = (0.9, 0.99)
+NONE_SHIPPED: Mapping[float, Sequence[float]] = {}
 Logits = NDArray[np.floating]
 Targets = NDArray[np.int64]
 Kind = tuple[Logits, Targets, Targets]
@@ -55,14 +56,25 @@ class Trust(TypedDict):
     sets: list[Covered]
 
 
-def trust_table(kinds: Mapping[str, Kind], *, temperature: float, scored: Scored) -> dict[str, Trust]:
-    """Return a row for each kind of spectra, none of which calibrated anything. scored: what sets the quantiles."""
+def trust_table(
+    kinds: Mapping[str, Kind],
+    *,
+    temperature: float,
+    scored: Scored,
+    coverages: Sequence[float] = COVERAGES,
+    shipped: Mapping[float, Sequence[float]] = NONE_SHIPPED,
+) -> dict[str, Trust]:
+    """Return a row for each kind of spectra, none of which calibrated anything.
+
+    scored: what sets the quantiles, but those of the coverages in `shipped`, which are taken as they are, class by
+    class.
+    """
     table = {}
     for name, (logits, truth, units) in kinds.items():
         classes, calibrated = logits.shape[1], probabilities(logits, temperature)
         sets = []
-        for asked in COVERAGES:
-            quantiles = class_quantiles(scored, asked, classes=classes)
+        for asked in coverages:
+            quantiles = shipped.get(asked) or class_quantiles(scored, asked, classes=classes)
             promised = promise(scored, asked, classes=classes)["promised"]
             sets.append(covered(calibrated, truth, units, quantiles, asked=asked, promised=promised))
         before, after = errors(probabilities(logits, 1.0), truth), errors(calibrated, truth)
@@ -73,7 +85,8 @@ def trust_table(kinds: Mapping[str, Kind], *, temperature: float, scored: Scored
 def over_blocks(tables: Sequence[Mapping[str, Trust]]) -> dict[str, list[Covered]]:
     """Return the sets of each kind over tables of several held-out blocks: means, and error as that of the mean."""
     return {
-        kind: [_mean([table[kind]["sets"][n] for table in tables]) for n in range(len(COVERAGES))] for kind in tables[0]
+        kind: [_mean(sets) for sets in zip(*(table[kind]["sets"] for table in tables), strict=True)]
+        for kind in tables[0]
     }
 
 

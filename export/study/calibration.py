@@ -2,7 +2,8 @@
 the public spectra. What the bundle and its report say of themselves is not read, its calibration tables apart.
 
 The members of the ensemble stand side by side in the graph. What a member says of the block that it has not seen
-calibrates the sets here as it did in the build, on copies of other draws; the block that none has seen is the test.
+calibrates the sets here as it did in the build, on copies of other draws, where the manifest has no quantile for the
+coverage; the block that none has seen is the test.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from export.progress import Report
 from export.recipe import load_recipe
 from export.train import HeldOut
 from export.trial.sessions import rows_of, sessions_of
-from export.trust import Trust, over_blocks, trust_table
+from export.trust import COVERAGES, NONE_SHIPPED, Trust, over_blocks, trust_table
 
 BUNDLES = ("powders12", "api20")
 KINDS = ("held-out block", "mild sessions", "stress sessions")
@@ -51,13 +52,15 @@ class Said:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """Of one bundle. kinds, table: of the block that no member has seen. turned: a table for each other block, of which
-    the one member speaks that has not seen it, calibrated on the rest. units: behind the sets."""
+    the one member speaks that has not seen it, calibrated on the rest. units: behind the sets. shipped: the coverages
+    of which the manifest has the quantiles."""
 
     bundle: Bundle
     kinds: Mapping[str, Said]
     table: Mapping[str, Trust]
     turned: Sequence[Mapping[str, Trust]]
     units: int
+    shipped: Sequence[float]
 
 
 class Members:
@@ -89,7 +92,8 @@ def found_of(name: str, data: Path) -> Found:
     if bundle.manifest.data_sheet["split"]["values_sha256"] != split.digests(spectra):
         raise ValueError(f"{bundle.file_name}: the recipe of today holds other spectra out")
     units = units_of(split.part, spectra.groups)
-    temperature = bundle.manifest.calibration.temperature
+    temperature, shipped = bundle.manifest.calibration.temperature, shipped_quantiles(bundle)
+    coverages = sorted({*COVERAGES, *shipped})
 
     def kinds_of(which: Numbers) -> dict[str, list[NDArray[np.float32]]]:
         mild, stress = (sessions_of(job, spectra, which, change) for change in (words.mild_session, words.session))
@@ -118,14 +122,21 @@ def found_of(name: str, data: Path) -> Found:
         targets = spectra.targets[split.development[others]]
         colder = fitted_temperature(copied, np.tile(targets, len(copied) // len(targets)))
         rest = scored_of(job, spectra, held, split.development, temperature=colder).of(of_part != fold.part)
-        turned.append(_table(said(fold.held, kinds_of(fold.held), number), colder, rest))
+        turned.append(_table(said(fold.held, kinds_of(fold.held), number), colder, rest, coverages))
     return Found(
         bundle=bundle,
         kinds=kinds,
-        table=_table(kinds, temperature, scored),
+        table=_table(kinds, temperature, scored, coverages, shipped),
         turned=turned,
         units=scored.count,
+        shipped=tuple(shipped),
     )
+
+
+def shipped_quantiles(bundle: Bundle) -> dict[float, tuple[float, ...]]:
+    """Return the quantile of each class that the manifest has, by the coverage that its preset asks for."""
+    quantiles = bundle.manifest.calibration.quantiles
+    return {float(of["coverage"]): quantiles[preset] for preset, of in bundle.manifest.data_sheet["presets"].items()}
 
 
 def held_out(job: Job, spectra: Spectra, members: Members) -> HeldOut:
@@ -165,9 +176,15 @@ def _copy(job: Job, spectra: Spectra, rows: Numbers, strength: float, rng: np.ra
     return from_absorbance(drawn, spectra.quantity)
 
 
-def _table(kinds: Mapping[str, Said], temperature: float, scored: Scored) -> dict[str, Trust]:
+def _table(
+    kinds: Mapping[str, Said],
+    temperature: float,
+    scored: Scored,
+    coverages: Sequence[float],
+    shipped: Mapping[float, Sequence[float]] = NONE_SHIPPED,
+) -> dict[str, Trust]:
     given = {kind: (said.logits, said.truth, said.units) for kind, said in kinds.items()}
-    return trust_table(given, temperature=temperature, scored=scored)
+    return trust_table(given, temperature=temperature, scored=scored, coverages=coverages, shipped=shipped)
 
 
 def page_of(data: Path, progress: Report) -> Page:
@@ -228,6 +245,7 @@ def _sets_table(found: Found, classes: Sequence[str]) -> Table:
             [
                 kind,
                 f"{100 * one['asked']:g}",
+                "ships" if kind in found.table and one["asked"] in found.shipped else "anew",
                 f"{100 * one['promised']:.1f}",
                 f"{100 * one['covered']:.1f} ± {100 * one['error']:.1f}",
                 "met" if one["covered"] >= one["promised"] else "**missed**",
@@ -237,8 +255,8 @@ def _sets_table(found: Found, classes: Sequence[str]) -> Table:
                 f"{100 * one['one']:.1f}",
             ]
         )
-    header = ["spectra", "asked, %", "promised, %", "held, %", "promise", "asked", "worst class, %", "mean size"]
-    return Table([*header, "of one class, %"], rows)
+    asked = ["spectra", "asked, %", "quantile", "promised, %"]
+    return Table([*asked, "held, %", "promise", "asked", "worst class, %", "mean size", "of one class, %"], rows)
 
 
 def _turned(kind: str) -> str:
@@ -271,8 +289,11 @@ that no member, gate or calibration has seen; *mild* and *stress sessions*: the 
 session that the recipe states. *Other blocks*: of each development block speaks the one member of the ensemble that
 has not seen it, with the temperature and the sets of the remaining blocks; means over the blocks. A single member is
 not the mean that ships, and these blocks were in sight while the recipe was made. ECE: expected calibration error of
-the most likely class in 15 equal bins (Guo et al. 2017). Sets are calibrated as in a build, on held-out spectra and
-changed copies drawn anew here, over preparations, not scans. The promise is what so many preparations can bear, at
+the most likely class in 15 equal bins (Guo et al. 2017). *quantile*: how far a set reaches, as the manifest has it for
+the coverage that a preset asks for (*ships*); where no preset asks for that coverage, or one member speaks, the sets
+are calibrated as in a build, on held-out spectra and changed copies drawn anew here, over preparations, not scans
+(*anew*). Such figures differ a little from those that a build measured with its own draws, which the pages of the
+models tell. The promise is what so many preparations can bear, at
 most what is asked; a set that holds every class keeps any promise and says nothing. *held*: share of spectra whose
 set holds the true class, ± standard error over preparations or, for the other blocks, over these. A promise is for
 all classes together and changes like those of the copies; what falls short of it is called missed by the figure

@@ -51,6 +51,27 @@ def test_sets_of_exchangeable_spectra_cover_what_was_asked_and_colder_is_worse_c
         assert row["error"] == pytest.approx(np.sqrt(row["covered"] * (1 - row["covered"]) / 4000), rel=0.02)
 
 
+def test_a_quantile_that_is_given_is_taken_and_the_other_coverages_are_calibrated() -> None:
+    """Four spectra of two classes, p of the true one 0.9, 0.7, 0.6 and 0.4: within 0.35 lie the first two."""
+    p = np.array([0.9, 0.7, 0.6, 0.4])
+    logits = np.log(np.column_stack([p, 1 - p]))
+    nought, each = np.zeros(4, dtype=np.int64), np.arange(4)
+    scored = Scored(measured=1 - p, changed=p[:0], targets=nought, units=each, instruments=nought)
+
+    (sets,) = (
+        row["sets"]
+        for row in trust_table(
+            {"new": (logits, nought, each)},
+            temperature=1.0,
+            scored=scored,
+            coverages=(0.5, 0.6),
+            shipped={0.5: (0.35, 0.35)},
+        ).values()
+    )
+
+    assert [(one["asked"], one["covered"]) for one in sets] == [(0.5, 0.5), (0.6, 0.75)]  # ceil(5 * 0.6) = 3 of 4
+
+
 def test_sets_hold_the_classes_that_are_likely_enough_each_by_its_own_quantile() -> None:
     probability = np.array([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]])
     truth, units = np.array([0, 1, 0]), np.array([0, 0, 1])

@@ -52,6 +52,23 @@ def test_the_page_is_of_the_bundle_that_ships(name: str, repository: Path) -> No
     assert f"Temperature {manifest.calibration.temperature:g};" in page
 
 
+def test_where_a_quantile_ships_the_page_agrees_with_what_the_build_measured(repository: Path) -> None:
+    """The build's figures are those on the model's own page, told by another command."""
+    told = rows(repository / "docs" / "models" / "powders12.md", columns=7)
+    page = rows(repository / "docs" / "results" / "calibration.md", columns=10)
+    own = {(cells[0], cells[1]): cells[3] for cells in told if cells[1] == "90" and "all blocks" not in cells[0]}
+    here = {(cells[0].removesuffix(" block"), cells[1]): cells[4] for cells in page[::-1] if cells[2] == "ships"}
+
+    assert len(own) == 3
+    assert own.items() <= here.items()
+
+
+def rows(page: Path, *, columns: int) -> list[list[str]]:
+    lines = (line for line in page.read_text(encoding="utf-8").splitlines() if line.startswith("| "))
+    cells = [[cell.strip() for cell in line.strip("| ").split("|")] for line in lines]
+    return [line for line in cells if len(line) == columns]
+
+
 def test_a_broken_promise_is_told_in_words() -> None:
     one = Covered(
         asked=0.9, promised=0.8, covered=0.75, error=0.0, low=None, high=None, by_class={0: 0.5, 1: 1.0}, mean_size=2.0,
@@ -62,7 +79,7 @@ def test_a_broken_promise_is_told_in_words() -> None:
     empty = Said(logits=np.zeros((4, 2), np.float32), truth=np.zeros(4, np.int64), units=np.zeros(4, np.int64))
 
     words = _in_words(
-        Found(bundle=bundle, kinds={"stress": empty}, table={"stress": row}, turned=(), units=4), ["a", "b"]
+        Found(bundle=bundle, kinds={"stress": empty}, table={"stress": row}, turned=(), units=4, shipped=()), ["a", "b"]
     )
 
     assert "Less than promised: stress at 90 %; less than asked: stress at 90 %." in words
