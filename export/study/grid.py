@@ -22,7 +22,7 @@ from export.preprocess.named import NAMED, UNIT
 from export.preprocess.words import LogStep, SavgolStep, SnvStep, StandardiseStep, StepWords
 from export.study.cell import BlockPart, Candidate, Cell, Outcome, Stress
 from export.study.measure import measure
-from export.study.study import Study, accuracy, figure, stressed_accuracy, table, without_a_row
+from export.study.study import Figure, Study, accuracy, figure, stressed_accuracy, table, without_a_row
 
 AXIS = Axis(unit="nm", start=904.0, stop=1698.0, points=224)
 CELLS, LAYERS = ("lstm", "bilstm", "gru"), (1, 2, 3)
@@ -66,6 +66,8 @@ SETS = {
     "api20": tuple(BlockPart(scans=1, test=k) for k in range(5)),
 }
 PUBLISHED: dict[str, tuple[StepWords, ...]] = {name: words for name, words in NAMED.items() if name != "none"}
+KINDS = (("held-out block", False), ("stress", True))
+FIGURES = {"macro_f1": "macro-F1", "mcc": "Matthews' correlation coefficient (MCC)", "kappa": "Cohen's kappa"}
 LOGS: dict[str, tuple[StepWords, ...]] = {"powders12": (), "api20": (LogStep(kind="negative-log"),)}
 
 
@@ -79,7 +81,9 @@ api20; a standard deviation of so few says little. *Stress* is the held-out bloc
 session: axis by half a point, gain curve of 1.5 %, offset, slope, noise. It is of another make than the augmentation,
 but of like kind. Patches of eight points, 64 hidden units, 600 steps of descent: one setting for all. The networks here
 are of one size for a fair grid, and none of them is what ships: the shipped GRU stands beside tuned classical models,
-over all blocks, in `docs/models/powders12.md` and `docs/models/api20.md`."""
+over all blocks, in `docs/models/powders12.md` and `docs/models/api20.md`. That it at least matches the best of them on
+either set was wanted: on powders12 that is **missed** on spectra as they were measured, by less than a point, and met
+in stress sessions; on api20 it is met, and tells nothing, since all of them are right there."""
 BLOCKS = "; ".join(
     f"of {name} {'those' if len(splits) > 1 else 'that'} from scan "
     f"{', '.join(str(split.scans * split.test + 1) for split in sorted(splits, key=lambda split: split.test))} on "
@@ -149,25 +153,21 @@ def parts(outcomes: Sequence[Outcome], data: Path) -> Sequence[Part]:
         if not of_set:
             shown.append(Text("Not measured yet."))
             continue
-        for title, stress in (("held-out block", False), ("stress", True)):
+        for title, stress in KINDS:
             shown += [
                 Text(f"**{name}, {title}**: accuracy, percent"),
-                _by_preparation(of_set, stress=stress, bold=whole),
+                _by_preparation(of_set, figure("accuracy", stress=stress), bold=whole),
             ]
             if whole:
                 shown.append(Text(_findings(of_set, stress=stress)))
         shown.append(_drawn(name, of_set))
         shown += without_a_row(asked, of_set)
-        best = [o for o in of_set if o.chosen in (*DERIVATIVES, "z-score")]
-        columns = [
-            (f"{what}{', stress' if stress else ''}", lambda _: True, figure(what, stress=stress))
-            for stress in (False, True)
-            for what in ("accuracy", "macro_f1", "mcc", "kappa")
-        ]
-        shown += [
-            Text("All figures, for z-score and the two derivatives:"),
-            table(best, first="model", row=lambda o: f"{o.cell.name}, {o.chosen}", columns=columns, bold=whole),
-        ]
+        for what, called in FIGURES.items():
+            for title, stress in KINDS:
+                shown += [
+                    Text(f"**{name}, {title}**: {called}, percent"),
+                    _by_preparation(of_set, figure(what, stress=stress), bold=whole),
+                ]
     return [*shown, *_on_the_edge(outcomes)]
 
 
@@ -234,8 +234,7 @@ def _drawn(name: str, outcomes: Sequence[Outcome]) -> Picture:
     return Picture(f"grid-{name}.png", f"{name}: accuracy, percent", heat(panels, models, columns, low=50.0))
 
 
-def _by_preparation(outcomes: Sequence[Outcome], *, stress: bool, bold: bool) -> Part:
-    read = stressed_accuracy if stress else accuracy
+def _by_preparation(outcomes: Sequence[Outcome], read: Figure, *, bold: bool) -> Part:
     columns = [
         (prepared, (lambda o, prepared=prepared: o.chosen == prepared), read)
         for prepared in dict.fromkeys(o.chosen for o in outcomes)
