@@ -8,15 +8,17 @@ from typing import Any
 
 from export.page import Page
 from export.progress import Report
-from export.study import calibration, components, fusion, grid, tablets, unknowns
+from export.study import calibration, components, fusion, grid
 from export.study.fusion_components.study import study as fusion_components
 from export.study.library.study import study as library
 from export.study.solvents.study import study as solvents
 from export.study.stress.study import study as stress
 from export.study.study import Study
+from export.study.tablets.study import study as tablets
+from export.study.unknowns import page as unknowns
 
 STUDIES: Mapping[str, Callable[[], Study[Any, Any]]] = {
-    "tablets": tablets.study,
+    "tablets": tablets,
     "grid": grid.study,
     "components": components.study,
     "fusion": fusion.study,

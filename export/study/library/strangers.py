@@ -27,7 +27,7 @@ from export.data.mixtures.synthesise import bench_of
 from export.data.mixtures.synthetic import synthetic_library
 from export.data.mixtures.words import Raman, Synthesis
 from export.preprocess.words import SavgolStep, SnvStep
-from export.study.unknowns import auroc
+from export.study.unknowns.measure import auroc
 from export.words import Words
 
 LIBRARY = "library alone"

@@ -31,8 +31,8 @@ from export.study.grid import study as grid
 from export.study.measure import measure, rows_of, score
 from export.study.run import run
 from export.study.study import accuracy, table
-from export.study.tablets import CLOSEST, PAIR
-from export.study.tablets import study as tablets
+from export.study.tablets.cells import CLOSEST, PAIR
+from export.study.tablets.study import study as tablets
 from tests.export.study.spectra import made_up
 
 LEARNING = Learning(

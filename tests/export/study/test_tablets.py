@@ -12,7 +12,8 @@ from export.page import Table, Text
 from export.study.archive import read_outcomes
 from export.study.cell import GroupPart, Outcome, Score
 from export.study.measure import measure
-from export.study.tablets import _target, cells, parts
+from export.study.tablets.cells import cells
+from export.study.tablets.page import _not_reproduced, _target, parts
 
 NAMED_WRONGLY = Score(accuracy=0.0, macro_f1=0.0, mcc=0.0, kappa=0.0)
 
@@ -36,6 +37,27 @@ def test_the_page_states_the_target_and_by_how_much_it_was_missed(repository: Pa
     assert f"**The target of 95 is not reached**: gru, level and shape comes closest ({best})" in text.text
     assert f"gru-3 is best ({plain})" in text.text
     assert [row[-1] for row in table.rows] == ["**missed**", "met", "**missed**", "–"]
+
+
+def test_the_page_says_which_printed_figures_are_not_reproduced(repository: Path) -> None:
+    """Counted from the outcomes beside the page: swin at 60:40, where 92.74 is printed."""
+    archive = repository / "docs" / "results" / "tablets.outcomes.jsonl.gz"
+    shares: dict[str, list[float]] = {}
+    with gzip.open(archive, "rt") as lines:
+        for line in map(json.loads, lines):
+            if line["cell"]["split"] == {"kind": "random", "train": 0.6, "seed": line["cell"]["seed"]}:
+                shares.setdefault(line["cell"]["name"], []).append(100 * line["score"]["accuracy"])
+    swin = shares["swin"]
+
+    (text,) = _not_reproduced(list(read_outcomes(archive, Outcome).values()))
+
+    assert isinstance(text, Text)
+    told = f"swin {np.mean(swin):.1f} ± {np.std(swin, ddof=1):.1f} where 92.74 is printed (60:40 random)"
+    assert len(swin) == 10
+    assert np.mean(swin) + 2 * np.std(swin, ddof=1) < 92.74
+    assert told in text.text
+    assert np.mean(shares["ghostnet"]) > 89.91
+    assert "ghostnet" not in text.text
 
 
 def test_batches_of_the_types_that_are_alike_stand_in_the_order_of_their_level(data_dir: Path) -> None:
