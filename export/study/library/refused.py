@@ -10,8 +10,7 @@ from export.page import Heading, Part, Table, Text
 from export.study.library.banks import BankOutcome
 from export.study.library.made import MARK
 from export.study.library.strangers import EFFECTS, KINDS, REST, STRANGERS, WEIGHED, WRONGLY, Refusal
-
-WANTED = 0.95  # of strangers, refused
+from export.study.library.wanted import MISSED, REFUSED, is_refused, wrongly_said
 
 
 def strange(outcomes: Sequence[BankOutcome]) -> list[Part]:
@@ -90,10 +89,10 @@ def _answer(outcome: BankOutcome) -> str:
 def _of_kinds(refusal: Refusal) -> str:
     """What a statistic refuses, in words, and which kinds are short of what is wanted."""
     shares = {kind: float(np.mean(refusal.refused[kind])) for kind in KINDS}
-    short = [kind for kind, share in shares.items() if share < WANTED]
+    short = [kind for kind, share in shares.items() if not is_refused(share)]
     told = ", ".join(f"{100 * share:.1f} % ({kind})" for kind, share in shares.items())
-    return f"{told}, and {100 * float(np.mean(refusal.wrongly)):.1f} % wrongly" + (
-        f"; under the {100 * WANTED:.0f} % that are wanted: {', '.join(short)}" if short else ""
+    return f"{told}, and {wrongly_said(refusal)}" + (
+        f"; under the {100 * REFUSED:.0f} % that are wanted, {MISSED}: {', '.join(short)}" if short else ""
     )
 
 

@@ -21,6 +21,7 @@ from export.study.library.banks import CLAIMS, SHARES, TARGETS, BankCell, BankOu
 from export.study.library.made import CHOSEN_ON, LEARNT, LOTS, MARK, TRIED_ON, LibraryWords
 from export.study.library.refused import hidden, strange
 from export.study.library.spread import spread, title
+from export.study.library.wanted import MISSED, is_kept, wanted
 from export.study.study import Study
 
 NAME = "library"
@@ -120,7 +121,7 @@ def _cell(name: str, bank: BankWords | None, seed: int) -> BankCell:
 def parts(outcomes: Sequence[BankOutcome], data: Path) -> Sequence[Part]:
     """Return tables and pictures. `data` is not read: nothing is measured on what an instrument saw."""
     del data
-    moved = spread(outcomes)
+    moved = [*wanted(outcomes), *spread(outcomes)]
     outcomes = [outcome for outcome in outcomes if outcome.cell.library.seed == outcomes[0].cell.library.seed]
     outcomes, told = [o for o in outcomes if not o.cell.told], [o for o in outcomes if o.cell.told]
     if not outcomes:
@@ -188,7 +189,7 @@ def _false_names(rows: Sequence[tuple[BankOutcome, PresetOutcome]]) -> Table:
             [
                 f"{title(o, p)}, {p.preset}",
                 f"{TARGETS[p.preset]:g}",
-                f"**{p.false_names:.3f}**",
+                f"**{p.false_names:.3f}**" + ("" if is_kept(p.preset, p.false_names) else f", {MISSED}"),
                 *(f"{value:.3f}" for value in p.by_lot),
                 "–" if p.relatives is None else f"{100 * p.relatives:.0f}",
                 f"{p.negatives:,}",

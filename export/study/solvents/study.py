@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,10 @@ from export.study.solvents.disputed import Light, Rows
 from export.study.solvents.methods import FALSE_NAMES, HELD_OUT, PEERS, REFERENCE, SEEDS, cells, of_few
 from export.study.solvents.namings import (
     FEW,
-    Answer,
-    Bools,
     Learnt,
     Lot,
     NamingCell,
     NamingOutcome,
-    Shipped,
     Where,
     lots_of,
     measure,
@@ -41,6 +37,8 @@ from export.study.solvents.reasons import (
     read,
     refused,
 )
+from export.study.solvents.wanted import DEFAULT, wanted
+from export.study.solvents.ways import Way, ways_of
 from export.study.study import Study
 
 NAME = "solvents"
@@ -180,7 +178,6 @@ LOOKS: tuple[Look, ...] = (
         largest rest of all, is the noise that a support is measured in. *Displaced bands.*""",
     ),
 )
-DEFAULT = "shipped, balanced"
 RIGHT = "right"
 MIXTURES = [("liquids", 1), ("liquids", 2), ("liquids", 3), ("powders", 1), ("powders", 2), ("powders", 3)]
 FIGURES = {"precision": "precision", "recall": "recall", "f1": "F1", "exact": "exact"}
@@ -215,43 +212,17 @@ def study() -> Study[NamingCell, NamingOutcome]:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Way:
-    """One way of reading what a method names: all its outcomes, one a seed, and which of their sets is meant."""
-
-    name: str
-    outcomes: tuple[NamingOutcome, ...]
-    what: Answer
-
-    def sets(self, rows: slice) -> list[Bools]:
-        """Return what is named in some mixtures [n, compounds], seed by seed."""
-        return [outcome.named(self.what)[rows] for outcome in self.outcomes]
-
-
-def ways_of(outcomes: Sequence[NamingOutcome], library: Where) -> list[Way]:
-    """Return the ways of one library in the order of the cells; the second answer of a method beside its first."""
-    names = dict.fromkeys(outcome.cell.name for outcome in outcomes if outcome.cell.library == library)
-    found = []
-    for name in names:
-        own = tuple(one for one in outcomes if (one.cell.name, one.cell.library) == (name, library))
-        found.append(Way(name=name, outcomes=own, what="found"))
-        if any(isinstance(one.cell.method, Shipped) and one.told != one.found for one in own):
-            found.append(Way(name=f"{name}, told", outcomes=own, what="told"))
-        if all(one.at_half for one in own) and not any(_limits_are_of_others(one.cell) for one in own):
-            found.append(Way(name=f"{name}, at one half", outcomes=own, what="at_half"))
-    return found
-
-
 def parts(outcomes: Sequence[NamingOutcome], data: Path) -> Sequence[Part]:
     """Return the tables; of the 92 only once the peer is measured."""
-    shown: list[Part] = [Heading("The six"), *_told(outcomes, "raman-powders", data)]
+    peers = [o for o in outcomes if (o.cell.name, o.cell.library) == (REFERENCE, "raman-solvents")]
+    shown = _wanted(outcomes, peers[0], data) if peers else []
+    shown += [Heading("The six"), *_told(outcomes, "raman-powders", data)]
     six = lots_of("raman-powders", data)[0]
     library = library_of(six.spectra)
     shown += [*carbonate(library, six), Text(" ".join(OF_THE_SIX.split()))]
     shown += _told(outcomes, "raman-solvents", data)
     shown.append(Text(" ".join(OF_LIQUIDS.split())))
     shown += of_made(outcomes)
-    peers = [o for o in outcomes if (o.cell.name, o.cell.library) == (REFERENCE, "raman-solvents")]
     return [*shown, *_untold(ways_of(outcomes, "raman-solvents"), data)] if peers else shown
 
 
@@ -270,16 +241,23 @@ def of_made(outcomes: Sequence[NamingOutcome]) -> list[Part]:
     return [Heading(f"Made mixtures of up to {FEW} solvents"), table, Text(" ".join(OF_MADE.split()))]
 
 
-def _limits_are_of_others(cell: NamingCell) -> bool:
-    """Whether limits are from other mixtures than taught the network, whose row at one half is told already."""
-    words = cell.method
-    return isinstance(words, Learnt) and words.taught is not None and words.limits_on != words.taught.synthesis
+def _wanted(outcomes: Sequence[NamingOutcome], peer: NamingOutcome, data: Path) -> list[Part]:
+    """What was wanted of both sets, beside what is reached; the peer agrees with itself and does not count."""
+    six = ways_of(outcomes, "raman-powders")
+    others = [way for way in ways_of(outcomes, "raman-solvents") if way.name != REFERENCE]
+    holds = {"six": _holds("raman-powders", data), "others": _holds("raman-solvents", data)}
+    return wanted(six, others, holds, peer.named()[[not held for held in holds["others"]]])
+
+
+def _holds(library: Where, data: Path) -> list[set[str]]:
+    """What each mixture holds; nothing where nobody tells."""
+    return [set(held) for lot in lots_of(library, data) for held in lot.holds]
 
 
 def _told(outcomes: Sequence[NamingOutcome], library: Where, data: Path) -> list[Part]:
     """The table of mixtures whose content somebody tells."""
     ways = ways_of(outcomes, library)
-    holds = [set(held) for lot in lots_of(library, data) for held in lot.holds]
+    holds = _holds(library, data)
     known = [place for place, held in enumerate(holds) if held]
     if not ways:
         return []
@@ -289,10 +267,8 @@ def _told(outcomes: Sequence[NamingOutcome], library: Where, data: Path) -> list
             [_against({names[c] for c in np.flatnonzero(found[place])}, holds[place]) for place in known]
             for found in way.sets(slice(None))
         ]
-        right = float(np.mean([answer.count(RIGHT) for answer in answers]))
-        rows.append(
-            [way.name, f"{right:.1f}", *(" / ".join(dict.fromkeys(each)) for each in zip(*answers, strict=True))]
-        )
+        each_of = (" / ".join(dict.fromkeys(each)) for each in zip(*answers, strict=True))
+        rows.append([way.name, f"{way.right(holds):.1f}", *each_of])
     titles = [f"{kind} {number}" for kind, number in MIXTURES[: len(known)]]
     return [Table([f"library of {len(names)}", f"right, of {len(known)}", *titles], rows)]
 

@@ -243,7 +243,8 @@ def test_of_strangers_the_answer_is_what_a_bundle_refuses(fit: BankOutcome) -> N
 
     (answer,) = [line for line in text.splitlines() if line.startswith("NNLS: the answer is")]
     assert f"NNLS: the answer is *{REST}*" in answer
-    assert "90.0 % (all of it), 50.0 % (half of it), 20.0 % (30 %), 10.0 % (10 %), and 6.0 % wrongly;" in answer
+    assert "90.0 % (all of it), 50.0 % (half of it), 20.0 % (30 %), 10.0 % (10 %), and 6.0 % wrongly (over" in answer
+    assert "6.0 % wrongly (over 5 %: **missed**); under the 95 % that are wanted, **missed**: all of it, half" in answer
     assert "is an upper mark and no answer" in answer
     assert "30 mixtures of each share" in text
     assert "Limits are not chosen on scans of their own here" in text
@@ -294,3 +295,37 @@ def test_spread_is_told_over_libraries_and_tables_are_of_the_first(fit: BankOutc
     (first,) = [row for row in text.splitlines() if row.startswith("| NNLS, screen | 1 |") and "±" not in row]
     assert first.endswith("| 40.0 |")
     assert "2 libraries, each with compounds" in text
+
+
+def test_what_was_wanted_is_met_or_missed_as_it_is_printed(fit: BankOutcome) -> None:
+    """Means of two libraries by hand: 1.0004 is printed as the target, 0.21 is over it; 5.1 % wrongly is over 5 %."""
+
+    def of(seed: int, rates: tuple[float, float], wrongly: float) -> BankOutcome:
+        words = fit.cell.model_copy(update={"seed": seed, "library": SMALL.model_copy(update={"seed": seed})})
+        first, second, *others = fit.presets
+        assert (first.preset, second.preset, second.confirmed) == ("screen", "balanced", False)
+        screen = first.model_copy(update={"false_names": rates[0]})
+        balanced = second.model_copy(update={"false_names": rates[1]})
+        presets = tuple(p.model_copy(update={"negatives": 20_000 - seed}) for p in (screen, balanced, *others))
+        shares = {kind: (0.95 if kind == "all of it" else 0.94,) * 3 for kind in KINDS}
+        refusals = tuple(
+            refusal.model_copy(update={"refused": shares, "wrongly": (wrongly,) * 3}) for refusal in fit.refusals
+        )
+        return fit.model_copy(update={"cell": words, "presets": presets, "refusals": refusals})
+
+    text = study().page([of(0, (1.0004, 0.2), 0.048), of(1, (1.0004, 0.22), 0.054)], NOWHERE).markdown()
+
+    (names,) = [row for row in text.splitlines() if row.startswith("| NNLS | 1.000, met | ")]
+    assert names.startswith("| NNLS | 1.000, met | 0.210, **missed** |")
+    assert names.endswith("| 19,999, **missed** | 2 |")
+    assert "| NNLS | 5.1, **missed** | 95.0, met | 94.0, **missed** | 94.0, **missed** | 94.0, **missed** | 2 |" in text
+    assert "and 4.8 % wrongly; under the 95 % that are wanted, **missed**: half of it, 30 %, 10 %" in text
+    (second,) = [row for row in text.splitlines() if row.startswith("| NNLS, balanced | 0.2 | **")]
+    assert "**0.200** |" in second
+
+
+def test_a_row_over_its_target_is_called_missed_in_its_own_table(fit: BankOutcome) -> None:
+    first, *others = fit.presets
+    over = fit.model_copy(update={"presets": (first.model_copy(update={"false_names": 1.001}), *others)})
+
+    assert "| NNLS, screen | 1 | **1.001**, **missed** |" in study().page([over], NOWHERE).markdown()
