@@ -29,6 +29,7 @@ import psutil
 from edged.bundle.archive import Bundle, read_bundle
 from edged.bundle.slots import built_ins
 from edged.infer.engine import Engine
+from export.job import STAGES
 from export.page import Code, Heading, Page, Part, Table, Text
 from tests.bench.archive import write_archive
 from tests.bench.subject import REPOSITORY
@@ -276,11 +277,12 @@ def page_of(known: Mapping[str, Document]) -> Page:
                 f"{one['peak_mb']:,.0f}",
                 _yes(one["same_digest"]),
                 _yes(one["same_graph"]),
-                f"{one['golden']:.2g} ({one['tolerance']:g})",
+                f"{one['golden']:.2g} ({one['tolerance']:g}{': **over**' if one['golden'] > one['tolerance'] else ''})",
                 f"{one['same_outcome']} of {one['judged']} ({one['same_verdict']})",
             ]
         )
-        stages.append([name, ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in one["stages_s"].items())])
+        taken = sorted(one["stages_s"].items(), key=lambda taken: list(STAGES).index(taken[0]))
+        stages.append([name, ", ".join(f"{stage} {seconds:.0f}" for stage, seconds in taken)])
         if stop := one["stopped"]:
             whole = f"{stop['at_s']:.0f} + {stop['again_s']:.0f} ({stop['undisturbed_s']:.0f})"
             stops.append([name, str(stop["members"]), str(stop["kept"]), whole, _yes(stop["same"])])
@@ -319,8 +321,10 @@ that the shipped bundle was made with. Wanted: at most {LIMIT_MINUTES:g} minutes
 processes that wanted to run when the build began; with others at work its CPU minutes over {CORES} cores tell more
 than the clock. *peak MB*: resident memory of all its processes together, pages that they share counted for each.
 *golden answers*: the largest difference of what the new graph says of the golden spectra of the shipped bundle, in
-logits or of the range of amounts (beside it what a device allows). *same outcome and names*: of spectra of the
-recipe's own set under another lamp and level, judged by `edged analyze` with either bundle (in brackets: the same
+logits or of the range of amounts (beside it what a device allows). A device holds each bundle to the golden answers
+in that very bundle; builds on two kinds of processors are two bundles, each with its own, so that *over* says how far
+they have learnt apart and stops neither. What must agree is the last column: *same outcome and names*: of spectra of
+the recipe's own set under another lamp and level, judged by `edged analyze` with either bundle (in brackets: the same
 verdict to the last digit)."""
 STOP = """
 The training alone, in a folder of its own, is interrupted as soon as a member, or an epoch of one, is kept; again a

@@ -41,6 +41,23 @@ def test_a_build_over_the_limit_and_another_version_are_told() -> None:
     assert "| powders12 | not built yet |" in text
 
 
+def test_golden_answers_over_the_tolerance_are_marked() -> None:
+    far = {**BUILT, "name": "powders12", "golden": 0.034}
+
+    text = page_of_builds({"api20": BUILT, "powders12": far}).markdown()
+
+    assert "| 0.034 (0.02: **over**) |" in text
+    assert "| 0.001 (0.02) |" in text
+
+
+def test_stages_stand_in_the_order_of_a_build_whatever_that_of_the_file() -> None:
+    kept = {**BUILT, "stages_s": {"calibrate": 1.0, "train": 600.0, "trial": 500.0, "verify": 2.0}}
+
+    text = page_of_builds({"api20": kept}).markdown()
+
+    assert "| api20 | train 600, calibrate 1, verify 2, trial 500 |" in text
+
+
 def test_what_does_not_go_as_wanted_is_told_first() -> None:
     rows = [["One class", "told", "0 in 2.0 s", "told, trains", "–", "**no**", "`nothing of the kind`"]]
 
