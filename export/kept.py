@@ -1,16 +1,18 @@
 """Members that learn at the same time, each kept as soon as it is there: a stop loses none, and a later run goes on,
 with the last epoch of a member where it keeps those.
 
-What is kept is named by what it was made from: the task, every line of this package, and the version of torch. Other
-code makes another member, and never passes for the one that it would make.
+What is kept is named by what it was made from: the task, every line of this package and of what it judges with, and
+the versions of the libraries that compute. Other code makes another member, and never passes for the one that it would
+make.
 """
 
 from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -20,6 +22,9 @@ from export.checkpoint import Checkpoint, Stopped, ask_to_stop, let_go_on
 from export.errors import StageMissing
 from export.processes import collect, processes
 from export.progress import Report
+
+ROOMS = ("spectra", "bundle", "infer")  # of edged: what reads, resamples and judges here as on the device
+LIBRARIES = ("numpy", "onnx", "onnxruntime", "onnxscript", "scikit-learn", "scipy", "torch")
 
 
 class Task(Protocol):
@@ -97,11 +102,22 @@ def once(digest: str, make: Callable[[], MadeT], *, folder: Path) -> MadeT:
     fits the code.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{hashlib.sha256(f'{digest} {maker()}'.encode()).hexdigest()}.pt"
+    path = _once(digest, folder)
     if not path.exists():
         _keep(make(), path)
     found: MadeT = kept(path)
     return found
+
+
+def only(digests: Iterable[str], *, folder: Path) -> None:
+    """Delete what lies in `folder` and is not what `once` keeps there of these: of other code, or half written."""
+    named = {_once(digest, folder) for digest in digests}
+    for path in set(folder.glob("*")) - named:
+        path.unlink()
+
+
+def _once(digest: str, folder: Path) -> Path:
+    return folder / f"{hashlib.sha256(f'{digest} {maker()}'.encode()).hexdigest()}.pt"
 
 
 def _made(make: Callable[[TaskT, Checkpoint], Any], task: TaskT, checkpoint: Checkpoint) -> Any:
@@ -127,11 +143,12 @@ def kept(path: Path) -> Any:
 
 @cache
 def maker() -> str:
-    """Return the SHA-256 of what makes members: this package's sources, and torch's version."""
-    package = Path(__file__).parent
-    found = hashlib.sha256(torch.__version__.encode())
-    for path in sorted(package.rglob("*.py")):
-        found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    """Return the SHA-256 of what makes and judges members: sources, and versions of libraries."""
+    root = Path(__file__).parents[1]
+    found = hashlib.sha256(repr([(name, version(name)) for name in LIBRARIES]).encode())
+    for folder in ("export", *(f"edged/{room}" for room in ROOMS)):
+        for path in sorted((root / folder).rglob("*.py")):
+            found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     return found.hexdigest()
 
 

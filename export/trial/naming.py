@@ -28,7 +28,7 @@ from export.data.spectra import Spectra
 from export.data.split import Split
 from export.figures import Figure, share_of, together
 from export.job import Job
-from export.kept import once
+from export.kept import once, only
 from export.manifest import manifest_of
 from export.pack import draft
 from export.progress import Report
@@ -193,16 +193,18 @@ def _joined(of: Mapping[str, Answers], prefix: str) -> Answers:
 
 
 def _rotation(job: Job, spectra: Spectra, progress: Report) -> list[dict[str, Any]]:
-    """Train the recipe anew with every other block held out, and on the shipped split with other seeds."""
+    """Train the recipe anew with every other block held out, and on the shipped split with other seeds. What an earlier
+    run of other words or code has left is kept until all is judged."""
     words, shipped = job.recipe.evaluation, job.recipe.data.split.test
     blocks = int(job.split(spectra).part.max()) + 1
     plans = [("rotation", b, 0) for b in range(blocks) if b != shipped] if words.rotation else []
     plans += [("seed", shipped, variant) for variant in range(1, words.seeds)]
-    runs = []
-    for number, (kind, block, variant) in enumerate(plans, 1):
+    runs, digests, folder = [], [_digest(job, *plan) for plan in plans], job.path("rotation")
+    for number, ((kind, block, variant), digest) in enumerate(zip(plans, digests, strict=True), 1):
         what = f"{kind} {number} of {len(plans)}"
         run = partial(_run, job, spectra, kind, block, variant, progress, what)
-        runs.append(once(_digest(job, kind, block, variant), run, folder=job.path("rotation")))
+        runs.append(once(digest, run, folder=folder))
+    only(digests, folder=folder)
     return runs
 
 

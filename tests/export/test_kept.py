@@ -111,22 +111,59 @@ def test_what_is_made_here_is_made_once_and_a_stop_leaves_nothing_half_made(
     assert [one["right"] for one in found] == [2, 2, 3, 2, 4]
 
 
-def test_the_maker_is_told_by_every_line_of_the_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    kept.maker.cache_clear()
-    before = kept.maker()
-    package = tmp_path / "export"
-    package.mkdir()
-    (package / "kept.py").write_text("")
-    monkeypatch.setattr(kept, "__file__", str(package / "kept.py"))
-    kept.maker.cache_clear()
-    bare = kept.maker()
-    (package / "more.py").write_text("x = 1")
+def test_only_what_is_named_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "rotation"
+    for digest in ("one", "two"):
+        once(digest, str, folder=folder)
+    (folder / "half.part").touch()
+
+    kept.only(["two", "three"], folder=folder)
+    made = [once(digest, lambda: "anew", folder=folder) for digest in ("two", "one")]
+    kept.only([], folder=tmp_path / "nowhere")
+
+    assert made == ["", "anew"]
+    assert len(list(folder.iterdir())) == 2
+
+
+@pytest.fixture
+def _another_maker() -> Iterator[None]:
+    yield
     kept.maker.cache_clear()
 
-    assert len({before, bare, kept.maker()}) == 3
-    monkeypatch.undo()
+
+def maker() -> str:
     kept.maker.cache_clear()
-    assert kept.maker() == before
+    return kept.maker()
+
+
+@pytest.mark.usefixtures("_another_maker")
+def test_the_maker_is_told_by_every_line_that_makes_and_judges_and_by_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = [maker()]
+    monkeypatch.setattr(kept, "__file__", str(tmp_path / "export" / "kept.py"))
+    found.append(maker())
+    for place in ("export/kept.py", "export/study/more.py", "edged/infer/judge.py", "edged/spectra/x/more.py"):
+        path = tmp_path / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x = 1")
+        found.append(maker())
+    (tmp_path / "edged" / "infer" / "judge.py").write_text("x = 2")
+    found.append(maker())
+    (tmp_path / "edged" / "cli").mkdir()
+    (tmp_path / "edged" / "cli" / "more.py").write_text("x = 1")
+
+    assert len(set(found)) == 7
+    assert maker() == found[-1]
+
+
+@pytest.mark.usefixtures("_another_maker")
+@pytest.mark.parametrize("name", ["torch", "numpy", "scipy", "scikit-learn", "onnx", "onnxruntime"])
+def test_the_maker_is_told_by_the_versions_of_what_computes(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, version = maker(), kept.version
+    monkeypatch.setattr(kept, "version", lambda one: "0.1" if one == name else version(one))
+
+    assert maker() != before
 
 
 @pytest.mark.usefixtures("threads")

@@ -27,6 +27,8 @@ def test_a_stop_during_the_trial_loses_no_judgement_that_is_made(
     judged = {path: path.stat().st_mtime_ns for path in (job.work / "rotation").glob("*.pt")}
     last = max(judged, key=lambda path: judged[path])
     last.unlink()
+    other = job.work / "rotation" / "of other code.pt"
+    other.touch()
     asked: list[str] = []
     train = of_trial.train_ensemble
 
@@ -38,9 +40,13 @@ def test_a_stop_during_the_trial_loses_no_judgement_that_is_made(
 
     monkeypatch.setattr(of_trial, "train_ensemble", stopped)
     words = ["trial", str(recipe), "--work", str(job.work), "--data", str(job.data), "--out", str(job.work)]
-    first, second = (CliRunner().invoke(main, words) for _ in range(2))
+    first = CliRunner().invoke(main, words)
+    still_there = other.exists()
+    second = CliRunner().invoke(main, words)
 
     assert (first.exit_code, second.exit_code) == (1, 0), second.output
+    assert still_there
+    assert {path.name for path in (job.work / "rotation").iterdir()} == {path.name for path in judged}
     assert asked == ["rotation 3 of 3", "rotation 3 of 3", "random split"]
     assert len(judged) == 3
     assert all(path.stat().st_mtime_ns == written for path, written in judged.items() if path != last)
