@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from export.data.catalogue import load_set
 from export.main import main as export
-from tests.export.twin.test_twin_folder import folder
+from tests.export.twin.test_command import folder
 from tests.flow.plant import edged
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(120)]
