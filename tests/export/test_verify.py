@@ -10,7 +10,6 @@ import pytest
 import torch
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from export.fit import as_tensor
 from export.train import load_identifier
 from export.verify import FLOAT_TOLERANCE, unit_of
 from tests.export.capsules import capsules, run
@@ -25,7 +24,7 @@ def test_a_discriminant_of_classes_far_apart_is_built(tmp_path: Path) -> None:
 
     found = json.loads((job.work / "verify.json").read_text())
     with torch.no_grad():
-        logits, _ = load_identifier(job)(as_tensor(job.development_rows()))
+        logits, _ = load_identifier(job)(torch.from_numpy(job.development_rows().copy()))
     assert float(logits.abs().max()) > 200.0
     assert 0.0 < found["float_answer_difference"] <= FLOAT_TOLERANCE
 
