@@ -84,7 +84,7 @@ def bench(bundle: Path, float_graph: Path | None, rounds: int, *, as_json: bool)
 
 
 @click.command()
-@click.argument("pairs", nargs=-1, required=True, metavar="BUNDLE=FLOAT...")
+@click.argument("pairs", nargs=-1, required=True, metavar="BUNDLE[=FLOAT]...")
 @click.option(
     "--data",
     type=click.Path(path_type=Path),
@@ -98,28 +98,35 @@ def bench(bundle: Path, float_graph: Path | None, rounds: int, *, as_json: bool)
 def quantisation(pairs: tuple[str, ...], data: Path | None, out: Path | None, rounds: int, *, as_json: bool) -> None:
     """Write the page that holds every candidate of each BUNDLE against the FLOAT graph that it was made from.
 
+    A BUNDLE alone, one that names components, is told by its own manifest.
+
     Example: edged-export quantisation powders12-1.4.0.edgebundle=powders12-1.4.0.float.onnx
     """
     split = [pair.partition("=") for pair in pairs]
-    for pair, (_, _, graph) in zip(pairs, split, strict=True):
-        if not Path(graph).is_file():
+    for pair, (_, equals, graph) in zip(pairs, split, strict=True):
+        if equals and not Path(graph).is_file():
             raise click.BadParameter(f"{pair!r} is no BUNDLE=FLOAT with a float graph that exists")
-    from export.quantise.page import compared, page
+    if not any(equals for _, equals, _ in split):
+        raise click.BadParameter("at least one BUNDLE=FLOAT is wanted: of bundles alone nothing is measured")
+    from export.quantise.page import compared, page, stated
 
     folder = data or Path(os.environ.get("EDGED_DATA") or "../shared/data")
-    found = []
     try:
-        for bundle, _, graph in split:
-            found.append(compared(read_bundle(bundle), Path(graph), data=folder, rounds=rounds))
+        told = [stated(read_bundle(bundle)) for bundle, equals, _ in split if not equals]
+        found = [
+            compared(read_bundle(bundle), Path(graph), data=folder, rounds=rounds)
+            for bundle, equals, graph in split
+            if equals
+        ]
     except (BundleError, ExportError) as error:
         click.echo(f"edged-export: {error}", err=True)
         sys.exit(1)
-    text = page(found, pairs=pairs)
+    text = page(found, pairs=pairs, told=told)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(text, encoding="utf-8")
     if as_json:
-        click.echo(json.dumps(found))
+        click.echo(json.dumps([*found, *told]))
     elif out is None:
         click.echo(text, nl=False)
 

@@ -1,5 +1,6 @@
 """The page docs/results/quantisation.md: shipped bundles that name classes or tell an amount, against the float
-graphs that they were made from. What int8 costs a bundle of components is measured where it is built."""
+graphs that they were made from. What int8 costs a bundle of components is measured where it is built: its manifest
+tells."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ from edged.bundle.archive import Bundle
 from export.data.augment import resample
 from export.data.catalogue import load_set
 from export.data.spectra import Spectra
+from export.errors import ExportError
 from export.job import Job
 from export.processor import Processor, processor
 from export.quantise.candidates import candidates
@@ -43,6 +45,38 @@ class Compared(TypedDict):
     best: Scheme
     why: str
     against: dict[str, str]
+
+
+class Stated(TypedDict):
+    """A bundle of components, as its own manifest tells. same_outcome: share of spectra in which the same compounds are
+    told, of so many; None where the bundle is its float graph, or does not say of how many."""
+
+    bundle: str
+    name: str
+    scheme: str
+    size_ratio: float
+    same_outcome: float
+    spectra: int | None
+
+
+def stated(bundle: Bundle) -> Stated:
+    """Return what a bundle of components tells of its quantisation. Raises ExportError where it tells nothing."""
+    manifest = bundle.manifest
+    sheet, metrics = manifest.data_sheet.get("quantisation", {}), manifest.metrics
+    if not {"scheme", "ratio"} <= sheet.keys() or "int8_and_float_same_sets" not in metrics:
+        raise ExportError(
+            f"{bundle.file_name} does not say what its quantisation cost",
+            hint="give the float graph that it was made from: BUNDLE=FLOAT",
+        )
+    spectra = metrics.get("int8_and_float_spectra")
+    return Stated(
+        bundle=f"{manifest.name} {manifest.version}",
+        name=manifest.name,
+        scheme=sheet["scheme"],
+        size_ratio=sheet["ratio"],
+        same_outcome=float(metrics["int8_and_float_same_sets"]),
+        spectra=None if spectra is None else int(spectra),
+    )
 
 
 def compared(bundle: Bundle, float_graph: Path, *, data: Path, rounds: int) -> Compared:
@@ -92,16 +126,17 @@ def compared(bundle: Bundle, float_graph: Path, *, data: Path, rounds: int) -> C
     )
 
 
-def page(found: Sequence[Compared], *, pairs: Sequence[str]) -> str:
-    """Return the page as Markdown."""
+def page(found: Sequence[Compared], *, pairs: Sequence[str], told: Sequence[Stated] = ()) -> str:
+    """Return the page as Markdown. told: of bundles that are not compared here."""
     about = found[0]["processor"]
     joined = " ".join(pairs)
     lines = [
         "# Quantised against float",
         "",
         "Bundles that name classes or tell an amount, each against the float graph that it was made from; then every",
-        "candidate. Of those that name components it stands on their own pages, in [models](../models). Agreement and",
-        "accuracy are those of spectra that training has not seen, and of other things, by the daemon's own judge.",
+        "candidate. Of those that name components the first table has what their own manifests tell; the rest stands",
+        "on their pages, in [models](../models). Agreement and accuracy are those of spectra that training has not",
+        "seen, and of other things, by the daemon's own judge.",
         f"Times are CPU times of one thread on {about['model']} ({', '.join(about['features'])}), in turns;",
         "ratios hold within a table only. Of an amount, *accuracy* is the share of the default preset's intervals that",
         "hold the true one. *Largest difference*: of any output; logits as they are, features over the largest of",
@@ -133,10 +168,36 @@ def page(found: Sequence[Compared], *, pairs: Sequence[str]) -> str:
                 one["bundle"], one["scheme"], size, agreement, points, f"{row['ratio']:.2f}", "yes" if met else "**no**"
             )
         )
+    lines += [_told(one) for one in told]
+    lines += _why_float(told)
     lines += ["", "The rule, stated before anything was measured (`export/quantise/choose.py`):", "", f"> {RULE}."]
     for one in found:
         lines += _section(one)
     return "\n".join(lines) + "\n"
+
+
+def _told(one: Stated) -> str:
+    """The row of a bundle of components: accuracy and time are not told."""
+    is_float = one["scheme"] == "float"
+    met = one["size_ratio"] <= SIZE and one["same_outcome"] >= SAME_OUTCOME
+    of = "" if one["spectra"] is None else f" of {one['spectra']:,}"
+    agreement = "it is the float graph" if is_float else f"{100 * one['same_outcome']:.2f}{of} (same compounds)"
+    size = f"{one['size_ratio']:.3f} (at most {SIZE:g}){'' if one['size_ratio'] <= SIZE else ' **missed**'}"
+    verdict = "yes, as far as it was measured" if met else "**no**"
+    return _row(
+        one["bundle"], one["scheme"], size, agreement, *(["–"] * 2 if is_float else ["not measured"] * 2), verdict
+    )
+
+
+def _why_float(told: Sequence[Stated]) -> list[str]:
+    lines = []
+    for name in (one["name"] for one in told if one["scheme"] == "float"):
+        lines += [
+            "",
+            f"{name} ships float: with int8 weights other compounds were told of more real spectra than the rule",
+            f"allows ([figures](../models/{name}.md#quantisation)), and its build refuses such weights.",
+        ]
+    return lines
 
 
 def _unsteady(found: Sequence[Compared]) -> list[str]:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+
+from click.testing import CliRunner
+
+from edged.bundle.archive import read_bundle
+from edged.bundle.slots import built_ins
+from export.bench_command import quantisation
 from export.processor import Processor
 from export.quantise.measure import Measured
-from export.quantise.page import Compared, page
+from export.quantise.page import Compared, page, stated
 
 
 def row(scheme: str, ratio: float) -> Measured:
@@ -61,11 +69,39 @@ def test_the_page_claims_no_spread_where_no_scheme_was_timed_twice() -> None:
     assert "timed twice" not in told
 
 
-def test_the_page_says_that_it_leaves_out_bundles_of_components() -> None:
-    told = page([compared(row("weights", 1.0), scheme="weights", above=1.0)], pairs=["a=b"])
+def test_bundles_of_components_are_told_by_their_own_manifests_and_a_float_one_misses_the_size() -> None:
+    """Judged by the manifests of the bundles that ship, read as JSON."""
+    bundles = [path for path in built_ins() if path.name.startswith(("powders-components", "solvents13"))]
+    manifests = [json.loads(zipfile.ZipFile(path).read("manifest.json")) for path in bundles]
+    int8, whole = (manifest["data_sheet"]["quantisation"] for manifest in manifests)
+    metrics = manifests[0]["metrics"]
 
-    assert "Every bundle that ships" not in told
-    assert "those that name components" in told
+    told = page(
+        [compared(row("weights", 1.0), scheme="weights", above=1.0)],
+        pairs=["a=b"],
+        told=[stated(read_bundle(path)) for path in bundles],
+    )
+
+    (first,) = (line for line in told.splitlines() if line.startswith("| powders-components"))
+    (second,) = (line for line in told.splitlines() if line.startswith("| solvents13"))
+    assert int8["size_bytes"] / int8["float_bytes"] < 0.3
+    assert f"| {int8['size_bytes'] / int8['float_bytes']:.3f} (at most 0.3) |" in first
+    assert f"{100 * metrics['int8_and_float_same_sets']:.2f} of {metrics['int8_and_float_spectra']:,.0f}" in first
+    assert first.endswith("| yes, as far as it was measured |")
+    assert whole["scheme"] == "float"
+    assert "| 1.000 (at most 0.3) **missed** | it is the float graph |" in second
+    assert second.endswith("| **no** |")
+    assert "solvents13 ships float" in told
+
+
+def test_a_bundle_of_classes_without_its_float_graph_is_refused_with_a_hint() -> None:
+    path = next(path for path in built_ins() if path.name.startswith("api20"))
+
+    result = CliRunner().invoke(quantisation, [str(path), f"{path}={path}"])
+
+    assert result.exit_code == 1
+    assert "does not say what its quantisation cost" in result.stderr
+    assert "Traceback" not in result.output
 
 
 def test_the_page_says_whether_fixed_scales_ask_for_learning_with_the_rounding_in_the_loop() -> None:
