@@ -19,7 +19,7 @@ from export.words import Words
 class Criterion:
     """text: of what. at_least: whether more is better. named, told: whether models of classes, of amounts, have it.
 
-    in_unit: whether it is in the unit of the amount; else it is a share.
+    in_unit: whether it is in a unit, that of the amount or names a spectrum; else it is a share.
     """
 
     text: str
@@ -43,11 +43,25 @@ AMOUNTS = {"named": False, "told": True}
 BOTH = {"named": True, "told": True}
 
 
-class Acceptance(Words):
-    """Criteria of acceptance: shares of 1, RMSE in the unit of the amount; verdicts are those of the default preset.
+class Criteria(Words):
+    """Base of criteria of acceptance, each a field with its `Criterion`; verdicts are those of the default preset.
 
     What is left out is no criterion.
     """
+
+    def stated(self) -> dict[str, float]:
+        """Return what is asked for, by the name of its criterion."""
+        return self.model_dump(exclude_none=True)
+
+    @classmethod
+    def known(cls) -> dict[str, Criterion]:
+        """Return all that may be asked for, by name."""
+        fields = cls.model_fields.items()
+        return {name: of for name, field in fields for of in field.metadata if isinstance(of, Criterion)}
+
+
+class Acceptance(Criteria):
+    """Of models of classes and of amounts: shares of 1, RMSE in the unit of the amount."""
 
     accuracy: Annotated[float | None, SHARE, _least("accuracy on the held-out part")] = None
     accuracy_all_blocks: Annotated[float | None, SHARE, _least("accuracy, each part held out in turn")] = None
@@ -70,22 +84,13 @@ class Acceptance(Words):
     near_others_refused: Annotated[float | None, SHARE, _least("spectra of near things refused", **BOTH)] = None
     same_outcome: Annotated[float | None, SHARE, _least("same outcome as float", **BOTH)] = None
 
-    def stated(self) -> dict[str, float]:
-        """Return what is asked for, by the name of its criterion."""
-        return self.model_dump(exclude_none=True)
-
     def check(self, *, tells_amounts: bool) -> None:
         """Raise ValueError for a criterion that such a model has no figure of."""
         for name in self.stated():
-            of = CRITERIA[name]
+            of = self.known()[name]
             if not (of.told if tells_amounts else of.named):
                 does = "tells an amount" if tells_amounts else "names classes"
                 raise ValueError(f"{name}: a model that {does} has no such figure")
-
-
-CRITERIA: Mapping[str, Criterion] = {
-    name: of for name, field in Acceptance.model_fields.items() for of in field.metadata if isinstance(of, Criterion)
-}
 
 
 class Judged(TypedDict):
@@ -100,11 +105,11 @@ class Judged(TypedDict):
     met: bool | None
 
 
-def judged(words: Acceptance, found: Mapping[str, Figure | None]) -> list[Judged]:
+def judged(words: Criteria, found: Mapping[str, Figure | None]) -> list[Judged]:
     """Return each stated criterion beside its figure. found: figures by the names of criteria."""
-    rows = []
+    rows, criteria = [], words.known()
     for name, wanted in words.stated().items():
-        of, figure = CRITERIA[name], found.get(name)
+        of, figure = criteria[name], found.get(name)
         met = None
         if figure is not None:
             met = figure["value"] >= wanted if of.at_least else figure["value"] <= wanted

@@ -9,7 +9,7 @@ percentiles of redraws of whole units (Field and Welsh 2007, J. R. Stat. Soc. B 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 
 REDRAWS = 2000
+AT_ONCE = 100  # redraws: made mixtures are units by the thousand
 TAIL = 0.025  # on each side of an interval
 Numbers = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 class Figure(TypedDict):
@@ -90,6 +92,33 @@ def error_figures(errors: NDArray[np.float64], units: Numbers, *, rng: np.random
     }
 
 
+def set_figures(
+    found: Bools, present: Bools, units: Numbers, *, rng: np.random.Generator
+) -> tuple[dict[str, Figure], list[dict[str, Figure]]]:
+    """Return figures of the sets that are told, found [n, c], of what is there, present [n, c]; and those of each of
+    the c compounds, by the same redraws.
+
+    exact: the share of spectra with every compound told and no other. precision, recall, f1, mcc, kappa: of all n c
+    decisions. macro_f1: mean F1 of the compounds that any spectrum holds. false_names: a spectrum.
+    """
+    n, c = found.shape
+    said = 2 * present.astype(np.int64) + found
+    of_unit = _by_unit((said[:, :, None] == np.arange(4)).reshape(n, 4 * c).astype(np.float64), units)
+    many = len(of_unit)
+    draws = (rng.multinomial(many, np.full(many, 1 / many), size=AT_ONCE) @ of_unit for _ in range(REDRAWS // AT_ONCE))
+    drawn, whole = (rows.reshape(-1, c, 2, 2) for rows in (np.concatenate(list(draws)), of_unit.sum(axis=0)))
+
+    def figures(columns: slice) -> dict[str, Figure]:
+        own, redrawn = whole[:, columns], drawn[:, columns]
+        right = (found[:, columns] == present[:, columns]).all(axis=1)
+        return {"exact": share_of(right, units)} | {
+            name: _redrawn(float(np.nan_to_num(of(own)[0])), of(redrawn), spectra=n, units=many)
+            for name, of in OF_SETS.items()
+        }
+
+    return figures(slice(None)), [figures(slice(column, column + 1)) for column in range(c)]
+
+
 def _by_unit(rows: NDArray[np.float64], units: Numbers) -> NDArray[np.float64]:
     """Sum rows [n, m] unit by unit."""
     _, place = np.unique(units, return_inverse=True)
@@ -134,3 +163,28 @@ def _kappa(counts: NDArray[np.float64]) -> NDArray[np.float64]:
     agreed = np.trace(counts, axis1=1, axis2=2) / n
     chance = (counts.sum(axis=2) * counts.sum(axis=1)).sum(axis=1) / n**2
     return np.divide(agreed - chance, 1 - chance, out=np.full_like(n, np.nan), where=chance < 1)
+
+
+def _macro_f1_of_sets(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of decisions [n, c, present, found]; nan where no spectrum holds any compound."""
+    held = counts[:, :, 1, :].sum(axis=2) > 0
+    f1 = _divided(2 * counts[:, :, 1, 1], counts[:, :, 1, :].sum(axis=2) + counts[:, :, :, 1].sum(axis=2))
+    return _divided(np.where(held, f1, 0.0).sum(axis=1), held.sum(axis=1))
+
+
+def _divided(over: NDArray[np.float64], under: NDArray[np.number]) -> NDArray[np.float64]:
+    """The ratio; nan where there is nothing to divide by."""
+    return np.asarray(np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0))
+
+
+OF_SETS: Mapping[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {  # of decisions [n, c, present, found]
+    "precision": lambda counts: _divided(counts[:, :, 1, 1].sum(axis=1), counts[:, :, :, 1].sum(axis=(1, 2))),
+    "recall": lambda counts: _divided(counts[:, :, 1, 1].sum(axis=1), counts[:, :, 1, :].sum(axis=(1, 2))),
+    "f1": lambda counts: _divided(
+        2 * counts[:, :, 1, 1].sum(axis=1), (counts[:, :, 1, :] + counts[:, :, :, 1]).sum(axis=(1, 2))
+    ),
+    "macro_f1": _macro_f1_of_sets,
+    "mcc": lambda counts: _mcc(counts.sum(axis=1)),
+    "kappa": lambda counts: _kappa(counts.sum(axis=1)),
+    "false_names": lambda counts: _divided(counts[:, :, 0, 1].sum(axis=1), counts[:, 0].sum(axis=(1, 2))),
+}

@@ -66,9 +66,11 @@ def _answers(spectra: Spectra, found: Calibrated) -> dict[str, Any]:
     return {"classes": classes, "calibration": found.calibration}
 
 
-def purpose_of(recipe: Recipe) -> str:
+def purpose_of(recipe: Recipe | ComponentsRecipe) -> str:
     """Return the intended use."""
-    return recipe.purpose or (TELLING if recipe.amount is not None else NAMING)
+    if recipe.purpose is not None:
+        return recipe.purpose
+    return TELLING if recipe.amount is not None else NAMING
 
 
 def data_sheet(job: Job, spectra: Spectra) -> dict[str, Any]:

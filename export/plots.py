@@ -166,6 +166,18 @@ def recall(rows: Mapping[str, Sequence[tuple[float, float]]]) -> bytes:
     return _png(figure)
 
 
+def scores(curves: Mapping[str, Sequence[tuple[float, float]]]) -> bytes:
+    """How often a compound is there, by its score; one line a curve of (mean score, share), the ideal dashed."""
+    figure, axes = _figure(5.4, 3.8)
+    axes.plot([0, 1], [0, 1], color=SOFT, lw=1, ls="--")
+    for (name, line), colour in zip(curves.items(), COLOURS, strict=False):
+        axes.plot([x for x, _ in line], [y for _, y in line], color=colour, marker="o", ms=4, lw=1.2, label=name)
+    axes.set_xlabel("score of a compound")
+    axes.set_ylabel("share of mixtures that hold it")
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    return _png(figure)
+
+
 def false_names(rows: Mapping[str, Sequence[tuple[float, float]]], *, note: str) -> bytes:
     """False names a sample against their target; one line a detector of (target, found). Above the line is too many."""
     figure, axes = _figure(7.2, 4.6)

@@ -14,10 +14,10 @@ from edged.infer.engine import Outputs
 from edged.infer.judge import Judge
 from edged.infer.verdict import Preset, Verdict
 from export.components.evidence import rates
+from export.figures import share_of
 
 Bools = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
-RESAMPLES = 1000  # of groups, for an interval
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,28 +53,16 @@ def told(bundle: Bundle, out: Outputs, preset: Preset) -> Told:
 
 def summary(said: Told, present: Bools, groups: NDArray[np.int64]) -> dict[str, Any]:
     """Return rates of what is told against what is there, and a 95 % interval of exact sets over groups."""
-    exact = (said.found == present).all(axis=1)
-    low, high = interval(exact, groups)
+    exact = share_of((said.found == present).all(axis=1), groups)
     return {
-        "spectra": len(exact),
-        "preparations": len(np.unique(groups)),
+        "spectra": exact["spectra"],
+        "preparations": exact["units"],
         **rates(said.found, present),
-        "exact_low": low,
-        "exact_high": high,
+        "exact_low": exact["low"],
+        "exact_high": exact["high"],
         "resolved": float((said.outcome == "resolved").mean()),
         "unknown": float(said.unknown.mean()),
     }
-
-
-def interval(hits: Bools, groups: NDArray[np.int64]) -> tuple[float, float]:
-    """Return the 95 % interval of a share by drawing whole groups anew: scans of one preparation are alike."""
-    numbers, place = np.unique(groups, return_inverse=True)
-    right = np.bincount(place, weights=hits.astype(np.float64))
-    size = np.bincount(place).astype(np.float64)
-    drawn = np.random.default_rng(0).integers(len(numbers), size=(RESAMPLES, len(numbers)))
-    shares = right[drawn].sum(axis=1) / size[drawn].sum(axis=1)
-    low, high = np.quantile(shares, [0.025, 0.975])
-    return float(low), float(high)
 
 
 def _as_arrays(verdicts: Sequence[Verdict], labels: Sequence[str]) -> Told:

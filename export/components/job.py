@@ -71,6 +71,8 @@ FIRST_SEEN = {  # word of the recipe -> the stage that looks at it first
     "quantisation.tolerance": "trial",
     "data.outsiders": "trial",
     "data.trials": "trial",
+    "acceptance": "trial",
+    "limits": "report",
     "data.in_sight": "report",
     "name": "report",
     "version": "report",
@@ -221,6 +223,11 @@ class ComponentsJob(Workplace):
                 "refused": words.outsiders,
             },
         )
+
+    def rows_by_use(self) -> dict[Use, Rows]:
+        """Return the spectra of the recipe's set, by what is done with them."""
+        uses = [self._use(row) for row in range(len(self.spectra.labels))]
+        return {use: np.flatnonzero([of == use for of in uses]) for use in dict.fromkeys(uses)}
 
     def _use(self, row: int) -> Use:
         """What is done with a spectrum of the recipe's set."""

@@ -21,7 +21,7 @@ from export.components.fused import kept_bank
 from export.components.graph import FEATURES, beside_bank, gate_in_manifest
 from export.components.job import TEACHING, ComponentsJob
 from export.components.stages import gate_of, golden_spectra, height_of, load_table
-from export.components.trials import foreign
+from export.components.trials import Trial, foreign
 from export.data.catalogue import known_set
 from export.data.origin import DataSet
 from export.data.spectra import Spectra
@@ -147,9 +147,11 @@ def _beside(job: ComponentsJob, out: Path) -> Path:
 def data_sheet(job: ComponentsJob) -> dict[str, Any]:
     """Return what a careful user asks of a model: from which spectra, split how, made how."""
     recipe, spectra, library = job.recipe, job.spectra, job.library
-    words = recipe.model_dump(mode="json")
+    words, by_use = recipe.model_dump(mode="json"), job.rows_by_use()
     return {
         "purpose": recipe.purpose,
+        "limits": list(recipe.limits),
+        "acceptance": recipe.acceptance.stated(),
         "quick": job.quick,
         "seed": job.seed,
         "recipe_sha256": recipe.digest(),
@@ -168,9 +170,11 @@ def data_sheet(job: ComponentsJob) -> dict[str, Any]:
             "limits": SAME_SCANS if recipe.folds == 1 else NEVER_SEEN,
             "real_mixtures": "test, and teach fractions" if recipe.fractions is not None else "test",
             "in_sight": recipe.data.in_sight,
+            "spectra": {use: len(rows) for use, rows in by_use.items()},
+            "values_sha256": {use: values_digest(spectra, rows) for use, rows in by_use.items()},
         },
-        "trials": {name: known_set(name).title for name in recipe.data.trials},
-        "outsiders": {name: known_set(name).title for name in recipe.data.outsiders},
+        "trials": {one.name: _tried(one) for one in job.trials()},
+        "outsiders": {one.name: _tried(one) for one in job.outsiders()},
         "features": list(FEATURES),
         "preprocessing": words["steps"],
         "network": words["network"],
@@ -182,6 +186,16 @@ def data_sheet(job: ComponentsJob) -> dict[str, Any]:
         "presets": words["presets"],
         "fractions": words["fractions"],
         "quantisation": {**words["quantisation"], **job.read_json("quantise.json")},
+    }
+
+
+def _tried(one: Trial) -> dict[str, Any]:
+    """Which spectra of a set test the model."""
+    return {
+        "title": known_set(one.name).title,
+        "spectra": len(one),
+        "values_sha256": values_digest(one.spectra, one.rows),
+        "files_sha256": dict(one.spectra.digests),
     }
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from edged.bundle.components import MAX_CLAIMED
 from edged.bundle.manifest import Axis
 from edged.infer.verdict import Preset
+from export.components.acceptance import ComponentsAcceptance
 from export.components.words import Schooling, Unmixing
 from export.data.mixtures.synthetic_nir import MOST_COMPOUNDS
 from export.data.mixtures.words import Synthesis
@@ -151,7 +152,9 @@ class ComponentsRecipe(Words):
 
     folds: parts to which the scans of each compound are dealt, whole groups together; each member of the ensemble
     learns without one of them. 1: one member learns from all, and is tried on mixtures of the same scans.
-    wrongly_unknown: share of mixtures of the library that may be said to hold an unknown compound.
+    wrongly_unknown: share of mixtures of the library that may be said to hold an unknown compound. purpose: the
+    intended use. limits: what the model is known not to do, a sentence each; the report adds what the trial finds.
+    acceptance: what the model must reach, stated before the trial.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
@@ -161,6 +164,8 @@ class ComponentsRecipe(Words):
     procedures: tuple[Literal["components"]]
     default_preset: Preset
     purpose: Annotated[str, Field(min_length=1, max_length=1000)]
+    limits: tuple[Annotated[str, Field(min_length=1, max_length=500)], ...] = ()
+    acceptance: ComponentsAcceptance = ComponentsAcceptance()
     data: Data
     axis: Axis
     steps: Annotated[tuple[StepWords, ...], Field(min_length=1)]
@@ -235,6 +240,12 @@ class ComponentsRecipe(Words):
         except ValueError as error:
             raise ValueError(f"network.{error}") from error
         return self
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Say nothing of limits and criteria where none are stated: recipes of before keep their digests."""
+        stated: dict[str, Any] = {"limits": list(self.limits), "acceptance": self.acceptance.stated()}
+        return {key: stated.get(key, value) for key, value in handler(self).items() if stated.get(key, True)}
 
     @property
     def is_bank(self) -> bool:

@@ -13,17 +13,15 @@ import numpy as np
 from edged.bundle.components import Components, OperatingPoint
 from export import plots
 from export.components.job import ComponentsJob
+from export.components.limits import components_limits
 from export.components.pack import data_sheet
+from export.components.parts import figures, golden_vectors, hashes, reliability
 from export.components.stages import load_table
-from export.components.strangers import known_limit, made_table_of, table_of
+from export.components.strangers import made_table_of, table_of
+from export.components.trial import made_of
 from export.data.catalogue import known_set
-from export.evidence.parts import indented
-from export.page import Code, Heading, Page, Part, Picture, Table, Text
-
-KNOWN = (
-    "A compound that hides behind another is missed: detection limits say behind which, and from which share on not.",
-    "Other instruments, grain sizes, moisture and temperatures were simulated in training, not measured.",
-)
+from export.evidence.parts import acceptance, indented, intended_use, known_limits
+from export.page import QUICK, Code, Heading, Page, Part, Picture, Table, Text
 
 
 def report(job: ComponentsJob) -> dict[str, Any]:
@@ -36,12 +34,16 @@ def report(job: ComponentsJob) -> dict[str, Any]:
 def report_page(job: ComponentsJob) -> str:
     """Return the page."""
     found, evidence, table = job.read_json("trial.json"), job.read_json("calibration.json"), load_table(job)
-    recipe = job.recipe
+    recipe, sheet = job.recipe, data_sheet(job)
     parts: list[Part] = [
-        *([Text("**Quick build for tests: small network, few epochs, not for use.**")] if job.quick else []),
-        Text(_purpose(job)),
+        *([QUICK] if job.quick else []),
+        *intended_use(job),
+        Text(_what(job)),
         Heading("In short"),
         _headline(found["summary"], recipe.default_preset),
+        *acceptance(job, found["acceptance"], digits=3),
+        *known_limits(components_limits(job, found, evidence)),
+        *figures(job, found["figures"]),
         Heading("What was promised on made mixtures"),
         Text(_promise(job)),
         *(_limits(preset, point, table) for preset, point in table.presets.items()),
@@ -54,11 +56,11 @@ def report_page(job: ComponentsJob) -> str:
         Text(f"In sight of whoever wrote the recipe: {recipe.data.in_sight}."),
         *_real(job, found),
     ]
-    if found["made"] is not None:
-        parts += [
-            Heading("Mixtures made of scans that were held out of everything"),
-            _rates(found["made"].items()),
-        ]
+    parts += [
+        Heading("Made mixtures"),
+        Text(f"Made of {made_of(job)}. Others than those that limits were chosen and tried on."),
+        _rates(found["made"].items()),
+    ]
     if found["outsiders"]:
         parts += [Heading("Spectra of other things"), _outsiders(found["outsiders"], list(table.presets))]
     if found["strangers"]:
@@ -68,21 +70,21 @@ def report_page(job: ComponentsJob) -> str:
     parts += [
         Heading("Quantisation"),
         Text(_quantisation(job, found)),
+        *reliability(found["reliability"], made_of(job)),
+        *golden_vectors(job),
         Heading("Schooling"),
         Picture("training.png", "training loss", plots.training(job.read_json("history.json")["losses"])),
-        Heading("Known limits"),
-        *([Text(known_limit(found["strangers"], recipe.default_preset))] if found["strangers"] else []),
-        *(Text(text) for text in KNOWN),
+        *hashes(sheet),
         Heading("Data sheet"),
-        Code(indented(data_sheet(job))),
+        Code(indented(sheet)),
     ]
     return Page(title=f"{recipe.name} {recipe.version}", parts=tuple(parts)).html()
 
 
-def _purpose(job: ComponentsJob) -> str:
+def _what(job: ComponentsJob) -> str:
     axis = job.recipe.axis
     return (
-        f"For {job.recipe.purpose}. It knows {len(job.library.names)} compounds: {', '.join(job.library.names)}. It "
+        f"It knows {len(job.library.names)} compounds: {', '.join(job.library.names)}. It "
         f"reads {job.recipe.quantity} at {axis.start:g} to {axis.stop:g} {axis.unit} ({axis.points} points). "
         f"{'; '.join(job.source.instruments)}. Conditions: {job.source.conditions}."
     )
@@ -94,7 +96,7 @@ def _headline(summary: Mapping[str, float], preset: str) -> Table:
         "real_mixtures_f1": "F1 of compounds in real mixtures",
         "real_mixtures_precision": "precision",
         "real_mixtures_recall": "recall",
-        "made_mixtures_recall": "recall in mixtures made of scans that were held out",
+        "made_mixtures_recall": "recall in made mixtures",
         "others_refused": "spectra of other things refused",
         "int8_and_float_same_sets": "same outcome and compounds, int8 and float",
     }
@@ -197,7 +199,7 @@ def _rates(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> Table:
         (
             name,
             str(row["spectra"]),
-            f"{_percent(row['exact'])} ({_percent(row['exact_low'])} to {_percent(row['exact_high'])})",
+            f"{_percent(row['exact'])} ({_between(row['exact_low'], row['exact_high'])})",
             *(_percent(row[key]) for key in ("precision", "recall", "f1")),
             f"{row['false_names']:.3f}",
             _percent(row["unknown"]),
@@ -318,14 +320,19 @@ def _fractions(job: ComponentsJob, found: Mapping[str, Any], evidence: Mapping[s
 
 def _quantisation(job: ComponentsJob, found: Mapping[str, Any]) -> str:
     sizes, agreement, verified = job.read_json("quantise.json"), found["agreement"], job.read_json("verify.json")
+    stored = "no weight" if sizes["scheme"] == "float" else "the networks' weights"
     return (
-        f"Scheme {sizes['scheme']}: the networks' weights; the steps before them and the prepared spectrum stay float. "
+        f"Scheme {sizes['scheme']}: {stored} in int8; the steps before them and the prepared spectrum stay float. "
         f"{sizes['size_bytes']:,} bytes, {100 * sizes['ratio']:.0f} % of the float graph. On {agreement['spectra']:,} "
         f"real and made spectra the same outcome and compounds as in float: {100 * agreement['same_sets']:.2f} %; "
         f"largest difference of a logit {agreement['largest_logit_difference']:.3f}. Torch and the float graph differ "
         f"by {verified['float_logits_difference']:.1g} in a logit and {verified['float_prepared_difference']:.1g} of "
         "the largest prepared value."
     )
+
+
+def _between(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{_percent(low)} to {_percent(high)}"
 
 
 def _limit(share: float | None) -> str:

@@ -202,10 +202,8 @@ def height_of(unmixer: Unmixer) -> float:
 
 def bench_of(job: ComponentsJob) -> Bench:
     """Return each member's held-out mixtures, and a library that has not seen their scans. Raises StageMissing."""
-    detectors = load_detectors(job)
-    voices: list[Voice] = [voice_of(job)] if job.recipe.is_bank else [*detectors]
     folds = []
-    for number, (part, voice) in enumerate(zip(job.parts, voices, strict=True)):
+    for number, (part, voice) in enumerate(zip(job.parts, voices_of(job), strict=True)):
         unmixer = Unmixer(part.learnt, job.recipe.unmixing, job.grid)
         folds.append(
             Fold(
@@ -216,6 +214,11 @@ def bench_of(job: ComponentsJob) -> Bench:
             )
         )
     return Bench(compounds_of(job.library.names), folds)
+
+
+def voices_of(job: ComponentsJob) -> list[Voice]:
+    """Return what tells logits of mixtures of each part's held-out scans. Raises StageMissing."""
+    return [voice_of(job)] if job.recipe.is_bank else [*load_detectors(job)]
 
 
 def held_out(job: ComponentsJob, number: int, half: Half, voice: Voice) -> Mixture:

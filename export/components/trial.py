@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from edged.bundle.archive import Bundle
 from edged.infer.engine import Engine, Outputs
 from edged.infer.verdict import Preset
+from export.acceptance import judged
 from export.compare import run_all, session
 from export.components.answers import Told, summary, told
-from export.components.evidence import rates
+from export.components.figures import MADE, MIXED, PURE, Say, by_kind, criteria_of, figures_of
 from export.components.job import ComponentsJob
 from export.components.pack import draft
+from export.components.reliability import reliability_of
 from export.components.strangers import as_table, counted, hosts_of, lots_of
 from export.components.trials import Trial
 from export.data.mixtures.library import library_of
@@ -26,6 +28,14 @@ from export.progress import Report
 from export.trial.sessions import rows_of
 
 SAME_SETS = 0.995  # of int8 and float, as every bundle promises
+HELD_OUT = "scans that were held out of everything"
+CHOSEN_ON = "scans that the members had not seen, and limits were chosen on"
+SAME_SCANS = "the very scans that were learnt from, so that these figures flatter"
+CARRIED = {  # in the manifest: figures by kind of spectra
+    PURE: ("exact",),
+    MIXED: ("exact", "precision", "recall", "f1", "macro_f1", "mcc", "kappa", "false_names"),
+    MADE: ("exact", "recall", "false_names"),
+}
 Rows = NDArray[np.float32]
 
 
@@ -38,37 +48,43 @@ def trial(job: ComponentsJob, progress: Report) -> dict[str, Any]:
     presets = bundle.manifest.presets
     trials, outsiders = job.trials(), job.outsiders()
     lots = {one.name: rows_of(one.spectra, bundle.manifest)[one.rows] for one in (*trials, *outsiders)}
-    made = _made(job)
-    if made is not None:
-        lots["made"] = made[0]
+    lots[MADE], present = _made(job)
     engine, in_float = Engine.load(bundle), session(job.need("float.onnx").read_bytes())
+    default = bundle.manifest.default_preset
     said: dict[str, dict[Preset, Told]] = {}
-    same: list[NDArray[np.bool_]] = []
+    same: dict[str, NDArray[np.bool_]] = {}
     off = 0.0
     for done, (name, rows) in enumerate(lots.items()):
         progress("judging", done, len(lots))
-        out, reference = engine.run(rows), run_all(in_float, rows)
+        out, reference = engine.run(rows), run_all(in_float, rows)  # of the made ones last
         said[name] = {preset: told(bundle, out, preset) for preset in presets}
-        default = bundle.manifest.default_preset
-        same.append(said[name][default].same_as(told(bundle, reference, default)))
         off = max(off, _apart(out, reference))
+        same[name] = said[name][default].same_as(told(bundle, reference, default))
     progress("judging", len(lots), len(lots))
-    agreement = float(np.concatenate(same).mean())
+    if len(lots) > 1 and made_of(job) == SAME_SCANS:
+        del same[MADE]  # of what was learnt from int8 says what float says sooner than of anything else
+    agreement = float(np.concatenate(list(same.values())).mean())
+    figures = figures_of(by_kind(trials, said, default, present), job.library.names, job.rng(61))
+    criteria = criteria_of(figures, trials, outsiders, said, default, same)
     result: dict[str, Any] = {
         "quick": job.quick,
         "sets": {one.name: _set(job, bundle, one, said[one.name]) for one in trials},
         "outsiders": {one.name: _outsiders(said[one.name]) for one in outsiders},
         "agreement": {
-            "spectra": sum(len(part) for part in same),
+            "spectra": sum(map(len, same.values())),
             "real": sum(map(len, (*trials, *outsiders))),
             "same_sets": agreement,
             "largest_logit_difference": off,
         },
         "strangers": _strangers(job, bundle, engine, trials, outsiders, progress),
-        "made": None if made is None else {p: _of_made(of, made[1]) for p, of in said["made"].items()},
+        "made": {p: summary(of, present, np.arange(len(present))) for p, of in said[MADE].items()},
         "fractions": _fractions(job, trials, said) if job.recipe.fractions is not None else {},
+        "figures": figures,
+        "criteria": criteria,
+        "acceptance": judged(job.recipe.acceptance, criteria),
+        "reliability": reliability_of(job, out.logits, present),
     }
-    result["summary"] = _headline(job, trials, said, result)
+    result["summary"] = _headline(result)
     job.write_json("trial.json", result)
     np.savez(job.path("trial.npz"), **_arrays(job, trials, said))  # type: ignore[arg-type]  # numpy types no keywords
     if agreement < SAME_SETS and not job.quick:
@@ -79,23 +95,22 @@ def trial(job: ComponentsJob, progress: Report) -> dict[str, Any]:
     return dict(result["summary"])
 
 
-def _made(job: ComponentsJob) -> tuple[Rows, NDArray[np.bool_]] | None:
-    """Mixtures of pure scans that were held out of everything, and what they hold; None where none were.
-
-    Of a bank without such they are made of the scans that its members have not seen, which limits were chosen on.
-    """
+def made_of(job: ComponentsJob) -> str:
+    """Return of what the mixtures are made that the bundle is tried on: the best that is at hand."""
     if job.tested.any():
-        library = library_of(job.spectra, np.flatnonzero(job.tested)).of(job.library.names)
-    elif job.recipe.is_bank:
-        library = job.parts[0].held
-    else:
-        return None
+        return HELD_OUT
+    return CHOSEN_ON if job.recipe.is_bank else SAME_SCANS
+
+
+def _made(job: ComponentsJob) -> tuple[Rows, NDArray[np.bool_]]:
+    """These mixtures, on the grid, and what they hold."""
+    library = {
+        HELD_OUT: lambda: library_of(job.spectra, np.flatnonzero(job.tested)).of(job.library.names),
+        CHOSEN_ON: lambda: job.parts[0].held,
+        SAME_SCANS: lambda: job.library,
+    }[made_of(job)]()
     made = synthesise(library, job.recipe.synthesis, job.recipe.held_out.trying, job.rng(40), grid=job.grid)
     return made.values, made.present
-
-
-def _of_made(said: Told, present: NDArray[np.bool_]) -> dict[str, Any]:
-    return summary(said, present, np.arange(len(present)))
 
 
 def _set(job: ComponentsJob, bundle: Bundle, one: Trial, said: Mapping[Preset, Told]) -> dict[str, Any]:
@@ -179,9 +194,7 @@ def _strangers(
     return as_table(found, hosts)
 
 
-def _fractions(
-    job: ComponentsJob, trials: tuple[Trial, ...], said: Mapping[str, Mapping[Preset, Told]]
-) -> dict[str, Any]:
+def _fractions(job: ComponentsJob, trials: tuple[Trial, ...], said: Say) -> dict[str, Any]:
     """Errors of told fractions of scans that taught none, and how many intervals hold the true one."""
     assert job.recipe.fractions is not None
     found: dict[str, Any] = {}
@@ -222,37 +235,27 @@ def _errors(said: Told, truth: NDArray[np.float64], names: tuple[str, ...]) -> d
     return rows
 
 
-def _headline(
-    job: ComponentsJob, trials: tuple[Trial, ...], said: Mapping[str, Mapping[Preset, Told]], result: Mapping[str, Any]
-) -> dict[str, Any]:
+def _headline(result: Mapping[str, Any]) -> dict[str, Any]:
     """The numbers that the manifest carries, at the default preset."""
-    preset = job.recipe.default_preset
-    mixed = [(one, one.told & (one.present.sum(axis=1) > 1)) for one in trials]
-    agreement = result["agreement"]
+    agreement, figures, criteria = result["agreement"], result["figures"], result["criteria"]
     found: dict[str, Any] = {
-        "int8_and_float_same_sets": agreement["same_sets"],
+        "int8_and_float_same_sets": round(agreement["same_sets"], 6),
         "int8_and_float_spectra": agreement["spectra"],
         "int8_and_float_real_spectra": agreement["real"],
     }
-    if any(rows.any() for _, rows in mixed):
-        present = np.concatenate([one.present[rows] for one, rows in mixed])
-        names = np.concatenate([said[one.name][preset].found[rows] for one, rows in mixed])
-        shares = rates(names, present)
-        found |= {f"real_mixtures_{key}": shares[key] for key in ("exact", "precision", "recall", "f1", "false_names")}
-    if result["made"] is not None:
-        made = result["made"][preset]
-        found |= {f"made_mixtures_{key}": made[key] for key in ("exact", "recall", "false_names")}
-    if result["outsiders"]:
-        lots = [of[preset] for of in result["outsiders"].values()]
-        found["others_refused"] = sum(lot["refused"] * lot["spectra"] for lot in lots) / sum(
-            lot["spectra"] for lot in lots
-        )
-    return {key: round(float(value), 6) for key, value in found.items()}
+    for kind, names in CARRIED.items():
+        if kind in figures:
+            found |= {f"{kind.replace(' ', '_')}_{name}": figures[kind]["sets"][name]["value"] for name in names}
+    if criteria["others_refused"] is not None:
+        found["others_refused"] = criteria["others_refused"]["value"]
+    return {
+        **found,
+        "intervals": {name: [of["low"], of["high"]] for name, of in criteria.items() if of is not None},
+        "criteria_missed": [row["name"] for row in result["acceptance"] if row["met"] is False],
+    }
 
 
-def _arrays(
-    job: ComponentsJob, trials: tuple[Trial, ...], said: Mapping[str, Mapping[Preset, Told]]
-) -> dict[str, NDArray[Any]]:
+def _arrays(job: ComponentsJob, trials: tuple[Trial, ...], said: Say) -> dict[str, NDArray[Any]]:
     """Fractions told and true of scans that taught none, for a plot; rests of all sets."""
     preset = job.recipe.default_preset
     arrays: dict[str, NDArray[Any]] = {f"rest {name}": of[preset].rest for name, of in said.items()}

@@ -7,8 +7,10 @@ from typing import Any
 
 from export.acceptance import Judged
 from export.job import Job
+from export.workplace import Workplace
 
 FALLEN = 0.01  # of accuracy: a change that costs more is named
+NOTHING_ELSE = "It was shown nothing else: how often spectra of other things are refused is not known."
 OPEN = 0.5  # share of a class that no gate would refuse as a stranger, from which on it is named
 
 
@@ -16,7 +18,7 @@ def naming_limits(job: Job, found: Mapping[str, Any]) -> list[str]:
     """Return the limits of a model that names classes. found: what the trial left."""
     return [
         *job.recipe.limits,
-        *_missed(found["acceptance"]),
+        *missed(found["acceptance"]),
         *_classes(found["classes"]),
         *_gates(found["let_by"]),
         *_changes(found),
@@ -28,11 +30,11 @@ def telling_limits(job: Job, found: Mapping[str, Any]) -> list[str]:
     """Return the limits of a model that tells an amount. found: what the trial left."""
     known, unit = found["known"], job.spectra().amount_unit
     held, preset = known["held-out"], job.recipe.default_preset
-    amounts = _listed([f"{amount:g}" for amount in sorted(map(float, held["by_amount"]))])
+    amounts = listed([f"{amount:g}" for amount in sorted(map(float, held["by_amount"]))])
     worst = max(held["by_amount"], key=lambda amount: held["by_amount"][amount])
     limits = [
         *job.recipe.limits,
-        *_missed(found["acceptance"]),
+        *missed(found["acceptance"]),
         f"Amounts of {amounts} {unit} were measured: what is told between and beyond them was never tested.",
         f"Errors are largest at {worst} {unit}: RMSE {held['by_amount'][worst]:.1f} {unit}.",
     ]
@@ -46,7 +48,8 @@ def telling_limits(job: Job, found: Mapping[str, Any]) -> list[str]:
     return [*limits, *_data(job)]
 
 
-def _missed(acceptance: Sequence[Judged]) -> Iterator[str]:
+def missed(acceptance: Sequence[Judged]) -> Iterator[str]:
+    """Yield the criteria that were missed."""
     for row in acceptance:
         if row["met"] is False and row["found"] is not None:
             sense = "at least" if row["at_least"] else "at most"
@@ -68,7 +71,7 @@ def _classes(classes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 def _gates(let_by: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     if named := {name: of for name, of in let_by.items() if of["share"] >= OPEN}:
-        shown = _listed([f"{name} ({_percent(of['share'])}, as {of['as']})" for name, of in named.items()])
+        shown = listed([f"{name} ({_percent(of['share'])}, as {of['as']})" for name, of in named.items()])
         yield (
             f"If the model did not know these, its gates would let most of them by: {shown}. A stranger as near "
             "to a class as they are may be given its name."
@@ -86,6 +89,13 @@ def _changes(found: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _data(job: Job) -> Iterator[str]:
+    yield from instruments(job)
+    if not job.outsiders:
+        yield NOTHING_ELSE
+
+
+def instruments(job: Workplace) -> Iterator[str]:
+    """Yield what is not known of other instruments than those of the recipe's spectra."""
     if job.source.instruments == ("not stated",):
         yield "Which instruments measured the spectra is not stated: what another one shows is not known."
     elif len(job.source.instruments) == 1:
@@ -93,11 +103,10 @@ def _data(job: Job) -> Iterator[str]:
             f"All spectra are of {job.source.instruments[0]}: other instruments, lamps, days and presentations of the "
             "sample were simulated, not measured."
         )
-    if not job.outsiders:
-        yield "It was shown nothing else: how often spectra of other things are refused is not known."
 
 
-def _listed(words: Sequence[str]) -> str:
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence lists them."""
     return " and ".join(part for part in (", ".join(words[:-1]), words[-1]) if part)
 
 

@@ -12,6 +12,7 @@ from export.job import Job
 from export.manifest import data_sheet, purpose_of
 from export.page import Heading, Part, Table, Text
 from export.quantise.chosen import data_sheet as quantisation
+from export.workplace import Workplace
 
 INTERVALS = (
     "Intervals are of 95 % and count units, for scans of one are alike; a unit is what the split keeps whole ({unit}), "
@@ -21,27 +22,28 @@ INTERVALS = (
 )
 
 
-def intended_use(job: Job) -> list[Part]:
+def intended_use(job: Workplace) -> list[Part]:
     """What the model is for, in the recipe's words."""
     said = purpose_of(job.recipe)
     return [Heading("Intended use"), Text(f"{said[0].upper()}{said[1:]}.")]
 
 
-def acceptance(job: Job, rows: Sequence[Judged], unit: str = "") -> list[Part]:
-    """The recipe's criteria, each beside what was measured. unit: of amounts."""
+def acceptance(job: Workplace, rows: Sequence[Judged], unit: str = "", digits: int = 1) -> list[Part]:
+    """The recipe's criteria, each beside what was measured. unit: of those that are no shares, told to so many
+    digits."""
     heading = Heading("Criteria of acceptance")
     if not rows:
         return [heading, Text("None were stated: the recipe has no [acceptance].")]
     shown = []
     for row in rows:
-        scale, of = (1.0, f" {unit}") if row["in_unit"] else (100.0, " %")
+        scale, of, places = (1.0, f" {unit}".rstrip(), digits) if row["in_unit"] else (100.0, " %", 1)
         found = row["found"]
         shown.append(
             (
                 row["text"],
                 f"{'≥' if row['at_least'] else '≤'} {scale * row['wanted']:g}{of}",
-                "not measured" if found is None else f"{scale * found['value']:.1f}{of}",
-                "–" if found is None else interval(found, scale, 1),
+                "not measured" if found is None else f"{scale * found['value']:.{places}f}{of}",
+                "–" if found is None else interval(found, scale, places),
                 "–" if found is None else f"{found['spectra']} ({found['units']})",
                 {None: "–", True: "met", False: "**missed**"}[row["met"]],
             )
@@ -64,7 +66,7 @@ def class_metrics(job: Job, figures: Mapping[str, Mapping[str, Figure]]) -> list
     rows = []
     for kind, of in figures.items():
         count = of["accuracy"]
-        cells = (_with_interval(of[n], *((100.0, 1) if n == "accuracy" else (1.0, 3))) for n in names)
+        cells = (with_interval(of[n], *((100.0, 1) if n == "accuracy" else (1.0, 3))) for n in names)
         rows.append((kind, f"{count['spectra']} ({count['units']})", *cells))
     others = "Macro-F1, Matthews' correlation and Cohen's kappa"
     return [
@@ -83,8 +85,8 @@ def amount_metrics(job: Job, known: Mapping[str, Mapping[str, Any]], unit: str) 
             (
                 kind,
                 f"{count['spectra']} ({count['units']})",
-                *(_with_interval(errors[name], 1.0, 1) for name in ("rmse", "bias")),
-                *("–" if usual[n] is None else _with_interval(usual[n], 100.0, 1) for n in ("covered", "refused")),
+                *(with_interval(errors[name], 1.0, 1) for name in ("rmse", "bias")),
+                *("–" if usual[n] is None else with_interval(usual[n], 100.0, 1) for n in ("covered", "refused")),
             )
         )
     header = [f"RMSE, {unit}", f"bias, {unit}", "interval holds the amount, %", "no amount told, %"]
@@ -182,5 +184,6 @@ def interval(figure: Figure, scale: float, digits: int) -> str:
     return f"{scale * figure['low']:.{digits}f} to {scale * figure['high']:.{digits}f}"
 
 
-def _with_interval(figure: Figure, scale: float, digits: int) -> str:
+def with_interval(figure: Figure, scale: float, digits: int) -> str:
+    """Return a figure and its interval, times `scale` and to so many digits."""
     return f"{scale * figure['value']:.{digits}f} ({interval(figure, scale, digits)})"

@@ -5,9 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.stats import binomtest, bootstrap
-from sklearn.metrics import accuracy_score, cohen_kappa_score, f1_score, matthews_corrcoef
+from sklearn.metrics import (
+    accuracy_score,
+    cohen_kappa_score,
+    f1_score,
+    matthews_corrcoef,
+    precision_score,
+    recall_score,
+)
 
-from export.figures import class_figures, error_figures, share_of, wilson
+from export.figures import class_figures, error_figures, set_figures, share_of, wilson
 
 RIGHT, UNITS, SCANS = 0.9, 24, 10
 
@@ -159,3 +166,80 @@ def test_errors_of_amounts_have_the_interval_of_their_runs() -> None:
     assert high is not None
     assert high - low == pytest.approx(2 * 1.96 * 10.0 / np.sqrt(400), rel=0.1)
     assert (found["rmse"]["spectra"], found["rmse"]["units"]) == (4000, 400)
+
+
+def sets(seed: int, *, n: int = 300, wrong: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """Sets of four compounds, the last of which is in none, and what is told of them."""
+    rng = np.random.default_rng(seed)
+    present = rng.random((n, 4)) < [0.5, 0.3, 0.1, 0.0]
+    return present ^ (rng.random((n, 4)) < wrong), present
+
+
+def test_figures_of_sets_are_those_of_scikit_learn() -> None:
+    found, present = sets(1)
+
+    whole, each = set_figures(found, present, np.arange(300) // 5, rng=np.random.default_rng(0))
+
+    judges = {
+        "exact": accuracy_score(present, found),
+        "precision": precision_score(present, found, average="micro"),
+        "recall": recall_score(present, found, average="micro"),
+        "f1": f1_score(present, found, average="micro"),
+        "macro_f1": f1_score(present[:, :3], found[:, :3], average="macro"),  # no spectrum holds the fourth
+        "mcc": matthews_corrcoef(present.ravel(), found.ravel()),
+        "kappa": cohen_kappa_score(present.ravel(), found.ravel()),
+        "false_names": (found & ~present).sum() / 300,
+    }
+    assert {name: one["value"] for name, one in whole.items()} == pytest.approx(judges, abs=1e-6)
+    for one in whole.values():
+        assert one["low"] is not None
+        assert one["high"] is not None
+        assert one["low"] < one["value"] < one["high"]
+    assert [one["mcc"]["value"] for one in each[:3]] == pytest.approx(
+        [matthews_corrcoef(present[:, c], found[:, c]) for c in range(3)], abs=1e-6
+    )
+    assert [one["recall"]["value"] for one in each] == pytest.approx(
+        [recall_score(present[:, c], found[:, c], zero_division=0) for c in range(4)], abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("figure", ["f1", "false_names"])
+def test_intervals_of_sets_are_those_of_scipy_where_every_spectrum_is_a_unit(figure: str) -> None:
+    found, present = sets(2)
+    whole, _ = set_figures(found, present, np.arange(300), rng=np.random.default_rng(0))
+
+    def judge(rows: np.ndarray) -> float:
+        told, there = found[rows.astype(int)], present[rows.astype(int)]
+        return f1_score(there, told, average="micro") if figure == "f1" else (told & ~there).sum() / len(rows)
+
+    theirs = bootstrap(
+        (np.arange(300),),
+        judge,
+        vectorized=False,
+        n_resamples=500,
+        method="percentile",
+        rng=np.random.default_rng(1),
+    ).confidence_interval
+    assert (whole[figure]["low"], whole[figure]["high"]) == pytest.approx((theirs.low, theirs.high), abs=0.03)
+
+
+def test_units_of_sets_that_are_wrong_as_a_whole_make_the_interval_wider() -> None:
+    present = np.ones((200, 1), dtype=bool)
+    found = present.copy()
+    found[:20] = False  # the first two units of ten
+
+    together, _ = set_figures(found, present, np.arange(200) // 10, rng=np.random.default_rng(0))
+    alone, _ = set_figures(found, present, np.arange(200), rng=np.random.default_rng(0))
+
+    assert together["recall"]["low"] is not None
+    assert alone["recall"]["low"] is not None
+    assert together["recall"]["low"] < alone["recall"]["low"] - 0.04
+
+
+def test_sets_without_an_error_bear_no_interval_by_redraws() -> None:
+    _, present = sets(3)
+
+    whole, _ = set_figures(present, present, np.arange(300) // 10, rng=np.random.default_rng(0))
+
+    assert (whole["f1"]["value"], whole["f1"]["low"], whole["false_names"]["high"]) == (1.0, None, None)
+    assert whole["exact"]["low"] is not None
