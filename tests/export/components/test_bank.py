@@ -122,7 +122,7 @@ def test_a_bank_is_built_from_a_folder_learns_and_drops_and_each_bundle_runs(tmp
     out = tmp_path / "dist"
 
     command("build", tmp_path / "bank.toml", "--quick", "--work", tmp_path / "work", "--out", out, env=env)
-    built, kit = read_bundle(out / "solvents13-1.0.0.edgebundle"), load_kit(out / "solvents13-bank")
+    built, kit = read_bundle(out / "solvents13-1.0.1.edgebundle"), load_kit(out / "solvents13-bank")
     # so quick a schooling keeps no promise: its bundles are written because somebody says so
     command("bank", "learn", out / "solvents13-bank", "fourth", ten, "--out", out, "--anyway", env=env)
     learned = read_bundle(out / "solvents13-1.1.0.edgebundle")
