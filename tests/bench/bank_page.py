@@ -56,7 +56,7 @@ SHAPES = """
 The fastest int8 kernel here, a product of matrices of 1024 x 1024 in onnxruntime: {peak:.0f} GMAC/s. Banks of other
 shapes next to it: channels of the stem, then channels/stride of each block. Counted are the products of the members'
 own weights, not the zeros between members that share a group; the time is that of the whole graph, its float stem and
-all that is not a product included. What each shape can learn is not measured here.
+all that is not a product included. What each shape can learn is not measured here. {again}
 
 | shape | parameters | MMAC a compound | ms | GMAC/s | of the fastest, % |
 |---|--:|--:|--:|--:|--:|
@@ -71,7 +71,7 @@ def page(found: Mapping[str, Sequence[Measured]], shaped: Sequence[Shape], *, co
         parts.append(WAYS.format(kind=kind))
         parts += [_way(each, ours) for each in (ours, *others)]
     parts.append(_targets(found, shaped))
-    parts.append(SHAPES.format(peak=shaped[0].peak))
+    parts.append(SHAPES.format(peak=shaped[0].peak, again=_again(found, shaped)))
     parts += [_shape(each) for each in shaped]
     return "".join(parts)
 
@@ -96,6 +96,19 @@ def _targets(found: Mapping[str, Sequence[Measured]], shaped: Sequence[Shape]) -
         f"{100 * best.rate / best.peak:.0f} %, {reached}.\n"
     )
     return TARGETS + "\n".join(line for row in rows for line in row) + "\n" + last
+
+
+def _again(found: Mapping[str, Sequence[Measured]], shaped: Sequence[Shape]) -> str:
+    """That the first shapes are the graphs of the tables, timed again, and what may lie between the two times."""
+    times = ", ".join(
+        f"`{kind}` {of.us / 1e3:.1f} ms here and {ways[0].ms:.1f} in its table"
+        for (kind, ways), of in zip(found.items(), shaped, strict=False)
+    )
+    return (
+        f"The first rows\nare the graphs of the tables above with other random numbers, timed minutes later: {times}.\n"
+        "Other work on a machine takes the shared cache from a bank and hardly slows a product of matrices, so that a "
+        "busy run\ntells too small a share."
+    )
 
 
 def _reached(times: float, least: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.bench.bank_fresh import Fresh
 from tests.bench.bank_page import page
 from tests.bench.bank_shapes import Shape
@@ -31,6 +33,14 @@ def test_targets_are_met_or_missed_next_to_both_kinds_of_sessions() -> None:
     (roof,) = [line for line in lines if line.startswith("Of the fastest int8 kernel")]
     assert "at least 50 %: **missed**" in roof
     assert "(wide) reaches 45 %, `resuca` 20 %." in roof
+
+
+def test_a_bank_that_is_timed_twice_is_told_so_with_both_times() -> None:
+    found = {"resuca": [_measured(OURS, 1.0), _measured(SESSIONS, 3.6), _measured(FLOAT_SESSIONS, 16.0)]}
+
+    text = page(found, [replace(_shape("narrow", 40.0), us=2750.0), _shape("wide", 90.0)], compounds=368, points=1024)
+
+    assert "timed minutes later: `resuca` 2.8 ms here and 2.0 in its table." in text
 
 
 def test_half_of_the_fastest_kernel_is_met_by_one_shape() -> None:
