@@ -30,7 +30,7 @@ from export.job import Job
 from export.models.any import ModelWords
 from export.preprocess.pipeline import steps_in_two
 from export.recipe import load_recipe
-from export.study.calibration import Members, held_out
+from export.study.calibration import Members, held_out, shipped_quantiles
 from export.study.grid import CLASSICAL, LEARNING
 from export.study.stress.asked import SHIPPED, StressCell, StressOutcome
 from export.trial.amounts import CLASSICAL as REGRESSIONS
@@ -155,7 +155,11 @@ def class_figures(bench: Bench) -> Callable[[Rows], dict[str, float]]:
     temperature = manifest.calibration.temperature
     held = held_out(job, spectra, Members(bundle))
     scored = scored_of(job, spectra, held, job.split(spectra).development, temperature=temperature)
-    reach = {share: np.array(class_quantiles(scored, share, classes=len(manifest.classes))) for share in COVERAGES}
+    ships, count = shipped_quantiles(bundle), len(manifest.classes)
+    reach = {
+        share: np.array(ships[share] if share in ships else class_quantiles(scored, share, classes=count))
+        for share in COVERAGES
+    }
 
     def figures(rows: Rows) -> dict[str, float]:
         said = engine.run(rows)

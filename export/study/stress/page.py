@@ -43,6 +43,9 @@ share of all; of counts the brightest stands for all. Packing is drawn for each 
 group: ten scans of powders12, one of api20, a run of ten of isoniazid-dose), an instrument once for all spectra,
 {DRAWS} draws; where either way is possible the sign is drawn. ± is the standard deviation over draws, of the same
 spectra: what so few fillings say of others is less sure than that, see the models' own pages."""
+TABLE = """
+In percent; *by a gate* is part of *not told*, *sets* are those that hold the true class: by the quantile that ships
+where a preset asks for that coverage, else by one fitted anew, as on the page *calibration*."""
 QUESTION = (
     """
 Bundles that ship, each by its own int8 graph and the daemon's judge at the default preset, on the block that its recipe
@@ -106,7 +109,7 @@ def _classes(outcome: StressOutcome) -> list[Part]:
     return [
         Heading(name),
         *map(Text, reading(outcome)),
-        Text("In percent; *by a gate* is part of *not told*, *sets* are those that hold the true class."),
+        Text(" ".join(TABLE.split())),
         Table(
             ["change", "training drew", *columns],
             [
