@@ -4,7 +4,7 @@ Of each bundle the archive is judged twice: undisturbed; then killed in the midd
 to tidy up, and given again. Both must give the same bytes, and their first spectra what `edged analyze --json` says of
 them one by one. `python -m tests.bench.bulk_archive` writes docs/results/bulk.md, with `--only` one of its columns;
 what was measured lies beside it, in bulk.json. It takes ten minutes of two idle cores for the million that are
-identified, as long for a tenth of them whose components are named, and 8 GB of disk. `--spectra 20000 --components
+identified, half as long for a tenth of them whose components are named, and 8 GB of disk. `--spectra 20000 --components
 2000` shows that it works.
 """
 
@@ -173,7 +173,7 @@ def _answer(line: str) -> dict[str, Any]:
     type=click.IntRange(min=1000),
     default=100_000,
     show_default=True,
-    help="Spectra of which the components are named: each takes as long as twenty that are identified.",
+    help="Spectra of which the components are named: each takes as long as five or six that are identified.",
 )
 @click.option("--workers", type=click.IntRange(min=1), default=os.cpu_count() or 1, help="[default: one a core]")
 @click.option("--only", type=click.Choice(list(QUESTIONS)), multiple=True, help="This bundle; may be repeated.")
