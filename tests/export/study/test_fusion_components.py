@@ -136,6 +136,7 @@ def test_what_is_absent_is_no_number(sound: Seen) -> None:
     assert np.isnan(shown.spectra["NIR"]).all()
 
 
+@pytest.mark.deep  # networks are taught for it
 def test_late_is_the_other_source_where_one_is_absent(outcomes: list[PairOutcome]) -> None:
     told: dict[tuple[str, str], Told] = {(one.way, one.state): one for one in outcomes[0].told}
 
@@ -146,10 +147,12 @@ def test_late_is_the_other_source_where_one_is_absent(outcomes: list[PairOutcome
         assert (gone.unasked, gone.recall, gone.false_names) == (1.0, 0.0, 0.0)
 
 
+@pytest.mark.deep  # networks are taught for it
 def test_a_source_knows_next_to_all_sound_spectra_and_not_quite_all(outcomes: list[PairOutcome]) -> None:
     assert all(0.97 < share < 1.0 for share in outcomes[0].knows.values())
 
 
+@pytest.mark.deep  # networks are taught for it
 def test_the_temperature_that_fused_log_odds_want_is_the_slope_of_a_logistic_regression(
     pair: Pair, outcomes: list[PairOutcome]
 ) -> None:
@@ -174,6 +177,7 @@ def test_the_temperature_that_fused_log_odds_want_is_the_slope_of_a_logistic_reg
     assert outcomes[1].fused_temperature is None
 
 
+@pytest.mark.deep  # networks are taught for it
 def test_what_is_spoilt_moves_no_source_that_is_not_asked(outcomes: list[PairOutcome]) -> None:
     told: dict[tuple[str, str], Told] = {(one.way, one.state): one for one in outcomes[0].told}
 
@@ -266,6 +270,7 @@ def test_a_fit_takes_the_rows_that_are_there(sound: Seen, pair: Pair) -> None:
     np.testing.assert_allclose(weights, expected, atol=1e-6)
 
 
+@pytest.mark.deep  # networks are taught for it
 def test_figures_are_those_of_scikit_learn(pair: Pair, outcomes: list[PairOutcome]) -> None:
     """The plain fit, by hand: same mixtures, limits by sorting, figures by scikit-learn."""
     fits = unmixers(pair)
@@ -290,12 +295,14 @@ def test_figures_are_those_of_scikit_learn(pair: Pair, outcomes: list[PairOutcom
     assert told.found["in both"] == pytest.approx(found[:, pair.kinds == 0][holds[:, pair.kinds == 0]].mean(), abs=5e-3)
 
 
+@pytest.mark.deep  # networks are taught for it
 def test_one_cell_gives_one_outcome(outcomes: list[PairOutcome]) -> None:
     again = measure(cell("early"), NOWHERE)
 
     assert again.told == outcomes[1].told
 
 
+@pytest.mark.deep  # networks are taught for it
 def test_every_table_and_picture_says_that_it_is_synthetic(outcomes: list[PairOutcome]) -> None:
     page: Page = study().page(outcomes, NOWHERE)
 
@@ -308,6 +315,7 @@ def test_every_table_and_picture_says_that_it_is_synthetic(outcomes: list[PairOu
     assert MARK in page.title
 
 
+@pytest.mark.deep  # networks are taught for it
 def test_a_page_of_some_cells_leaves_out_what_is_not_measured(outcomes: list[PairOutcome]) -> None:
     text = study().page(outcomes[1:2], NOWHERE).markdown()
 

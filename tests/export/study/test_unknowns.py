@@ -124,6 +124,7 @@ def tablets(*, batches: int, strange: int | None) -> Spectra:
     return Spectra(axis=axis, axis_unit="cm-1", values=values, labels=labels, groups=groups, scan=scans_of(labels))
 
 
+@pytest.mark.deep
 def test_limits_that_were_set_within_batches_refuse_more_of_batches_never_seen() -> None:
     found = refused_of(PAIR, tablets(batches=8, strange=None))
 
