@@ -278,6 +278,7 @@ def test_a_name_that_only_the_peer_gives_has_its_reason(of: Disputed) -> None:
     assert of.missing(59, heptane, something) == "missed"
 
 
+@pytest.mark.deep
 def test_the_page_counts_what_was_named(of: Disputed, data_dir: Path) -> None:
     """One method names what is read as equal parts, one leaves a mixture out and one name false."""
     peer = measure(cell(REFERENCE, "raman-solvents"), data_dir)
@@ -319,6 +320,7 @@ def test_the_page_says_what_is_wrong_with_each_of_the_six(data_dir: Path) -> Non
     ]
 
 
+@pytest.mark.deep
 def test_what_was_wanted_is_called_missed_where_what_is_told_is_under_it(data_dir: Path) -> None:
     """The judge of the F1 is scikit-learn. Two of 18 are refused: what is told is under the target, what is found is
     not. Of the six, methods of a library of six have five right, or four."""
